@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import UserError
+
+
+@contextmanager
+def replacing(path):
+    """Gives a temporary path beside `path` to write to, and moves it into place when the block ends without an error.
+
+    A kill at any moment leaves the file that was there before; an error removes the temporary one.
+
+    Args:
+        path: the file to appear; missing folders are made.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    # hidden, and with the same ending, by which video writers choose their format
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another --output_path"
+        ) from error

@@ -1,0 +1,26 @@
+"""Mistakes that the user can mend, and how they are worded."""
+
+import difflib
+
+
+class UserError(ValueError):
+    """A mistake in what the user wrote: the message says the rule, the value and the remedy."""
+
+
+def did_you_mean(name, known):
+    """'; did you mean x?' for the names nearest to a misspelt one, or '' where nothing is near.
+
+    Args:
+        name: what was written.
+        known: the names that would have been right.
+    """
+    by_lower = {entry.lower(): entry for entry in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.6)
+    if not near:
+        return ""
+    return "; did you mean " + " or ".join(f"'{by_lower[match]}'" for match in near) + "?"
+
+
+def listed(names):
+    """'a, b, c', or '(none)'."""
+    return ", ".join(names) or "(none)"

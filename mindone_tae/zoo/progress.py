@@ -1,0 +1,74 @@
+"""The progress bar, and how it lives beside the log."""
+
+import io
+import logging
+import sys
+
+from tqdm import tqdm
+
+_FORMAT = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
+
+
+class Progress:
+    """A bar on stderr with the figures of the last step; where stderr is no terminal, a line at every tenth of the way.
+
+    Args:
+        title: what is going on.
+        total: units in all, None where it is not known.
+        unit: what is counted, in the plural.
+        done: units done before.
+    """
+
+    def __init__(self, title, total, unit="steps", done=0):
+        self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
+        self.bar = tqdm(
+            desc=title,
+            total=total,
+            initial=done,
+            unit=unit,
+            file=io.StringIO() if self.lines else sys.stderr,
+            bar_format=_FORMAT if total is not None else None,
+            dynamic_ncols=not self.lines,
+            mininterval=0.2,
+        )
+        self.tenth = self._tenth()
+
+    def advance(self, figures=None, count=1):
+        """Moves on.
+
+        Args:
+            figures: name to text, shown behind the bar.
+            count: units done.
+        """
+        if figures:
+            self.bar.set_postfix(figures, refresh=False)
+        self.bar.update(count)
+        if self.lines and self._tenth() > self.tenth:
+            self.tenth = self._tenth()
+            print(self._line(), file=sys.stderr, flush=True)
+
+    def _tenth(self):
+        return int(10 * self.bar.n / self.bar.total) if self.bar.total else 0
+
+    def _line(self):
+        facts = self.bar.format_dict
+        left = (facts["total"] - facts["n"]) * facts["elapsed"] / max(facts["n"] - facts["initial"], 1)
+        times = f"{tqdm.format_interval(facts['elapsed'])} gone, {tqdm.format_interval(left)} left"
+        figures = f", {facts['postfix']}" if facts["postfix"] else ""
+        return f"{facts['prefix']} {facts['n']}/{facts['total']} {facts['unit']}, {times}{figures}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.bar.close()
+
+
+class BarFriendlyHandler(logging.StreamHandler):
+    """Writes a log line above the bar instead of through it."""
+
+    def emit(self, record):
+        try:
+            tqdm.write(self.format(record), file=self.stream)
+        except Exception:
+            self.handleError(record)

@@ -1,0 +1,84 @@
+"""What the host asks of a component, so that any package can bring one.
+
+Only the names below are used; nothing needs to be inherited. Pixels are float32 in [-1, 1].
+
+Dataset (group `mindone.datasets`)
+    len(dataset), dataset[i]        a tuple of arrays (or one array), the pixels (c, t, h, w) first
+    sample(i, rng, choice)          optional: the same with all randomness from a numpy.random.Generator
+    step_choice(rng)                optional: drawn once a step and given to every sample of it, so that a batch has one shape
+    unreadable                      optional: list of (path, reason), which the host reports and writes down
+    describe(i)                     optional: dict with at least "path", for reports
+
+Model (group `mindone.models`)
+    model(x)                        pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
+    reconstruct(x)                  optional: the same without chance, which evaluation prefers
+    training_inputs(batch, rng)     optional: the arrays a training step calls the model with; without it, the first column
+    `pretrained` keyword            optional: a file or folder of weights; without it the host loads by parameter names
+    Models that are no MindSpore cell (a baseline) take and give NumPy arrays.
+
+Loss (group `mindone.losses`), a MindSpore cell
+    loss(outputs, *batch)           a scalar, or a tuple (total, *terms)
+    term_names                      names of the terms, for the log
+    notes                           optional: sentences shown before training
+
+Metric (group `mindone.metrics`)
+    metric(recon, x)                one clip, (c, t, h, w) arrays, to a number
+    name, protocol                  for the table; higher_is_better for comparisons
+"""
+
+import numpy as np
+
+import mindspore as ms
+from mindspore import nn
+
+from . import registry
+from .signatures import read_signature, signature_of
+
+
+def build_model(section):
+    """Builds a recipe's model, weights included, in inference mode.
+
+    Args:
+        section: the recipe's model section. Where the model takes no `pretrained` keyword the host loads the file itself.
+
+    Returns:
+        The model.
+    """
+    spec = dict(section)
+    path = spec.get("pretrained")
+    target = registry.entry_point("mindone.models", spec["name"]).value
+    signature = read_signature(target) or signature_of(registry.get("mindone.models", spec["name"]))
+    takes = signature is None or signature.takes_any or any(k.name == "pretrained" for k in signature.keywords)
+    if not takes:
+        spec.pop("pretrained", None)
+    model = registry.build("mindone.models", spec)
+    if path is not None and not takes:
+        from .checkpoint import read_arrays, restore, weights_file
+
+        file = weights_file(path)
+        restore(model.get_parameters(), read_arrays(file), file)
+    if isinstance(model, nn.Cell):
+        model.set_train(False)
+    return model
+
+
+def reconstruct(model, x):
+    """Runs a model on pixels.
+
+    Args:
+        model: by the protocol above.
+        x: array (b, c, t, h, w).
+
+    Returns:
+        Array of the same shape, float32.
+    """
+    run = getattr(model, "reconstruct", model)
+    output = run(ms.Tensor(x)) if isinstance(model, nn.Cell) else run(x)
+    recon = output[0] if isinstance(output, (tuple, list)) else output
+    return np.asarray(recon.asnumpy() if isinstance(recon, ms.Tensor) else recon, np.float32)
+
+
+def model_inputs(model, batch, rng):
+    """The arrays that a training step calls the model with."""
+    prepare = getattr(model, "training_inputs", None)
+    return tuple(prepare(batch, rng)) if prepare else (batch[0],)

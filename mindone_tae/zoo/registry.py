@@ -1,0 +1,163 @@
+"""Components by name, over the entry points of whatever is installed.
+
+A package adds a model by one line of its own metadata, without a line here:
+
+    [options.entry_points]
+    mindone.models =
+        tae = mindone_tae.models.autoencoder:TemporalAutoencoder
+
+Installed metadata is read anew at every call (a few milliseconds), so that a package installed meanwhile is seen.
+"""
+
+import logging
+from importlib import metadata
+
+from .errors import UserError, did_you_mean, listed
+from .signatures import check_keywords, read_signature, signature_of
+
+GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
+
+_NOUNS = {"models": "model", "blocks": "block", "datasets": "dataset", "losses": "loss", "metrics": "metric"}
+_ALIASES = {alias: f"mindone.{plural}" for plural, noun in _NOUNS.items() for alias in (f"mindone.{plural}", plural, noun)}
+
+_logger = logging.getLogger(__name__)
+
+
+def full_group(group):
+    """A group in full: "mindone.models" for "mindone.models", "models" or "model".
+
+    Raises:
+        UserError: no such group.
+    """
+    if group not in _ALIASES:
+        raise UserError(f"unknown group '{group}'{did_you_mean(group, _ALIASES)} (groups: {listed(GROUPS)})")
+    return _ALIASES[group]
+
+
+def noun_of(group):
+    """What one entry of a group is called in messages: "model", "dataset", ..."""
+    return _NOUNS[full_group(group).removeprefix("mindone.")]
+
+
+def names(group):
+    """The names that installed packages register in a group, sorted; nothing is imported.
+
+    Args:
+        group: one of GROUPS, or its short form ("models", "model").
+    """
+    return sorted(_entries(full_group(group)))
+
+
+def entry_point(group, name):
+    """The entry point of a name; nothing is imported.
+
+    Returns:
+        importlib.metadata.EntryPoint.
+
+    Raises:
+        UserError: the name is unknown, or two packages claim it.
+    """
+    group = full_group(group)
+    noun = noun_of(group)
+    entries = _entries(group)
+    if not isinstance(name, str) or name not in entries:
+        near = did_you_mean(name, entries)
+        raise UserError(f"unknown {noun} '{name}' in group {group}{near} (known: {listed(sorted(entries))})")
+    claims = entries[name]
+    if len({claim.value for claim in claims}) > 1:
+        claimants = " and ".join(f"{_package(claim)} ({claim.value})" for claim in claims)
+        raise UserError(f"{noun} '{name}' is claimed by {claimants}: only one may have the name; uninstall the other")
+    return claims[0]
+
+
+def get(group, name):
+    """Imports one component, and no other.
+
+    Args:
+        group: one of GROUPS, or its short form.
+        name: the component's name in it.
+
+    Returns:
+        The class or function that the entry point names.
+
+    Raises:
+        UserError: the name is unknown, claimed twice, or its package cannot be imported.
+    """
+    claim = entry_point(group, name)
+    try:
+        component = claim.load()
+    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+        raise UserError(
+            f"{noun_of(group)} '{name}' cannot be imported: {claim.value} of package {_package(claim)} gave "
+            f"{type(error).__name__}: {error}; mend or uninstall that package"
+        ) from error
+    if not callable(component):
+        raise UserError(
+            f"{noun_of(group)} '{name}' cannot be built: {claim.value} of package {_package(claim)} is a {type(component).__name__}; "
+            "an entry point must name a class or a function"
+        )
+    return component
+
+
+def build(group, spec, **extra):
+    """Constructs a component from its name and keywords.
+
+    Args:
+        group: one of GROUPS, or its short form.
+        spec: {"name": ..., **keywords}, as a recipe's section holds them; or a name alone.
+        **extra: keywords that the host adds, of any type; they win over the spec's.
+
+    Returns:
+        What the component's class or function returns.
+
+    Raises:
+        UserError: unknown name; unknown, missing or mistyped keyword (all of them told at once); or the constructor itself refused.
+    """
+    group = full_group(group)
+    noun = noun_of(group)
+    keywords = {"name": spec} if isinstance(spec, str) else dict(spec)
+    if "name" not in keywords:
+        raise UserError(f"{noun} has no name: add name, one of {listed(names(group))}")
+    name = keywords.pop("name")
+    component = get(group, name)
+    signature = read_signature(entry_point(group, name).value) or signature_of(component)
+    written = {key: value for key, value in keywords.items() if key not in extra}
+    values, mistakes = check_keywords(signature and signature.without(extra), written)
+    if mistakes:
+        marks = getattr(spec, "marks", {})
+        lines = [f"{marks[key]}: " if key in marks else "" for key, _ in mistakes]
+        raise UserError("\n".join(f"{line}{noun} '{name}': {key}: {text}" for line, (key, text) in zip(lines, mistakes)))
+    try:
+        return component(**{**values, **extra})
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(f"{noun} '{name}': {error}") from error
+
+
+def _package(claim):
+    try:
+        return claim.dist.name or "?"
+    except Exception:  # a package without METADATA has no name to tell
+        return "?"
+
+
+def _entries(group):
+    """name -> the entry points that claim it, one for each distribution.
+
+    A distribution found twice on sys.path (an editable install and its build folder) counts once, as for Python: the first found.
+    """
+    entries, seen = {}, set()
+    for distribution in metadata.distributions():
+        identity = "?"
+        try:
+            # The folder's name first: it is there even where METADATA is not.
+            identity = getattr(distribution, "_normalized_name", None) or distribution.name
+            if identity in seen:
+                continue
+            seen.add(identity)
+            found = [claim for claim in distribution.entry_points if claim.group == group]
+        except Exception as error:  # unreadable metadata of some package must not hide the others
+            _logger.warning("cannot read the metadata of package %s: %s: %s", identity, type(error).__name__, error)
+            continue
+        for claim in found:
+            entries.setdefault(claim.name, []).append(claim)
+    return entries

@@ -1,0 +1,28 @@
+"""What every test needs of MindSpore: the CPU, PyNative mode unless a test says otherwise, errors where they happen."""
+
+import os
+import sys
+
+# MindSpore writes its dumps below the working directory, and its log to stderr, unless told otherwise before it is imported.
+os.environ.setdefault("GLOG_v", "3")
+
+
+def pytest_configure(config):
+    import mindspore as ms
+
+    ms.set_device("CPU")
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    ms.runtime.launch_blocking()
+
+
+def pytest_unconfigure(config):
+    """Ends the process before MindSpore's own teardown, which at times aborts a finished PyNative process on a CPU."""
+    status = getattr(config, "exit_status", None)
+    if status is not None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(int(status))
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.exit_status = exitstatus
