@@ -1,0 +1,117 @@
+"""Which frames of a video make a clip, and how many frames a training step has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mindone_tae.zoo.errors import UserError, did_you_mean
+
+ALL_FRAMES = -1
+MIXED_STRATEGIES = ("mixed_video_image", "mixed_video_random", "image_only")
+SHORT_VIDEO = ("pingpong", "skip")
+
+
+def frames_needed(clip_frames: int, stride: int) -> int:
+    """How many frames a video must have to fill a clip without playing anything twice."""
+    return 1 if clip_frames == ALL_FRAMES else (clip_frames - 1) * stride + 1
+
+
+def clip_indices(num_frames: int, clip_frames: int, stride: int, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Frame numbers of one clip; a video that is too short is played forwards and backwards from its first frame.
+
+    Args:
+        num_frames: in the video.
+        clip_frames: wanted; -1 for the whole video.
+        stride: every how many frames one is taken.
+        rng: draws where the clip starts; None starts at frame 0.
+
+    Returns:
+        int64 (clip_frames,), each from 0 to num_frames - 1.
+    """
+    if clip_frames == ALL_FRAMES:
+        return np.arange(0, num_frames, stride)
+    steps = np.arange(clip_frames) * stride
+    spare = num_frames - frames_needed(clip_frames, stride)
+    if spare >= 0:
+        start = 0 if rng is None else int(rng.integers(spare + 1))
+        return start + steps
+    period = max(2 * num_frames - 2, 1)  # 0 1 2 3 2 1, then 0 again
+    steps %= period
+    return np.minimum(steps, period - steps) if num_frames > 1 else np.zeros_like(steps)
+
+
+class FrameCounts:
+    """How many frames the clips of one step have, so that a batch has one shape and compiled graphs stay few.
+
+    Args:
+        sample_n_frames: of a video clip; -1 for whole videos.
+        strategy: None for sample_n_frames always; "mixed_video_image" for one frame with probability image_ratio;
+            "mixed_video_random" for one frame with that probability, else a length drawn evenly from lengths; "image_only"
+            for one frame always.
+        image_ratio: in [0, 1].
+        lengths: of "mixed_video_random"; None halves sample_n_frames down to 2.
+
+    Raises:
+        UserError: one of them is out of its range, or lengths are given to a strategy that draws none.
+    """
+
+    def __init__(
+        self,
+        sample_n_frames: int = 16,
+        strategy: str | None = None,
+        image_ratio: float = 0.2,
+        lengths: list[int] | None = None,
+    ):
+        if sample_n_frames != ALL_FRAMES and sample_n_frames < 1:
+            raise UserError(f"sample_n_frames is {sample_n_frames}; it must be 1 or more, or -1 for all frames")
+        if strategy is not None and strategy not in MIXED_STRATEGIES:
+            raise UserError(
+                f"mixed_strategy is '{strategy}'; it must be null or one of {', '.join(MIXED_STRATEGIES)}"
+                f"{did_you_mean(strategy, MIXED_STRATEGIES)}"
+            )
+        if not 0.0 <= image_ratio <= 1.0:
+            raise UserError(f"mixed_image_ratio is {image_ratio}; it is a probability: use 0 to 1, 0.2 as published")
+        self.sample_n_frames = sample_n_frames
+        self.strategy = strategy
+        self.image_ratio = image_ratio
+        self.lengths = self._checked_lengths(lengths)
+
+    def _checked_lengths(self, lengths):
+        if self.strategy != "mixed_video_random":
+            if lengths is not None:
+                raise UserError(
+                    "mixed_lengths is given; only mixed_strategy 'mixed_video_random' uses it: set that, or leave it out"
+                )
+            return ()
+        if lengths is None:
+            if self.sample_n_frames == ALL_FRAMES:
+                raise UserError(
+                    "sample_n_frames is -1 (all) and mixed_strategy 'mixed_video_random' needs lengths to draw from:"
+                    " give mixed_lengths, such as [16, 8, 4, 2]"
+                )
+            lengths = [self.sample_n_frames]
+            while lengths[-1] >= 4:
+                lengths.append(lengths[-1] // 2)
+        if not lengths or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in lengths):
+            raise UserError(f"mixed_lengths is {lengths}; it must be a list of whole numbers from 1, such as [16, 8, 4, 2]")
+        return tuple(int(n) for n in lengths)
+
+    @property
+    def default(self) -> int:
+        """The count where no step draws one."""
+        return 1 if self.strategy == "image_only" else self.sample_n_frames
+
+    @property
+    def longest(self) -> int:
+        """The largest count that can be drawn; -1 counts as 1, since any video has all its frames."""
+        return max(self.default, *self.lengths, 1)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The count for one step."""
+        if self.strategy in (None, "image_only"):
+            return self.default
+        if rng.random() < self.image_ratio:
+            return 1
+        if self.strategy == "mixed_video_random":
+            return self.lengths[int(rng.integers(len(self.lengths)))]
+        return self.sample_n_frames

@@ -1,0 +1,179 @@
+"""Reading video with PyAV: exact frame numbers from the packets' own timestamps."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import av
+import numpy as np
+
+from .reader_base import UnreadableVideo, VideoReader
+
+av.logging.set_level(None)  # FFmpeg's remarks on broken files; the reason travels in the exception
+
+# Several loader threads each hold a reader, so one reader takes few.
+_DECODE_THREADS = 2
+
+
+def open_container(path: str):
+    """Open a file and pick its best video stream, the one of most bits a second.
+
+    Returns:
+        The PyAV container and the stream; the caller closes the container.
+
+    Raises:
+        UnreadableVideo: not a video, no video stream, or no decoder for it.
+    """
+    try:
+        # Packets that the end of a cut-off file has halved are not frames.
+        container = av.open(path, metadata_errors="replace", options={"fflags": "+discardcorrupt"})
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableVideo(path, f"not a video: {_short(error)}") from error
+    videos = [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
+    decodable = [stream for stream in videos if stream.codec_context is not None]
+    if not decodable:
+        container.close()
+        raise UnreadableVideo(path, "no decoder for its video stream" if videos else "no video stream")
+    stream = max(decodable, key=_rank)
+    stream.codec_context.thread_count = _DECODE_THREADS
+    stream.thread_type = "AUTO"
+    return container, stream
+
+
+def _rank(stream):
+    """decord's order of streams, which is that of FFmpeg 4; newer ones put the stream marked as default first."""
+    return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
+
+
+def packet_times(container, stream):
+    """Timestamps of a stream's shown frames, and of the keyframes among them, in the file's order; decodes nothing.
+
+    Returns:
+        Two lists of timestamps; None where the file gives none.
+    """
+    timestamps, keyframes = [], []
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:  # an edit list hides frames that only help to decode others
+                timestamps.append(packet.pts)
+                if packet.is_keyframe:
+                    keyframes.append(packet.pts)
+    except av.error.FFmpegError:
+        pass  # cut off: what came before the cut is the video
+    return timestamps, keyframes
+
+
+class PyAVReader(VideoReader):
+    """Random access by frame number: decode on from the nearest keyframe before it.
+
+    The frames counted are the whole packets in the file, never the container's own claim; a frame's number is the rank of
+    its timestamp. Where timestamps are missing or repeated, frames are counted from the start instead.
+    """
+
+    def __init__(self, path):
+        super().__init__(path)
+        self._container, self._stream = open_container(self.path)
+        try:
+            self._index_packets()
+            self.fps = float(self._stream.average_rate or 0.0)
+            self._seek(0)
+            self.size = self._frame(0).shape[:2]
+        except BaseException:
+            self.close()
+            raise
+
+    def _index_packets(self):
+        """Learn the frames' timestamps and which are keyframes."""
+        timestamps, keyframes = packet_times(self._container, self._stream)
+        self._count = len(timestamps)
+        if not self._count:
+            raise UnreadableVideo(self.path, "no frames")
+        known = None not in timestamps and len(set(timestamps)) == self._count
+        # AVI stores no display times, so those of B-frames come out shuffled; a GIF's frame is drawn over the one before it,
+        # whatever its packet says of keyframes.
+        known = known and self._container.format.name not in ("avi", "gif")
+        self._timestamps = sorted(timestamps) if known else None
+        self._number_of = {pts: number for number, pts in enumerate(self._timestamps)} if known else {}
+        self._keyframes = sorted(self._number_of[pts] for pts in keyframes) if known else []
+
+    def __len__(self):
+        return self._count
+
+    def _restart(self):
+        """Decode from the first frame on, through a fresh container: works where seeking does not."""
+        self._container.close()
+        self._container, self._stream = open_container(self.path)
+        self._from_start, self._next = True, 0
+        self._decoding = self._decode()
+
+    def _seek(self, index):
+        """Decode from the last keyframe at or before a frame."""
+        position = bisect_right(self._keyframes, index)
+        if not position:
+            return self._restart()
+        keyframe = self._keyframes[position - 1]
+        self._container.seek(self._timestamps[keyframe], stream=self._stream, backward=True)
+        self._from_start, self._next = False, keyframe
+        self._decoding = self._decode()
+
+    def _decode(self):
+        """(number, frame) from where the container stands."""
+        counted = 0
+        for frame in self._container.decode(self._stream):
+            number = counted if self._timestamps is None else self._number_of.get(frame.pts)
+            counted += 1
+            if number is not None:
+                yield number, frame
+
+    def _frame(self, index):
+        """One frame, uint8 (h, w, 3)."""
+        if self._container is None:
+            raise ValueError(f"{self.path} was closed: open it again to read")
+        keyframe_between = bisect_right(self._keyframes, index) > bisect_right(self._keyframes, self._next)
+        if index < self._next or keyframe_between:
+            try:
+                self._seek(index)
+            except av.error.FFmpegError:
+                self._restart()
+        reason = "it is missing"
+        while True:
+            try:
+                for number, frame in self._decoding:
+                    self._next = number + 1
+                    if number == index:
+                        return self._pixels(frame)
+                    if number > index:
+                        break
+            except av.error.FFmpegError as error:
+                reason = _short(error)
+            if self._from_start:
+                raise UnreadableVideo(self.path, f"frame {index} of {self._count} cannot be decoded: {reason}")
+            self._restart()  # the seek landed behind the frame, or on a keyframe that does not decode by itself
+
+    def _pixels(self, frame):
+        """A decoded frame upright, uint8 (h, w, 3)."""
+        pixels = frame.to_ndarray(format="rgb24")
+        quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as rot90 has it
+        if quarter_turns:
+            pixels = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+        if self.size != (0, 0) and pixels.shape[:2] != self.size:
+            sizes = " to ".join("{}x{}".format(*size) for size in (self.size, pixels.shape[:2]))
+            raise UnreadableVideo(self.path, f"its frames change size from {sizes}")
+        return pixels
+
+    def _read_sorted(self, indices):
+        frames = np.empty((len(indices), *self.size, 3), np.uint8)
+        for position, index in enumerate(indices):
+            frames[position] = self._frame(index)
+        return frames
+
+    def close(self):
+        if self._container is not None:
+            self._decoding = None
+            self._container.close()
+            self._container = None
+
+
+def _short(error):
+    """FFmpeg's own words for an error, without its number and the path."""
+    return str(getattr(error, "strerror", None) or error).splitlines()[0]

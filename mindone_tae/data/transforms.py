@@ -1,0 +1,144 @@
+"""Frames to the size and range that models take, and back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mindone_tae.zoo.errors import UserError
+
+# What every published size is a multiple of; a model with a larger ratio says so itself.
+_MULTIPLE = 8
+# Pillow may first shrink by whole factors as long as the rest of the way is at least this much: fast, hardly visible.
+_REDUCING_GAP = 2.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """A wanted size: fixed sides, or a shorter side with the source's aspect ratio.
+
+    Attributes:
+        fixed: (h, w), or None.
+        shorter_side: pixels, or None.
+    """
+
+    fixed: tuple[int, int] | None = None
+    shorter_side: int | None = None
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """The (h, w) that a source of this height and width becomes."""
+        if self.fixed is not None:
+            return self.fixed
+        scale = self.shorter_side / min(height, width)
+        return tuple(max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width))
+
+
+def parse_size(size: int | str | tuple[int, int] | list[int]) -> Size:
+    """Understand a recipe's size.
+
+    Args:
+        size: (h, w); one number for a square; or "256px": the shorter side becomes 256 and the other keeps the aspect ratio,
+            rounded to a multiple of 8. With "256px", clips of different aspect ratios differ in size.
+
+    Raises:
+        UserError: of another form, or a side that is not a positive multiple of 8.
+    """
+    if isinstance(size, str):
+        match = re.fullmatch(r"\s*(\d+)\s*px\s*", size)
+        if not match:
+            raise _bad_form(size)
+        shorter_side = int(match[1])
+        _check_side(size, shorter_side)
+        return Size(shorter_side=shorter_side)
+    sides = (size, size) if _is_whole(size) else size
+    if not isinstance(sides, (tuple, list)) or len(sides) != 2 or not all(map(_is_whole, sides)):
+        raise _bad_form(size)
+    for side in sides:
+        _check_side(size, side)
+    return Size(fixed=(int(sides[0]), int(sides[1])))
+
+
+def _is_whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _bad_form(size):
+    return UserError(f"size is {size!r}; it must be [height, width], one number for a square, or like '256px'")
+
+
+def _check_side(size, side):
+    if side >= _MULTIPLE and side % _MULTIPLE == 0:
+        return
+    lower = side // _MULTIPLE * _MULTIPLE
+    remedy = f"use {lower} or {lower + _MULTIPLE}" if lower >= _MULTIPLE else f"use {_MULTIPLE} or more"
+    raise UserError(f"size is {size!r}; sides must be multiples of {_MULTIPLE}, and {side} is not: {remedy}")
+
+
+def crop_box(
+    height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None
+) -> tuple[float, float, float, float]:
+    """The largest part of a frame that has the wanted aspect ratio.
+
+    Args:
+        height: of the source, pixels.
+        width: of the source, pixels.
+        size: wanted (h, w).
+        rng: draws where the part lies; None takes the centre.
+
+    Returns:
+        (left, top, right, bottom) in source pixels, not rounded.
+    """
+    scale = max(size[0] / height, size[1] / width)
+    box_height, box_width = min(height, size[0] / scale), min(width, size[1] / scale)
+    across, down = (0.5, 0.5) if rng is None else rng.random(2)
+    left, top = (width - box_width) * across, (height - box_height) * down
+    return left, top, min(left + box_width, width), min(top + box_height, height)
+
+
+def crop_resize(frames: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
+    """Cut the same box out of every frame and resize it, antialiased.
+
+    Args:
+        frames: uint8 (t, h, w, 3).
+        size: wanted (h, w).
+        box: (left, top, right, bottom) in source pixels.
+
+    Returns:
+        uint8 (t, *size, 3).
+    """
+    resized = np.empty((len(frames), *size, 3), np.uint8)
+    for target, frame in zip(resized, frames):
+        image = Image.fromarray(frame)
+        target[:] = image.resize(size[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
+    return resized
+
+
+def from_pixels(frames: np.ndarray) -> np.ndarray:
+    """Frames as a model takes them.
+
+    Args:
+        frames: uint8 (t, h, w, 3).
+
+    Returns:
+        float32 (c, t, h, w) in [-1, 1], contiguous.
+    """
+    x = np.ascontiguousarray(frames.transpose(3, 0, 1, 2), dtype=np.float32)
+    x /= 127.5
+    x -= 1.0
+    return x
+
+
+def to_pixels(x: np.ndarray) -> np.ndarray:
+    """What a model gives as frames: rounded, not truncated, and clipped.
+
+    Args:
+        x: floating (c, t, h, w), meant to be in [-1, 1].
+
+    Returns:
+        uint8 (t, h, w, c), contiguous.
+    """
+    levels = (np.asarray(x, dtype=np.float32) + 1.0) * 127.5
+    return np.ascontiguousarray(np.rint(levels).clip(0, 255).astype(np.uint8).transpose(1, 2, 3, 0))

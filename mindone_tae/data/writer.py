@@ -1,0 +1,156 @@
+"""Writing frames as video, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from fractions import Fraction
+
+import av
+import numpy as np
+from PIL import Image
+
+from mindone_tae.zoo.errors import UserError
+
+from mindone_tae.zoo.atomic_file import replacing
+from .sheet import contact_sheet, write_contact_sheet
+
+__all__ = ["VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
+
+# The finest frame rates in use are so many thousandths over 1001: 30000/1001.
+_LARGEST_DENOMINATOR = 1001
+
+
+class VideoWriter:
+    """Writes .mp4 (H.264) or .gif; a context manager.
+
+    The file appears under its name when the block ends well; otherwise nothing is left of it. A side of odd length gets one
+    more row or column in .mp4, a copy of its last, since 4:2:0 video has even sides.
+
+    Args:
+        path: ends in .mp4 or .gif; its folder is made where it is missing.
+        fps: frames a second.
+        crf: quality of .mp4, from 0 (lossless) to 51; 18 looks like the source. A GIF has 256 colours a frame.
+        reproducible: the same frames give the same bytes of .mp4, at some cost in time and size.
+
+    Raises:
+        UserError: another suffix, fps or crf out of range, frames that change size, or none at all.
+    """
+
+    def __init__(self, path: str | os.PathLike, fps: float, crf: int = 18, reproducible: bool = False):
+        self.path = os.fspath(path)
+        self._suffix = os.path.splitext(self.path)[1].lower()
+        if self._suffix not in (".mp4", ".gif"):
+            raise UserError(f"cannot write '{self.path}': videos are written as .mp4 or .gif, so end the name in one of these")
+        if not 0 < fps <= 1000:
+            raise UserError(f"fps is {fps}; it must be above 0 and at most 1000: 24 suits most")
+        if not 0 <= crf <= 51:
+            raise UserError(f"crf is {crf}; it must be from 0 (lossless) to 51: 18 looks like the source")
+        self._rate = Fraction(fps).limit_denominator(_LARGEST_DENOMINATOR)
+        self._crf, self._reproducible = crf, reproducible
+        self._stream = self._size = None
+        self._exits = ExitStack()
+
+    def __enter__(self):
+        temporary = self._exits.enter_context(replacing(self.path))
+        try:
+            self._container = av.open(temporary, "w")
+        except BaseException as error:
+            self._exits.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._exits.push(lambda *_: self._container.close())
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            try:
+                self._finish()
+            except BaseException as failure:
+                self._exits.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        return self._exits.__exit__(kind, error, trace)
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add one frame, uint8 (h, w, 3) RGB; all of one size."""
+        frame = np.asarray(frame)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise UserError(f"a frame is uint8 (h, w, 3), and this one is {frame.dtype} {frame.shape}: convert it with to_pixels")
+        if self._stream is None:
+            self._start(frame.shape[:2])
+        if frame.shape[:2] != self._size:
+            raise UserError(f"all frames of {self.path} must be {self._size} like the first, and one is {frame.shape[:2]}")
+        self._mux(self._gif_frame(frame) if self._suffix == ".gif" else self._mp4_frame(frame))
+
+    def _start(self, size):
+        self._size = size
+        codec = "gif" if self._suffix == ".gif" else "libx264"
+        self._stream = self._container.add_stream(codec, rate=self._rate)
+        self._stream.height, self._stream.width = size
+        if codec == "gif":
+            self._stream.pix_fmt = "pal8"
+        else:
+            self._stream.height, self._stream.width = (side + side % 2 for side in size)
+            self._stream.pix_fmt = "yuv420p"  # what every player and browser takes
+            self._stream.options = {"crf": str(self._crf)}
+            if self._reproducible:
+                # x264's output varies with the number of threads; with its macroblock tree, seen on small frames, at random.
+                self._stream.options["x264-params"] = "mbtree=0"
+                self._stream.codec_context.thread_count = 1
+
+    def _mp4_frame(self, frame):
+        height, width = self._size
+        if height % 2 or width % 2:
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+
+    def _gif_frame(self, frame):
+        # A palette for each frame, so that frames can be written as they come.
+        image = Image.fromarray(frame).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+        colours = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        palette = np.full((256, 4), 255, np.uint8)  # alpha, red, green, blue
+        palette[: len(colours), 1:] = colours
+        return av.VideoFrame.from_ndarray((np.asarray(image), palette), format="pal8")
+
+    def _mux(self, frame):
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def _finish(self):
+        if self._stream is None:
+            raise UserError(f"no frames came for {self.path}: a video needs at least one")
+        self._mux(None)
+
+
+def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
+    """Write a whole video.
+
+    Args:
+        path: ends in .mp4 or .gif.
+        frames: uint8 (h, w, 3) each, or one array (t, h, w, 3).
+        fps: frames a second.
+        crf: see VideoWriter.
+    """
+    with VideoWriter(path, fps, crf) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def side_by_side(left: np.ndarray, right: np.ndarray, gap_pixels: int = 4) -> np.ndarray:
+    """Two frames, or two videos, next to each other with a white gap.
+
+    Args:
+        left: uint8 (..., h, w, 3).
+        right: the same shape.
+        gap_pixels: between them.
+
+    Returns:
+        uint8 (..., h, 2 * w + gap_pixels, 3).
+
+    Raises:
+        UserError: the shapes differ.
+    """
+    if left.shape != right.shape:
+        raise UserError(f"side by side needs two of one shape, and these are {left.shape} and {right.shape}: trim or resize one")
+    gap = np.full((*left.shape[:-2], gap_pixels, 3), 255, np.uint8)
+    return np.concatenate([left, gap, right], axis=-2)
