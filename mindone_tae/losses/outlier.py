@@ -1,0 +1,63 @@
+"""The outlier penalty: keeps single latent positions from hoarding the energy of a whole frame."""
+
+from mindspore import nn, ops
+
+from mindone_tae.zoo.errors import UserError
+
+from .outputs import latent_of
+from .safe_sqrt import safe_sqrt
+
+FORMS = ("norm", "elementwise")
+
+
+class OutlierPenalty(nn.Cell):
+    """Outlier penalty loss, OPL (Movie Gen, arXiv 2410.13720, section on the TAE).
+
+    Each latent frame X (zc, lh, lw) is charged the mean over positions (i, j) of max(||X_ij - mean(X)|| - radius * ||std(X)||, 0).
+    Mean and std run over (lh, lw); std is the population's (divides by lh*lw). The latent frames are averaged.
+
+    Args:
+        form: "norm" takes the norms over the channels, as the paper writes; "elementwise" does without them, every channel by itself,
+            as the published example does.
+        radius: standard deviations that cost nothing (the paper's r).
+
+    Raises:
+        UserError: if form is neither, or radius is negative.
+    """
+
+    term_names = ()
+
+    def __init__(self, form: str = "norm", radius: float = 3.0):
+        super().__init__()
+        if form not in FORMS:
+            raise UserError(f"the outlier penalty's form is {form!r}; it must be one of {', '.join(FORMS)}: the paper's is norm")
+        if radius < 0:
+            raise UserError(f"the outlier penalty's radius is {radius}; it must be 0 or more: the paper has 3")
+        self.over_channels = form == "norm"
+        self.radius = radius
+
+    def construct(self, outputs, *batch):
+        """The loss of one batch.
+
+        Args:
+            outputs: tuple (recon, z, ...); z (b, zc, lt, lh, lw).
+            batch: not used.
+
+        Returns:
+            scalar, float32, in the latent's unit.
+
+        Raises:
+            UserError: if outputs has no latent.
+        """
+        remedy = "use a model that returns its latent, or leave the term out, in tae_loss by loss.opl_weight: 0"
+        (z,) = latent_of(outputs, 2, "the outlier penalty", remedy)
+        centred = z - z.mean(axis=(3, 4), keep_dims=True)
+        squared = ops.square(centred)
+        variance = squared.mean(axis=(3, 4), keep_dims=True)  # (b, zc, lt, 1, 1)
+        if self.over_channels:
+            distance = safe_sqrt(squared.sum(axis=1))  # (b, lt, lh, lw)
+            spread = safe_sqrt(variance.sum(axis=1))  # (b, lt, 1, 1)
+        else:
+            distance = ops.abs(centred)
+            spread = safe_sqrt(variance)
+        return ops.relu(distance - self.radius * spread).mean()

@@ -1,0 +1,33 @@
+"""A reconstruction beside its video, frame by frame, as pixels a metric can take."""
+
+import numpy as np
+
+from mindone_tae.zoo.errors import UserError
+
+
+def frame_pairs(recon, x):
+    """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
+
+    Args:
+        recon: reconstruction (c, t, h, w) in [-1, 1], a little over at most.
+        x: video, the same shape and range.
+
+    Returns:
+        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time: a long clip would not fit twice.
+
+    Raises:
+        UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
+    """
+    recon, x = np.asarray(recon), np.asarray(x)
+    if recon.shape != x.shape:
+        raise UserError(
+            f"the reconstruction's shape is {recon.shape} and the video's {x.shape}; they must be equal: "
+            "have the model drop the frames beyond the input's"
+        )
+    if x.ndim != 4 or 0 in x.shape:
+        raise UserError(f"the clip's shape is {x.shape}; a metric takes (c, t, h, w), none of them 0: pass one clip at a time")
+    return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
+
+
+def _unit(frame):
+    return np.clip((frame.astype(np.float64) + 1) / 2, 0, 1)

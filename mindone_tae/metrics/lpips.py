@@ -1,0 +1,54 @@
+"""Learned perceptual distance."""
+
+import mindspore as ms
+import numpy as np
+
+from mindone_tae.losses.lpips import LPIPS
+
+from .frames import frame_pairs
+
+
+class LPIPSMetric:
+    """Mean LPIPS (VGG16, version 0.1) of a clip's frames.
+
+    Args:
+        lpips_path: safetensors file with the tensors of `lpips.LPIPS(net='vgg').state_dict()`.
+
+    Attributes:
+        name: "lpips".
+        higher_is_better: False.
+        protocol: what is computed, in a sentence.
+
+    Raises:
+        UserError: if the file is not there (and how to get it), or holds anything else.
+    """
+
+    name = "lpips"
+    higher_is_better = False
+    protocol = (
+        "LPIPS version 0.1 with VGG16 of each frame at its own size, pixels clipped to [-1, 1], no rounding to 8 bits; mean over frames"
+    )
+
+    def __init__(self, lpips_path: str | None = None):
+        self._lpips = LPIPS(lpips_path, key="the lpips metric's lpips_path")
+
+    def __call__(self, recon, x) -> float:
+        """Measure one clip.
+
+        Args:
+            recon: reconstruction (3, t, h, w), float32 in [-1, 1]; h and w at least 16.
+            x: video, the same shape and range.
+
+        Returns:
+            0 for equal clips, more otherwise; NaN if a pixel is.
+
+        Raises:
+            UserError: if the shapes differ, are not (3, t, h, w), or the frames are too small.
+        """
+        # A frame at a time: VGG16's features of a whole clip would not fit where the clip itself does.
+        frames = [float(self._lpips(_tensor(frame), _tensor(target)).asnumpy()[0]) for frame, target in frame_pairs(recon, x)]
+        return float(np.mean(frames))
+
+
+def _tensor(frame):
+    return ms.Tensor((2 * frame - 1)[None].astype(np.float32))  # (1, 3, h, w)

@@ -1,0 +1,43 @@
+"""Peak signal-to-noise ratio."""
+
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio
+
+from .frames import frame_pairs
+
+# Equal frames have an infinite PSNR, which JSON cannot hold and no mean survives.
+_CAP_DB = 100.0
+
+
+class PSNR:
+    """Mean PSNR of a clip's frames, in dB, by scikit-image.
+
+    Attributes:
+        name: "psnr".
+        higher_is_better: True.
+        protocol: what is computed, in a sentence.
+    """
+
+    name = "psnr"
+    higher_is_better = True
+    protocol = (
+        "scikit-image's peak_signal_noise_ratio of each frame over all its channels, pixels mapped from [-1, 1] to [0, 1] and clipped, "
+        "data range 1.0, no rounding to 8 bits, capped at 100 dB; mean over frames, in dB"
+    )
+
+    def __call__(self, recon, x) -> float:
+        """Measure one clip.
+
+        Args:
+            recon: reconstruction (c, t, h, w), float32 in [-1, 1].
+            x: video, the same shape and range.
+
+        Returns:
+            dB, at most 100; NaN if a pixel is.
+
+        Raises:
+            UserError: if the shapes differ or are not (c, t, h, w).
+        """
+        with np.errstate(divide="ignore"):
+            frames = [peak_signal_noise_ratio(target, frame, data_range=1.0) for frame, target in frame_pairs(recon, x)]
+        return float(np.mean(np.minimum(frames, _CAP_DB)))
