@@ -1,0 +1,1 @@
+"""The network: layers, encoder and decoder, posterior, the autoencoder."""

@@ -1,0 +1,219 @@
+"""The Temporal Autoencoder of Movie Gen (arXiv 2410.13720): 8x in time, 8x8 in space, 16 latent channels.
+
+Letters used throughout: b batch, c pixel channels, t frames, h and w pixels; the latent is (b, zc, lt, lh, lw), zc its
+channels. x pixels, z latent, recon the pixels decoded from it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from .decoder import Decoder
+from .dtypes import compute_dtype
+from .encoder import Encoder
+from .latent_scaling import scale_latents, unscale_latents
+from .latent_size import check_latents, check_pixels, latent_size
+from .posterior import sample_posterior, split_moments
+from .pretrained import load_pretrained
+from .streaming import Streaming
+from .tile_sizes import TileSizes
+from .tiling import Tiling
+
+TAE_CONFIG = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 16,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "dropout": 0.0,
+    "scaling_factor": 1.5305,
+    "shift_factor": 0.0609,
+}
+
+
+class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
+    """A variational autoencoder for video and, as a video of one frame, images.
+
+    Args:
+        in_channels: pixel channels in.
+        out_channels: pixel channels out.
+        latent_channels: channels of the latent.
+        block_out_channels: width of each level; every level but the last halves time, height and width.
+        layers_per_block: residual blocks a level in the encoder; the decoder has one more.
+        norm_num_groups: groups of every norm.
+        dropout: probability of dropping an element in training.
+        scaling_factor: brings latents to about unit variance, see `scale_latents`.
+        shift_factor: centres them.
+        pretrained: a .ckpt or .safetensors file or a folder holding one; None starts anew, its temporal layers the identity.
+        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
+        sample_deterministic: take the posterior's mean for z instead of a sample.
+        use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
+        use_tile: encode and decode in tiles, as after `enable_tiling()`.
+        encode_tile: frames a tile in encoding.
+        encode_overlap: frames that neighbouring tiles share in encoding.
+        decode_tile: frames a tile in decoding.
+        decode_overlap: frames that neighbouring tiles share in decoding, blended linearly.
+
+    Raises:
+        ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
+            that are no multiples of 8 frames or overlap as a whole.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        latent_channels: int = 16,
+        block_out_channels: tuple[int, ...] = (128, 256, 512, 512),
+        layers_per_block: int = 2,
+        norm_num_groups: int = 32,
+        dropout: float = 0.0,
+        scaling_factor: float = 1.5305,
+        shift_factor: float = 0.0609,
+        pretrained: str | None = None,
+        dtype: str = "float32",
+        sample_deterministic: bool = False,
+        use_recompute: bool = False,
+        use_tile: bool = False,
+        encode_tile: int = 32,
+        encode_overlap: int = 0,
+        decode_tile: int = 32,
+        decode_overlap: int = 16,
+    ):
+        super().__init__()
+        shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
+        self.dtype = compute_dtype(dtype)
+        self.encoder = Encoder(in_channels, *shared, dtype=self.dtype)
+        self.decoder = Decoder(out_channels, *shared, dtype=self.dtype)
+        self.in_channels = in_channels
+        self.latent_channels = latent_channels
+        self.scaling_factor = scaling_factor
+        self.shift_factor = shift_factor
+        self.block_out_channels = tuple(block_out_channels)
+        self.halvings = self.encoder.halvings
+        self.set_tile_sizes(TileSizes(encode_tile, encode_overlap, decode_tile, decode_overlap))
+        self.use_tiling = use_tile
+        self.use_slicing = False
+        self.sample_deterministic = sample_deterministic
+        if use_recompute:
+            self.encoder.recompute_blocks()
+            self.decoder.recompute_blocks()
+        if pretrained is not None:
+            load_pretrained(self, pretrained)
+
+    def encode(self, x, noise=None):
+        """Pixels to latent.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1]; t >= 1, h and w multiples of 8.
+            noise: (b, zc, lt, lh, lw), standard normal; None draws it.
+
+        Returns:
+            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8). z is a sample of the posterior, or its mean
+            with `sample_deterministic`.
+
+        Raises:
+            ValueError: for a shape the network does not take.
+        """
+        check_pixels(x.shape, self.in_channels, self.halvings)
+        if self.use_tiling or self.use_slicing:
+            return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
+        return self._posterior(self.encoder(x), noise)
+
+    def decode(self, z, num_target_frames=None, target_num_frames=None):
+        """Latent to pixels.
+
+        Args:
+            z: (b, zc, lt, lh, lw), unscaled.
+            num_target_frames: frames wanted; those past it are dropped. None gives all 8 * lt.
+            target_num_frames: the same, under the name MindONE's pipelines use.
+
+        Returns:
+            (b, c, t, h, w), float32, about [-1, 1] and not clipped.
+
+        Raises:
+            ValueError: for a shape that is no latent, or for more frames than it holds.
+        """
+        check_latents(z.shape, self.latent_channels)
+        frames = target_num_frames if num_target_frames is None else num_target_frames
+        held = z.shape[2] * 2**self.halvings
+        if frames is None:
+            frames = held
+        if frames < 1 or frames > held:
+            raise ValueError(
+                f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: ask for one of those"
+            )
+        if self.use_tiling or self.use_slicing:
+            return self._in_parts("decode", z, frames)
+        recon = self.decoder(z)
+        return recon if frames == held else recon[:, :, :frames]
+
+    def construct(self, x, noise=None):
+        """Encodes and decodes, whole: training needs gradients, and tiles pass through the host.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1].
+            noise: as `encode` takes it.
+
+        Returns:
+            recon (b, c, t, h, w), z, mean and logvar.
+        """
+        check_pixels(x.shape, self.in_channels, self.halvings)
+        z, mean, logvar = self._posterior(self.encoder(x), noise)
+        recon = self.decoder(z)
+        return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
+
+    def reconstruct(self, x):
+        """Pixels to pixels by way of the posterior's mean: no chance involved; tiled where tiling is on.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1].
+
+        Returns:
+            (b, c, t, h, w), float32.
+        """
+        _, mean, _ = self.encode(x)
+        return self.decode(mean, x.shape[2])
+
+    def _posterior(self, moments, noise):
+        """z, mean and logvar of moments (b, 2*zc, lt, lh, lw); noise None draws it."""
+        mean, logvar = split_moments(moments)
+        if self.sample_deterministic:
+            return mean, mean, logvar
+        if noise is None:
+            noise = ops.standard_normal(mean.shape)
+        return sample_posterior(mean, logvar, noise), mean, logvar
+
+    def training_inputs(self, batch, rng):
+        """What one training step calls the model with: the pixels and the posterior's noise, drawn on the host.
+
+        Noise that comes from outside makes a step a pure function of its inputs: a resumed run repeats it exactly, and the
+        graph runs the network once instead of once for the loss and once for its gradient.
+
+        Args:
+            batch: the dataset's columns, NumPy, pixels (b, c, t, h, w) first.
+            rng: numpy.random.Generator of this step.
+
+        Returns:
+            Tuple of arrays for `construct`.
+        """
+        x = batch[0]
+        check_pixels(x.shape, self.in_channels, self.halvings)
+        shape = (x.shape[0], self.latent_channels, *self.latent_size(x.shape[2:]))
+        return x, rng.standard_normal(shape, dtype=np.float32)
+
+    def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(frames, height, width) of the latent of a video of (frames, height, width)."""
+        return latent_size(input_size, self.halvings)
+
+    def scale_latents(self, z, convention):
+        """Scales by this model's factors; see `mindone_tae.scale_latents`."""
+        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
+
+    def unscale_latents(self, scaled, convention):
+        """The inverse of `scale_latents`."""
+        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)

@@ -1,0 +1,125 @@
+"""Conv2.5D: a spatial convolution followed by a temporal one (Movie Gen, section 3.1.1)."""
+
+import math
+
+import numpy as np
+
+import mindspore as ms
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import HeUniform, initializer
+
+from .frame_tables import neighbours
+from .frame_taps import FrameTaps
+from .frames import FramesCell
+
+
+def _identity_taps(channels, kernel_size):
+    """A temporal kernel (c, c, 1, k) that passes the centre frame and nothing else."""
+    taps = np.zeros((channels, channels, 1, kernel_size), np.float32)
+    taps[np.arange(channels), np.arange(channels), 0, kernel_size // 2] = 1
+    return ms.Tensor(taps)
+
+
+class SpatialConv(nn.Cell):
+    """A 2D convolution over each frame.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: side of the square kernel.
+        stride: pixels a step.
+        padding: zeros added, one number for all sides or (top, bottom, left, right).
+        dtype: the type computed in; parameters stay float32.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size=3, stride=1, padding=0, dtype=ms.float32):
+        super().__init__()
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.weight = Parameter(initializer(HeUniform(math.sqrt(5)), shape, ms.float32), name="weight")
+        self.bias = Parameter(initializer("zeros", (out_channels,), ms.float32), name="bias")
+        self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding, stride=stride)
+        self.bias_add = ops.BiasAdd()
+        self.dtype = dtype
+
+    def construct(self, x):
+        """(n, c, h, w) to (n, out_channels, h', w')."""
+        return self.bias_add(self.unbiased(x), ops.cast(self.bias, self.dtype))
+
+    def unbiased(self, x):
+        """As `construct`, without the bias."""
+        return self.conv(x, ops.cast(self.weight, self.dtype))
+
+
+class TemporalConv(nn.Cell):
+    """A 1D convolution over time at every pixel; past the ends the first and the last frame are repeated.
+
+    Args:
+        channels: channels in and out.
+        kernel_size: 1 or 3 frames.
+        stride: 1 or 2 frames a step.
+        dtype: the type computed in; parameters stay float32.
+
+    The kernel starts as the identity, so that a new video network computes what its image network does.
+    """
+
+    def __init__(self, channels, kernel_size=3, stride=1, dtype=ms.float32):
+        super().__init__()
+        self.weight = Parameter(_identity_taps(channels, kernel_size), name="weight")
+        self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
+        self.pointwise = ops.Conv2D(channels, 1)
+        self.taps = FrameTaps(channels, uneven=stride > 1)
+        self.bias_add = ops.BiasAdd()
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.dtype = dtype
+
+    def construct(self, x, b, spatial_bias=None):
+        """Convolves.
+
+        Args:
+            x: (t*b, c, h, w).
+            b: the batch size.
+            spatial_bias: (c,) to be added to x first; going through the kernel it costs no pass over x.
+
+        Returns:
+            (ceil(t/stride)*b, c, h, w).
+        """
+        c, t = self.channels, x.shape[0] // b
+        bias = self.bias
+        if self.kernel_size == 1 or t == 1:
+            # of one frame, the three taps see the same
+            kernel = self.weight if self.kernel_size == 1 else self.weight.sum(axis=-1)
+            kernel = ops.reshape(kernel, (c, c))
+            if spatial_bias is not None:
+                bias = bias + ops.matmul(kernel, spatial_bias)
+            y = self.pointwise(x, ops.cast(ops.reshape(kernel, (c, c, 1, 1)), self.dtype))
+        else:
+            kernel = ops.reshape(ops.transpose(self.weight, (0, 2, 3, 1)), (c, 3 * c))  # columns as the frames are gathered
+            if spatial_bias is not None:
+                bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
+            take, give = neighbours(t, b, self.stride)
+            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give)
+        return self.bias_add(y, ops.cast(bias, self.dtype))
+
+
+class Conv2_5d(FramesCell):
+    """A 2D convolution over each frame, then a 1D one over time at each pixel.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: 3 (zero padding in space, replicate padding in time) or 1.
+        dtype: the type computed in; parameters stay float32.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, dtype=ms.float32):
+        super().__init__()
+        if kernel_size not in (1, 3):
+            raise ValueError(f"kernel_size is {kernel_size}; Conv2.5D has kernels of 1 and 3: use 3")
+        self.conv_spat = SpatialConv(in_channels, out_channels, kernel_size, padding=kernel_size // 2, dtype=dtype)
+        self.conv_temp = TemporalConv(out_channels, kernel_size, dtype=dtype)
+
+    def frames(self, x, b):
+        """(t*b, c, h, w) to (t*b, out_channels, h, w)."""
+        return self.conv_temp(self.conv_spat.unbiased(x), b, self.conv_spat.bias)

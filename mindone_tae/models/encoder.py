@@ -1,0 +1,118 @@
+"""Pixels to the moments of the posterior."""
+
+from __future__ import annotations
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from .attention import SpatialAttention, TemporalAttention
+from .convolution import Conv2_5d
+from .frames import FramesCell
+from .normalization import GroupNorm
+from .resampling import SpatialDownsample, TemporalDownsample, Unchanged
+from .residual import ResnetBlock
+
+
+class MidBlock(FramesCell):
+    """Residual block, spatial attention, temporal attention, residual block.
+
+    Args:
+        channels: channels in and out.
+        norm_num_groups: groups of every norm.
+        dropout: probability of dropping an element in training.
+        dtype: the type computed in; norms and softmax are float32.
+    """
+
+    def __init__(self, channels: int, norm_num_groups: int = 32, dropout: float = 0.0, dtype=ms.float32):
+        super().__init__()
+        self.block_1 = ResnetBlock(channels, channels, norm_num_groups, dropout, dtype)
+        self.attn_1 = nn.CellList(
+            [SpatialAttention(channels, norm_num_groups, dtype), TemporalAttention(channels, norm_num_groups, dtype)]
+        )
+        self.block_2 = ResnetBlock(channels, channels, norm_num_groups, dropout, dtype)
+
+    def frames(self, x, b):
+        """(t*b, c, h, w) to (t*b, c, h, w)."""
+        x = self.block_1(x, b)
+        x = self.attn_1[0](x, b)
+        x = self.attn_1[1](x, b)
+        return self.block_2(x, b)
+
+
+class DownLevel(FramesCell):
+    """The residual blocks of one level, then, unless it is the last, half the space and half the time."""
+
+    def __init__(self, in_channels, out_channels, layers, last, norm_num_groups, dropout, dtype):
+        super().__init__()
+        widths = [in_channels] + [out_channels] * layers
+        self.block = nn.CellList(
+            [ResnetBlock(i, o, norm_num_groups, dropout, dtype) for i, o in zip(widths[:-1], widths[1:])]
+        )
+        self.downsample_spat = Unchanged() if last else SpatialDownsample(out_channels, dtype)
+        self.downsample_temp = Unchanged() if last else TemporalDownsample(out_channels, dtype)
+        self.halves = not last
+
+    def frames(self, x, b):
+        """(t*b, c, h, w) to (ceil(t/2)*b, out_channels, h/2, w/2); the last level keeps t, h and w."""
+        for block in self.block:
+            x = block(x, b)
+        return self.downsample_temp(self.downsample_spat(x, b), b)
+
+
+def recompute_blocks(levels, mid):
+    """Marks every residual block of these levels and of the middle for recomputation in the backward pass."""
+    for block in [block for level in levels for block in level.block] + [mid.block_1, mid.block_2]:
+        block.recompute()
+
+
+class Encoder(FramesCell):
+    """The encoder: one level for each width, the middle, and the moments.
+
+    Args:
+        in_channels: pixel channels.
+        latent_channels: channels of the latent; the output has twice as many, mean and log-variance.
+        block_out_channels: width of each level.
+        layers_per_block: residual blocks a level.
+        norm_num_groups: groups of every norm.
+        dropout: probability of dropping an element in training.
+        dtype: the type computed in; norms and softmax are float32.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        latent_channels: int = 16,
+        block_out_channels: tuple[int, ...] = (128, 256, 512, 512),
+        layers_per_block: int = 2,
+        norm_num_groups: int = 32,
+        dropout: float = 0.0,
+        dtype=ms.float32,
+    ):
+        super().__init__()
+        widths = (block_out_channels[0], *block_out_channels)
+        last = len(block_out_channels) - 1
+        self.conv_in = Conv2_5d(in_channels, widths[0], dtype=dtype)
+        self.down = nn.CellList(
+            [
+                DownLevel(widths[i], widths[i + 1], layers_per_block, i == last, norm_num_groups, dropout, dtype)
+                for i in range(len(block_out_channels))
+            ]
+        )
+        self.mid = MidBlock(widths[-1], norm_num_groups, dropout, dtype)
+        self.norm_out = GroupNorm(widths[-1], norm_num_groups, dtype=dtype)
+        self.conv_out = Conv2_5d(widths[-1], 2 * latent_channels, dtype=dtype)
+        self.dtype = dtype
+        self.halvings = sum(level.halves for level in self.down)
+
+    def recompute_blocks(self):
+        """Trades compute for memory in training: activations inside residual blocks are computed again."""
+        recompute_blocks(self.down, self.mid)
+
+    def frames(self, x, b):
+        """(t*b, c, h, w) to (lt*b, 2*zc, lh, lw), float32."""
+        x = self.conv_in(ops.cast(x, self.dtype), b)
+        for level in self.down:
+            x = level(x, b)
+        x = self.mid(x, b)
+        x = self.conv_out(ops.silu(self.norm_out(x, b)), b)
+        return ops.cast(x, ms.float32)

@@ -1,0 +1,46 @@
+"""The shape of a latent, and what the network accepts, worked out from the number of halvings."""
+
+from __future__ import annotations
+
+
+def latent_size(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
+    """Shape of the latent of a video.
+
+    Args:
+        input_size: frames, height and width in pixels.
+        halvings: how often the network halves time and space.
+
+    Returns:
+        Latent frames, height and width.
+
+    Raises:
+        ValueError: for no frame, or a height or width the network does not divide.
+    """
+    t, h, w = input_size
+    ratio = 2**halvings
+    if t < 1:
+        raise ValueError(f"the video has {t} frames; it must have at least 1: give it frames")
+    for name, side in (("height", h), ("width", w)):
+        if side < ratio or side % ratio:
+            nearest = max(round(side / ratio), 1) * ratio
+            raise ValueError(f"{name} is {side} pixels; it must be a multiple of {ratio}: resize or crop to {nearest}")
+    return -(-t // ratio), h // ratio, w // ratio
+
+
+def check_pixels(shape: tuple[int, ...], channels: int, halvings: int) -> None:
+    """Raises ValueError unless a tensor of this shape is a video the encoder takes."""
+    if len(shape) != 5:
+        raise ValueError(f"x has shape {tuple(shape)}; a video has five axes (b, c, t, h, w): add the missing ones")
+    if shape[1] != channels:
+        raise ValueError(
+            f"x has shape {tuple(shape)}, so {shape[1]} channels; the model takes {channels}: give x as (b, c, t, h, w)"
+        )
+    latent_size(shape[2:], halvings)
+
+
+def check_latents(shape: tuple[int, ...], channels: int) -> None:
+    """Raises ValueError unless a tensor of this shape is a latent the decoder takes."""
+    if len(shape) != 5 or shape[1] != channels or min(shape) < 1:
+        raise ValueError(
+            f"z has shape {tuple(shape)}; a latent is (b, {channels}, lt, lh, lw): give it as the encoder does"
+        )
