@@ -10,9 +10,9 @@ from itertools import cycle
 import numpy as np
 from PIL import Image
 
+from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
-from mindone_tae.zoo.atomic_file import replacing
 from .camera_moves import MOTIONS, camera_move
 from .moving_shapes import moving_shapes
 from .writer import VideoWriter

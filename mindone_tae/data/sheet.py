@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
-from mindone_tae.zoo.atomic_file import replacing
 
 # Pixels of the sheet.
 _SMALLEST_TILE = 144

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from PIL import Image
 
+from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
-from mindone_tae.zoo.atomic_file import replacing
 from .sheet import contact_sheet, write_contact_sheet
 
 __all__ = ["VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]

@@ -76,7 +76,8 @@ class Decoder(FramesCell):
     def frames(self, z, b):
         """(lt*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
         x = self.mid(self.conv_in(ops.cast(z, self.dtype), b), b)
-        for level in self.up[::-1]:
-            x = level(x, b)
+        # by index: a slice would be a new CellList, which renames the parameters in it
+        for i in range(len(self.up) - 1, -1, -1):
+            x = self.up[i](x, b)
         x = self.conv_out(ops.silu(self.norm_out(x, b)), b)
         return ops.cast(x, ms.float32)

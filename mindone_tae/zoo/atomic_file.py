@@ -26,12 +26,21 @@ def replacing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
+            _to_disk(temporary)
             os.replace(temporary, path)
+            _to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another --output_path"
+            f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another place"
         ) from error
+
+
+def _to_disk(path):
+    """Waits until a file's content, or a folder's names, are on the disk: a move alone may outlive a power cut that its content does not."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

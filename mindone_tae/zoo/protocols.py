@@ -32,6 +32,7 @@ import mindspore as ms
 from mindspore import nn
 
 from . import registry
+from .checkpoint import read_arrays, restore, weights_file
 from .signatures import read_signature, signature_of
 
 
@@ -48,13 +49,11 @@ def build_model(section):
     path = spec.get("pretrained")
     target = registry.entry_point("mindone.models", spec["name"]).value
     signature = read_signature(target) or signature_of(registry.get("mindone.models", spec["name"]))
-    takes = signature is None or signature.takes_any or any(k.name == "pretrained" for k in signature.keywords)
+    takes = signature is None or signature.takes("pretrained")
     if not takes:
         spec.pop("pretrained", None)
     model = registry.build("mindone.models", spec)
     if path is not None and not takes:
-        from .checkpoint import read_arrays, restore, weights_file
-
         file = weights_file(path)
         restore(model.get_parameters(), read_arrays(file), file)
     if isinstance(model, nn.Cell):

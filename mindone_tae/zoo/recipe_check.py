@@ -3,13 +3,15 @@
 from .errors import UserError, did_you_mean, listed
 from .registry import entry_point, names, noun_of
 from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section
-from .signatures import check_keywords, read_signature
+from .signatures import Keyword, check_keywords, read_signature
 from .values import plain
 from .yaml_marks import MarkedDict, Problem
 
 # Section: group of its component.
 COMPONENTS = {"model": "mindone.models", "dataset": "mindone.datasets", "loss": "mindone.losses"}
 SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "optimizer", "scheduler", "train", "eval")
+# Every model section has it; where the model's constructor does not, the host loads the weights (see `protocols`).
+PRETRAINED = Keyword("pretrained", False, "str | None")
 REQUIRED = ("model", "dataset", "train")
 
 # Sections that are a function's keywords: (function, default name, known names, what the host gives itself and the remedy).
@@ -94,7 +96,10 @@ class RecipeCheck:
             self._report(given.marks["name"], f"{path}.name", str(error))
             return None
         keywords = {key: value for key, value in given.items() if key != "name"}
-        values, mistakes = check_keywords(read_signature(claim.value), keywords, whole)
+        signature = read_signature(claim.value)
+        if group == "mindone.models" and signature is not None:
+            signature = signature.and_also(PRETRAINED)
+        values, mistakes = check_keywords(signature, keywords, whole)
         for key, text in mistakes:
             self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{claim.name}': {text}")
         return MarkedDict({"name": claim.name, **plain(values)}, given.mark, given.marks)

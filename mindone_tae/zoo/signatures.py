@@ -44,6 +44,14 @@ class Signature:
     keywords: tuple = ()
     takes_any: bool = False
 
+    def takes(self, name):
+        """Whether a keyword of this name may be given."""
+        return self.takes_any or any(keyword.name == name for keyword in self.keywords)
+
+    def and_also(self, keyword):
+        """The same with one more keyword, which the host sees to where the component does not."""
+        return self if self.takes(keyword.name) else Signature((*self.keywords, keyword), self.takes_any)
+
     def without(self, names):
         """The same without the keywords of these names: the host gives those itself."""
         return Signature(tuple(keyword for keyword in self.keywords if keyword.name not in names), self.takes_any)

@@ -32,6 +32,13 @@ def test_latent_size_agrees_with_the_encoder(tiny, t):
     assert z.shape == mean.shape == logvar.shape == (1, 16, *tiny.latent_size((t, 8, 16)))
 
 
+def test_running_a_model_leaves_its_parameter_names_alone():
+    model = TemporalAutoencoder(**TINY)
+    before = [parameter.name for parameter in model.get_parameters()]
+    model(video(1, 3, 2, 8, 8))
+    assert [parameter.name for parameter in model.get_parameters()] == before
+
+
 def test_a_new_models_temporal_layers_are_the_identity(tiny):
     """Frames of a new model do not see one another except through the norms, so a still video keeps every frame equal."""
     frame = video(1, 3, 1, 16, 24)

@@ -1,0 +1,111 @@
+"""What widths and depths an image VAE has, from its config.json or from the shapes of its tensors."""
+
+from __future__ import annotations
+
+import re
+
+from ..zoo.errors import UserError
+
+# Constructor keywords of SD3VAE and TemporalAutoencoder that a config.json of diffusers shares.
+SHARED_KEYS = (
+    "in_channels",
+    "out_channels",
+    "latent_channels",
+    "block_out_channels",
+    "layers_per_block",
+    "norm_num_groups",
+    "scaling_factor",
+    "shift_factor",
+)
+_FACTORS = ("scaling_factor", "shift_factor")
+# Keys of diffusers' AutoencoderKL that would make another network of it, and the values that do not.
+_REQUIRED = {
+    "act_fn": "silu",
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+    "mid_block_add_attention": True,
+    "latents_mean": None,
+    "latents_std": None,
+}
+_BLOCK_TYPES = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
+# What every published VAE of this family has; shapes do not tell it.
+_USUAL_GROUPS = 32
+_BLOCK = re.compile(r"encoder\.down\.(\d+)\.block\.(\d+)\.")
+
+
+def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_groups: int | None = None) -> dict:
+    """Constructor keywords for an image VAE, and for the TAE inflated from it.
+
+    Args:
+        shapes: our names to shapes.
+        config: a config.json of diffusers, or {}; what it says wins over the shapes.
+        norm_num_groups: groups of the norms; None takes the config's, or without one 32.
+
+    Returns:
+        Keywords to values.
+
+    Raises:
+        UserError: no image VAE, one of another kind, or groups that cannot be told.
+    """
+    _check_kind(config)
+    found = {**_inferred(shapes), **{key: config[key] for key in SHARED_KEYS if config.get(key) is not None}}
+    if norm_num_groups is not None:
+        found["norm_num_groups"] = norm_num_groups
+    _check_types(found)
+    widths = found["block_out_channels"] = tuple(found["block_out_channels"])
+    groups = found.setdefault("norm_num_groups", _USUAL_GROUPS)
+    if groups < 1 or any(width % groups for width in widths):
+        raise UserError(
+            f"norm_num_groups is {groups}; it must divide every width, and those are {widths}; it cannot be told from the shapes of the "
+            "weights: give the one the VAE was trained with (--norm_num_groups), or its folder with config.json"
+        )
+    return found
+
+
+def _inferred(shapes):
+    blocks = [(int(match[1]), int(match[2])) for match in map(_BLOCK.match, shapes) if match]
+    if not blocks:
+        raise UserError(
+            "no image VAE is in it: no name begins with encoder.down.0.block (or encoder.down_blocks.0.resnets): give an SD3.5 VAE"
+        )
+    widths = [_width(shapes, f"encoder.down.{level}") for level in range(max(level for level, _ in blocks) + 1)]
+    return {
+        "in_channels": _axis(shapes, 1, "encoder.conv_in.weight") or 3,
+        "out_channels": _axis(shapes, 0, "decoder.conv_out.weight", "decoder.conv_out.bias") or 3,
+        "latent_channels": _axis(shapes, 1, "decoder.conv_in.weight") or 16,
+        "block_out_channels": widths,
+        "layers_per_block": max(layer for _, layer in blocks) + 1,
+    }
+
+
+def _width(shapes, level):
+    """The width of a level, of whichever of its first tensors is there."""
+    width = _axis(shapes, 0, *(f"{level}.block.{n}.{leaf}" for n in (0, 1) for leaf in ("conv1.weight", "norm2.gamma")))
+    if width is None:
+        raise UserError(f"the width of {level} cannot be told, as no tensor of {level}.block.0 is in it: give a whole SD3.5 VAE")
+    return width
+
+
+def _axis(shapes, axis, *names):
+    """The length of an axis of the first of these that is there."""
+    return next((shapes[name][axis] for name in names if len(shapes.get(name, ())) > axis), None)
+
+
+def _check_kind(config):
+    wrong = [f"{key} is {config[key]!r}, not {value!r}" for key, value in _REQUIRED.items() if config.get(key, value) != value]
+    for key, wanted in _BLOCK_TYPES.items():
+        kinds = config.get(key) or ()
+        wrong += [f"{key} has {kind!r}, not {wanted!r}" for kind in sorted(set(map(str, kinds))) if kind != wanted]
+    if wrong:
+        raise UserError(f"config.json describes another kind of VAE than SD3.5's: {'; '.join(wrong)}: give an SD3.5 VAE")
+
+
+def _check_types(found):
+    for key, value in found.items():
+        if key == "block_out_channels":
+            right = isinstance(value, (list, tuple)) and value and all(type(width) is int and width > 0 for width in value)
+        else:
+            right = type(value) is int or (key in _FACTORS and type(value) is float)
+        if not right:
+            wanted = "list of widths" if key == "block_out_channels" else "number"
+            raise UserError(f"config.json: {key} is {value!r}, which is no {wanted}: correct it")

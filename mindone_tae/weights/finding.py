@@ -1,0 +1,156 @@
+"""Which files a path means: a file, a diffusers folder, a training run's folder, or a repository on Hugging Face."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from ..zoo.errors import UserError
+from .hub import download, is_repository
+from .messages import shortened
+from .pickles import PICKLE_SUFFIXES, refuse_pickle
+
+SUFFIXES = (".safetensors", ".ckpt")
+_DIFFUSERS_STEM = "diffusion_pytorch_model"
+_INDEX = f"{_DIFFUSERS_STEM}.safetensors.index.json"
+
+
+class Found(NamedTuple):
+    """Where weights lie.
+
+    Attributes:
+        path: what messages call it.
+        files: one file, or the shards of one checkpoint.
+        config_path: a diffusers folder's config.json, or None.
+    """
+
+    path: Path
+    files: list[Path]
+    config_path: Path | None = None
+
+
+def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
+    """The files that a path means.
+
+    Args:
+        path: .safetensors or .ckpt; a diffusers folder; a training run's folder or its checkpoints; a folder holding one such file;
+            or "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
+        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
+
+    Raises:
+        UserError: nothing there, or not just one checkpoint.
+    """
+    text = os.fspath(path)
+    path = Path(text).expanduser()
+    if not path.exists() and is_repository(text):
+        return download(text, lambda folder: find_weights(folder, ema))
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder: give a .safetensors or .ckpt file, or a folder holding one")
+    if path.is_file() and path.name == _INDEX:
+        path = path.parent
+    if path.is_file():
+        return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
+    found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
+    if ema and not found.files[0].name.endswith(".ema.safetensors"):
+        raise UserError(f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them")
+    return found
+
+
+def _checked(path):
+    if path.suffix in PICKLE_SUFFIXES:
+        refuse_pickle(path)
+    if path.suffix not in SUFFIXES:
+        ending = repr(path.suffix or "neither")
+        raise UserError(f"{path}: weights are {' or '.join(SUFFIXES)} files, and this ends in {ending}: give one of those")
+    return path
+
+
+def _config_beside(path):
+    """config.json, where a file is a diffusers folder's."""
+    config = path.with_name("config.json")
+    return config if path.name.startswith(_DIFFUSERS_STEM) and config.is_file() else None
+
+
+def _averaged_beside(path):
+    """The averaged weights that a run saved with step_00000300.safetensors: step_00000300.ema.safetensors."""
+    if path.name.endswith(".ema.safetensors"):
+        return path
+    averaged = path.with_suffix(".ema.safetensors")
+    if not averaged.is_file():
+        raise UserError(f"{path}: no averaged weights (ema=True) lie beside it as {averaged.name}: leave ema out")
+    return averaged
+
+
+def _in_diffusers_folder(folder):
+    if (folder / "vae" / "config.json").is_file():  # a whole pipeline
+        folder = folder / "vae"
+    index = folder / _INDEX
+    whole = folder / f"{_DIFFUSERS_STEM}.safetensors"
+    if whole.is_file():
+        files = [whole]
+    elif index.is_file():
+        files = _shards(folder, index)
+    elif any(folder.glob(f"{_DIFFUSERS_STEM}*.bin")):
+        refuse_pickle(sorted(folder.glob(f"{_DIFFUSERS_STEM}*.bin"))[0])
+    else:
+        variants = sorted(folder.glob(f"{_DIFFUSERS_STEM}.*.safetensors"))
+        if len(variants) != 1:
+            return None
+        files = variants
+    return Found(folder, files, _config_beside(files[0]))
+
+
+def _shards(folder, index):
+    try:
+        names = sorted({os.fspath(name) for name in read_json(index)["weight_map"].values()})
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{index}: it has no weight_map, which says what lies in which file: download it again") from None
+    # only names in the same folder: an index is somebody else's text
+    missing = [name for name in names if os.path.basename(name) != name or not (folder / name).is_file()]
+    if missing or not names:
+        listed = shortened(missing) or "which are none,"
+        raise UserError(f"{index}: of the files it names, {listed} cannot be found: download them again")
+    return [folder / name for name in names]
+
+
+def _in_run(folder, ema):
+    latest = next((path for path in (folder / "checkpoints" / "latest.json", folder / "latest.json") if path.is_file()), None)
+    if latest is None:
+        return None
+    entry = read_json(latest)
+    if not isinstance(entry, dict) or not isinstance(entry.get("weights"), str):
+        raise UserError(f"{latest}: it does not say where the weights are: give a checkpoint's file itself")
+    if ema and not entry.get("ema"):
+        raise UserError(f"{folder}: the run kept no averaged weights (ema=True): leave ema out")
+    file = latest.parent / (entry["weights"] if ema is False or not entry.get("ema") else entry["ema"])
+    if not file.is_file():
+        raise UserError(f"{latest}: it names {file.name}, which is not there: give another checkpoint's file")
+    return Found(folder, [file])
+
+
+def _alone(folder):
+    candidates = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    weights = [path for path in candidates if path.suffix in SUFFIXES]
+    if len(weights) == 1:
+        return Found(folder, weights)
+    if weights:
+        names = shortened(path.name for path in weights)
+        raise UserError(f"{folder}: it holds {len(weights)} checkpoints ({names}): give the one you mean")
+    pickled = [path for path in candidates if path.suffix in PICKLE_SUFFIXES]
+    if pickled:
+        refuse_pickle(pickled[0])
+    raise UserError(f"{folder}: it holds no .safetensors or .ckpt file: give the folder that does, or the file itself")
+
+
+def read_json(path: Path):
+    """The content of a JSON file.
+
+    Raises:
+        UserError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}): download or copy it again") from None

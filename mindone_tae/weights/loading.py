@@ -1,0 +1,82 @@
+"""Weights into a model: all of them, or one error that tells every difference."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import ml_dtypes
+import numpy as np
+
+import mindspore as ms
+
+from ..zoo.errors import UserError
+from .messages import shortened
+from .name_maps import strip_wrappers
+from .reading import open_renamed
+
+_logger = logging.getLogger(__name__)
+
+
+def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
+    """Sets a model's parameters; float16 and bfloat16 weights become the parameters' own type.
+
+    Args:
+        model: a Cell.
+        path: a .safetensors or .ckpt file; a diffusers folder; a training run's folder; a folder holding one such file; or
+            "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
+        strict: False only warns of names that are missing, left over or of another shape, and sets the rest.
+        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
+
+    Raises:
+        UserError: nothing there, a file that is not whole, a pickle; or, with `strict`, names or shapes that do not match, all of
+            them told.
+    """
+    stored, renamed = open_renamed(path, ema)
+    # by their place in the model: what a parameter itself says changes with what its Cell was put into
+    parameters = {strip_wrappers(name): parameter for name, parameter in model.parameters_and_names()}
+    shapes = {name: shape for name, (_, shape) in renamed.kept.items()}
+    misshapen = [name for name in parameters if name in shapes and shapes[name] != tuple(parameters[name].shape)]
+    differences = _differences(parameters, shapes, misshapen)
+    if differences:
+        message = f"{stored.path}: its weights do not fit {type(model).__name__}: {'; '.join(differences)}"
+        if strict:
+            raise UserError(f"{message}: {_remedy(parameters, shapes, misshapen, stored.path)}")
+        _logger.warning("%s: the rest is loaded", message)
+    fitting = [name for name in parameters if name in shapes and name not in misshapen]
+    for name in fitting:  # one at a time: the file's numbers never lie in memory as a whole
+        source, shape = renamed.kept[name]
+        set_parameters(parameters, {name: stored.tensors[source].read().reshape(shape)})
+
+
+def set_parameters(parameters, arrays) -> None:
+    """Gives parameters their numbers, in the parameter's own type.
+
+    Args:
+        parameters: name to Parameter.
+        arrays: some of these names to arrays of the same shape.
+    """
+    for name, array in arrays.items():
+        parameters[name].set_data(_tensor(array).astype(parameters[name].dtype))
+
+
+def _tensor(array):
+    if array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f":  # types that MindSpore takes from NumPy in some versions only
+        array = array.astype(np.float32)
+    return ms.Tensor(array)
+
+
+def _differences(parameters, shapes, misshapen):
+    missing = [name for name in parameters if name not in shapes]
+    unexpected = [name for name in shapes if name not in parameters]
+    of_other_shape = [f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model" for name in misshapen]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", of_other_shape))
+    return [f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names]
+
+
+def _remedy(parameters, shapes, misshapen, path):
+    if any(".conv_temp." in name for name in parameters) and "encoder.conv_in.weight" in shapes:
+        return f"this is an image VAE: make a video one of it with mindone-tae inflate --src {path} --target tae.safetensors"
+    if len(misshapen) and len(shapes.keys() & parameters.keys()) == len(parameters):
+        return "build the model with the file's widths (block_out_channels, latent_channels)"
+    return "give the file that this model was saved to, or strict=False to load what fits"

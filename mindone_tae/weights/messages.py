@@ -1,0 +1,10 @@
+"""Lists of names in messages."""
+
+LISTED = 20
+
+
+def shortened(names) -> str:
+    """'a, b, c', or the first twenty and how many more there are."""
+    names = list(names)
+    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

@@ -1,0 +1,84 @@
+"""Reading weights, whatever they come in."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import numpy as np
+
+from ..zoo.errors import UserError
+from .finding import find_weights, read_json
+from .messages import shortened
+from .name_maps import Renamed, rename
+from .safetensors_file import open_safetensors
+from .stored import Stored
+
+_logger = logging.getLogger(__name__)
+
+
+def open_weights(path: str | os.PathLike, ema: bool | None = None) -> Stored:
+    """What a path holds, under the names of the file; see `find_weights` for the paths and `ema`.
+
+    Raises:
+        UserError: nothing there, or a file that is not whole.
+    """
+    found = find_weights(path, ema)
+    config = read_json(found.config_path) if found.config_path else {}
+    if not isinstance(config, dict):
+        raise UserError(f"{found.config_path}: it is not a JSON object: download it again")
+    tensors, metadata = {}, {}
+    for file in found.files:
+        stored = _open_file(file)
+        twice = sorted(tensors.keys() & stored.tensors.keys())
+        if twice:
+            raise UserError(f"{found.path}: {shortened(twice)} lie in more than one of its files: download it again")
+        tensors.update(stored.tensors)
+        metadata.update(stored.metadata)
+    return Stored(found.files[0] if len(found.files) == 1 else found.path, tensors, metadata, config)
+
+
+def open_renamed(path: str | os.PathLike, ema: bool | None = None) -> tuple[Stored, Renamed]:
+    """What a path holds, and our names for it; what is left out is logged.
+
+    Raises:
+        UserError: as `open_weights`, and for two tensors that claim one name.
+    """
+    stored = open_weights(path, ema)
+    renamed = rename({name: tensor.shape for name, tensor in stored.tensors.items()})
+    if renamed.clashes:
+        raise UserError(f"{stored.path}: {shortened(renamed.clashes)}: save it again with each once")
+    for reason in sorted(set(renamed.skipped.values())):
+        names = [name for name, why in renamed.skipped.items() if why == reason]
+        _logger.info("%s: left out %d tensors, %s: %s", stored.path, len(names), reason, shortened(names))
+    return stored, renamed
+
+
+def read_weights(path: str | os.PathLike, ema: bool | None = None) -> dict[str, np.ndarray]:
+    """Our parameter names to arrays, float32, float16 or bfloat16 (as ml_dtypes has it) as the file holds them.
+
+    Args:
+        path: as `load_weights` takes it.
+        ema: as `load_weights` takes it.
+
+    Raises:
+        UserError: nothing there, a file that is not whole, or a pickle.
+    """
+    stored, renamed = open_renamed(path, ema)
+    return {name: stored.tensors[source].read().reshape(shape) for name, (source, shape) in renamed.kept.items()}
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """What was noted in a file of weights when it was saved, str to str; see `load_weights` for the paths."""
+    return dict(open_weights(path).metadata)
+
+
+def _open_file(file):
+    try:
+        if file.suffix == ".ckpt":
+            from .ckpt_file import open_ckpt  # MindSpore is imported only where its own format is read
+
+            return open_ckpt(file)
+        return open_safetensors(file)
+    except OSError as error:
+        raise UserError(f"{file}: it cannot be read: {error.strerror}: check its permissions and its disk") from error

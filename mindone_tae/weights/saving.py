@@ -1,0 +1,101 @@
+"""Saving weights, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+from ..zoo.atomic_file import replacing
+from ..zoo.errors import UserError
+from .name_maps import torch_layout
+
+_TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+
+
+def save_weights(params, path: str | os.PathLike, metadata: dict | None = None, dtype: str | None = None) -> None:
+    """Writes weights under a temporary name, and moves the file into place when it is whole.
+
+    Args:
+        params: a Cell, or name to NumPy array, Tensor or Parameter.
+        path: .safetensors or .ckpt.
+        metadata: noted in the file; texts as they are, anything else as JSON.
+        dtype: "float32", "float16" or "bfloat16" to cast to; None keeps each tensor's own.
+
+    Raises:
+        UserError: another suffix or dtype.
+    """
+    path = Path(path)
+    writer = _writer(path)
+    if dtype not in (None, *_TYPES):
+        raise UserError(f"dtype is {dtype!r}; weights are saved as {', '.join(_TYPES)}: use one of those")
+    arrays = {name: _cast(array, dtype) for name, array in as_arrays(params).items()}
+    notes = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
+    with replacing(path) as temporary:
+        writer(temporary, arrays, notes)
+
+
+def save_diffusers_folder(params, folder: str | os.PathLike, config: dict) -> None:
+    """Writes config.json and diffusion_pytorch_model.safetensors as PyTorch's diffusers lays them out.
+
+    Args:
+        params: a Cell, or name to NumPy array, Tensor or Parameter, under our names.
+        folder: made where it is missing.
+        config: content of config.json.
+    """
+    folder = Path(folder)
+    save_weights(torch_layout(as_arrays(params)), folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+    with replacing(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def is_folder(target: str | os.PathLike) -> bool:
+    """Whether a target's name means a folder: it is one, ends in a slash, or has no suffix."""
+    text = os.fspath(target)
+    return text.endswith(("/", os.sep)) or os.path.isdir(text) or not Path(text).suffix
+
+
+def check_target(target: str | os.PathLike) -> None:
+    """Raises UserError unless weights can be saved under this name, as a file or a folder."""
+    if not is_folder(target):
+        _writer(Path(target))
+    elif os.path.isfile(target):
+        raise UserError(f"{target}: it is a file, and without a suffix weights are saved into a folder: use another name")
+
+
+def as_arrays(params):
+    """Name to NumPy array, bfloat16 as ml_dtypes has it, of a Cell or of a mapping of arrays, Tensors or Parameters."""
+    if hasattr(params, "parameters_and_names"):
+        params = dict(params.parameters_and_names())
+    return {name: _array(value) for name, value in params.items()}
+
+
+def _array(value):
+    if isinstance(value, np.ndarray):
+        return value
+    if not hasattr(value, "asnumpy"):
+        return np.asarray(value)
+    if str(value.dtype) == "BFloat16":  # asnumpy takes it in some versions of MindSpore only
+        return value.float().asnumpy().astype(ml_dtypes.bfloat16)
+    return value.asnumpy()
+
+
+def _cast(array, dtype):
+    floating = array.dtype.kind == "f" or array.dtype == ml_dtypes.bfloat16
+    return array.astype(_TYPES[dtype]) if dtype and floating else array
+
+
+def _writer(path):
+    if path.suffix == ".safetensors":
+        from .safetensors_file import write_safetensors
+
+        return write_safetensors
+    if path.suffix == ".ckpt":
+        from .ckpt_file import write_ckpt
+
+        return write_ckpt
+    ending = repr(path.suffix or "neither")
+    raise UserError(f"{path}: weights are saved as .safetensors or .ckpt, and the name ends in {ending}: use one of those")

@@ -1,0 +1,36 @@
+"""Weights as they lie in a file: names, shapes and types at once, numbers when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+
+class StoredTensor(NamedTuple):
+    """One tensor in a file.
+
+    Attributes:
+        shape: its axes.
+        read: gives the numbers, of the type that the file holds; bfloat16 as ml_dtypes has it.
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+class Stored(NamedTuple):
+    """What one source of weights holds.
+
+    Attributes:
+        path: the file or folder, as messages call it.
+        tensors: name in the file to StoredTensor.
+        metadata: what the writer noted, str to str.
+        config: a diffusers folder's config.json, or {}.
+    """
+
+    path: Path
+    tensors: dict[str, StoredTensor]
+    metadata: dict[str, str]
+    config: dict

@@ -1,0 +1,179 @@
+"""Weights into a model: every kind of file, and every difference told."""
+
+import logging
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+from safetensors.numpy import save_file
+
+from mindone_tae.models.autoencoder import TemporalAutoencoder
+from mindone_tae.models.sd3_vae import SD3VAE
+from mindone_tae.weights import load_weights, save_weights
+from mindone_tae.zoo.errors import UserError
+
+
+def assert_equal(model, arrays, atol=0.0):
+    parameters = dict(model.parameters_and_names())
+    assert parameters.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_allclose(parameters[name].asnumpy(), array, atol=atol, rtol=0)
+
+
+@pytest.mark.parametrize("as_path", [str, lambda path: path])
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_what_was_saved_loads_into_another_model(tmp_path, make_tae, arrays_of, suffix, as_path):
+    arrays = arrays_of(make_tae(0))
+    save_weights(arrays, tmp_path / f"a{suffix}")
+    tae = make_tae(1)
+    load_weights(tae, as_path(tmp_path / f"a{suffix}"))
+    assert_equal(tae, arrays)
+
+
+def published_style(arrays):
+    """As the published checkpoint has them: wrapped names, dead entries."""
+    entries = [{"name": f"autoencoder.{name.replace('.block.', '._backbone.block.')}", "data": ms.Tensor(array)} for name, array in arrays.items()]
+    blocks = {name.rpartition(".norm1")[0] for name in arrays if name.endswith("norm1.gamma")}
+    for block in sorted(blocks):
+        for leaf, shape in (("weight", (4, 512)), ("bias", (4,))):
+            entries.append({"name": f"autoencoder.{block}.temb_proj.{leaf}", "data": ms.Tensor(np.ones(shape, np.float32))})
+    return entries
+
+
+def test_the_published_checkpoints_names_and_dead_entries_load(tmp_path, make_tae, arrays_of, caplog):
+    arrays = arrays_of(make_tae(0))
+    ms.save_checkpoint(published_style(arrays), str(tmp_path / "published.ckpt"))
+    tae = make_tae(1)
+    with caplog.at_level(logging.INFO, "mindone_tae"):
+        load_weights(tae, tmp_path / "published.ckpt")
+    assert_equal(tae, arrays)
+    assert "encoder.mid.block_1.temb_proj.weight" in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float16", 11), ("bfloat16", 8)])
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_half_precision_loads_into_a_float32_model_and_back(tmp_path, make_tae, arrays_of, suffix, dtype, bits):
+    arrays = arrays_of(make_tae(0))
+    save_weights(arrays, tmp_path / f"a{suffix}", dtype=dtype)
+    tae = make_tae(1)
+    load_weights(tae, tmp_path / f"a{suffix}")
+    found = arrays_of(tae)
+    for name, array in arrays.items():
+        assert found[name].dtype == np.float32
+        assert np.all(np.abs(found[name] - array) <= np.abs(array) * 2.0**-bits + 1e-7)
+        assert np.any(found[name] != array) or array.size < 4 or not array.any()
+    save_weights(tae, tmp_path / f"b{suffix}", dtype=dtype)
+    load_weights(make_tae(2), tmp_path / f"b{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("kind", [ms.float16, ms.bfloat16])
+def test_parameters_in_half_precision_keep_their_type(tmp_path, kind):
+    class Scale(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.weight = ms.Parameter(ms.Tensor(np.zeros(2, np.float32)).astype(kind), name="weight")
+
+    save_weights({"weight": np.array([1.5, -2], np.float32)}, tmp_path / "a.safetensors")
+    model = Scale()
+    load_weights(model, tmp_path / "a.safetensors")
+    assert model.weight.dtype == kind and model.weight.float().asnumpy().tolist() == [1.5, -2]
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model."])
+@pytest.mark.parametrize("layout", ["diffusers", "original"])
+def test_an_image_vae_loads_from_either_layout(tmp_path, image_vae, tiny, layout, prefix):
+    arrays = {f"{prefix}{name}": array for name, array in image_vae(layout).items()}
+    if prefix:
+        arrays["model.diffusion_model.x"] = np.zeros(3, np.float32)
+    save_file(arrays, tmp_path / "vae.safetensors")
+    vae = SD3VAE(**tiny, pretrained=str(tmp_path / "vae.safetensors"))
+    found = {parameter.name: parameter.asnumpy() for parameter in vae.get_parameters()}
+    for name, array in image_vae("original").items():
+        ours = name.replace("weight", "gamma").replace("bias", "beta") if "norm" in name else name
+        np.testing.assert_array_equal(found.pop(ours), array)
+    assert not found
+
+
+def test_pretrained_is_loaded_by_the_model_itself(tmp_path, make_tae, arrays_of, tiny):
+    arrays = arrays_of(make_tae(0))
+    save_weights(arrays, tmp_path / "a.safetensors")
+    assert_equal(TemporalAutoencoder(**tiny, pretrained=str(tmp_path / "a.safetensors")), arrays)
+
+
+def test_a_model_inside_a_wrapper_is_loaded_under_its_own_names(tmp_path, make_tae, arrays_of):
+    arrays = arrays_of(make_tae(0))
+    save_weights(arrays, tmp_path / "a.safetensors")
+
+    class Trained(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.autoencoder = make_tae(1)
+
+    trained = Trained()
+    load_weights(trained, tmp_path / "a.safetensors")
+    assert_equal(trained, {f"autoencoder.{name}": array for name, array in arrays.items()})
+
+
+def spoilt(arrays):
+    """Two names missing, one left over, one of another shape."""
+    arrays = dict(arrays)
+    del arrays["encoder.conv_in.conv_temp.bias"], arrays["decoder.norm_out.gamma"]
+    arrays["discriminator.weight"] = np.zeros(3, np.float32)
+    arrays["encoder.norm_out.beta"] = np.zeros(5, np.float32)
+    return arrays
+
+
+def test_every_difference_is_told_in_one_error_and_nothing_is_loaded(tmp_path, make_tae, arrays_of):
+    tae = make_tae(1)
+    before = arrays_of(tae)
+    save_weights(spoilt(arrays_of(make_tae(0))), tmp_path / "spoilt.safetensors")
+    with pytest.raises(UserError) as caught:
+        load_weights(tae, tmp_path / "spoilt.safetensors")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'spoilt.safetensors'}: its weights do not fit TemporalAutoencoder: ")
+    assert "2 missing (encoder.conv_in.conv_temp.bias, decoder.norm_out.gamma)" in message
+    assert "1 unexpected (discriminator.weight)" in message
+    assert "1 of another shape (encoder.norm_out.beta is (5,) in the file and (8,) in the model)" in message
+    assert "strict=False" in message and "\n" not in message
+    assert_equal(tae, before)
+
+
+def test_without_strict_the_differences_are_a_warning_and_the_rest_is_loaded(tmp_path, make_tae, arrays_of, caplog):
+    tae, arrays = make_tae(1), arrays_of(make_tae(0))
+    before = arrays_of(tae)
+    save_weights(spoilt(arrays), tmp_path / "spoilt.safetensors")
+    load_weights(tae, tmp_path / "spoilt.safetensors", strict=False)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "2 missing" in warning and "1 unexpected" in warning and "1 of another shape" in warning
+    kept = ("encoder.conv_in.conv_temp.bias", "decoder.norm_out.gamma", "encoder.norm_out.beta")
+    assert_equal(tae, {name: before[name] if name in kept else array for name, array in arrays.items()})
+
+
+def test_a_long_list_is_cut_and_counted(tmp_path, make_tae):
+    save_weights({f"other.{i}": np.zeros(1, np.float32) for i in range(25)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"25 unexpected \(other\.0, .*, and 5 more\)"):
+        load_weights(make_tae(), tmp_path / "other.safetensors")
+
+
+def test_another_width_is_told_as_such(tmp_path, make_tae, tiny):
+    save_weights(make_tae(), tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"encoder.conv_out.conv_spat.bias is \(6,\) in the file and \(8,\) in the model.*latent_channels"):
+        TemporalAutoencoder(**{**tiny, "latent_channels": 4}, pretrained=str(tmp_path / "a.safetensors"))
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "original"])
+def test_an_image_vae_given_to_a_tae_is_recognised(tmp_path, make_tae, image_vae, layout):
+    save_file(image_vae(layout), tmp_path / "vae.safetensors")
+    with pytest.raises(UserError, match=r"this is an image VAE.*mindone-tae inflate --src .*vae\.safetensors"):
+        load_weights(make_tae(), tmp_path / "vae.safetensors")
+
+
+def test_two_tensors_for_one_parameter_are_refused(tmp_path, make_tae, arrays_of):
+    arrays = arrays_of(make_tae())
+    arrays["autoencoder.encoder.conv_in.conv_temp.bias"] = arrays["encoder.conv_in.conv_temp.bias"]
+    save_weights(arrays, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="autoencoder.encoder.conv_in.conv_temp.bias .*are both|are both encoder.conv_in.conv_temp.bias"):
+        load_weights(make_tae(), tmp_path / "a.safetensors")

@@ -1,0 +1,135 @@
+"""The safetensors format, against the library and against damage."""
+
+import json
+import struct
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mindone_tae.weights import read_metadata, read_weights, save_weights
+from mindone_tae.zoo.errors import UserError
+
+ARRAYS = {
+    "a.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
+    "b.bias": np.array([1.5, -2.0], np.float16),
+    "c.weight": np.array(3.25),
+    "d.bias": np.zeros((0, 4), np.float32),
+}
+
+
+def write_raw(path, header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_what_the_library_wrote_is_read(tmp_path):
+    save_file(ARRAYS, tmp_path / "a.safetensors", metadata={"format": "np"})
+    assert_same(read_weights(tmp_path / "a.safetensors"), ARRAYS)
+    assert read_metadata(tmp_path / "a.safetensors") == {"format": "np"}
+
+
+def test_the_library_reads_what_is_written(tmp_path):
+    save_weights(ARRAYS, tmp_path / "a.safetensors", {"step": 3})
+    assert_same(load_file(tmp_path / "a.safetensors"), ARRAYS)
+
+
+def test_bfloat16_is_read_bit_by_bit(tmp_path):
+    # 0x3FC0 is 1.5, 0xC000 is -2, 0x0001 the smallest subnormal
+    entry = {"x": {"dtype": "BF16", "shape": [3], "data_offsets": [0, 6]}}
+    path = write_raw(tmp_path / "a.safetensors", entry, bytes.fromhex("c03f00c00100"))
+    found = read_weights(path)["x"]
+    assert found.dtype == ml_dtypes.bfloat16
+    assert found.astype(np.float64).tolist() == [1.5, -2.0, 2.0**-133]
+
+
+def test_bfloat16_is_written_bit_by_bit(tmp_path):
+    save_weights({"x": np.array([1.5, -2.0], np.float32)}, tmp_path / "a.safetensors", dtype="bfloat16")
+    raw = (tmp_path / "a.safetensors").read_bytes()
+    assert raw.endswith(bytes.fromhex("c03f00c0")) and b'"BF16"' in raw
+
+
+def test_numbers_lie_aligned_whatever_the_types(tmp_path):
+    arrays = {"a": np.zeros(3, np.float16), "b": np.zeros(2, np.float64), "c": np.zeros(1, np.float32)}
+    save_weights(arrays, tmp_path / "a.safetensors")
+    raw = (tmp_path / "a.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    for name, entry in json.loads(raw[8 : 8 + length]).items():
+        assert (8 + length + entry["data_offsets"][0]) % arrays[name].itemsize == 0
+
+
+X = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "complaint"),
+    [
+        ({"x": X}, bytes(7), "x ends at byte .* and the file at byte"),
+        ({"x": {**X, "data_offsets": [8, 16]}}, bytes(8), "x ends at byte"),
+        ({"x": {**X, "shape": [3]}}, bytes(8), r"x is F32 of shape \[3\] and has 8 bytes"),
+        ({"x": {**X, "shape": [-1, -2]}}, bytes(8), r"x has the shape \[-1, -2\]"),
+        ({"x": {**X, "shape": ["2"]}}, bytes(8), "x has the shape"),
+        ({"x": {**X, "shape": 2}}, bytes(8), "the header's entry for x lacks"),
+        ({"x": {**X, "data_offsets": [8, 0]}}, bytes(8), "x has the shape"),
+        ({"x": {**X, "data_offsets": [-8, 0]}}, bytes(8), "x has the shape"),
+        ({"x": {"dtype": "F32"}}, bytes(8), "the header's entry for x lacks"),
+        ({"x": 3}, bytes(8), "the header's entry for x lacks"),
+        ({"x": X, "__metadata__": [1]}, bytes(8), "its metadata is not"),
+        (b"[1, 2]", b"", "its header is not a JSON object"),
+        (b'{"x": ', b"", "its header is not JSON"),
+        (b"\xff\xfe", b"", "its header is not JSON"),
+        (b"[" * 100_000, b"", "its header is not JSON"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, header, data, complaint):
+    path = write_raw(tmp_path / "broken.safetensors", header, data)
+    with pytest.raises(UserError, match=rf"broken\.safetensors: not a whole \.safetensors file: .*{complaint}"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 8, 40])
+def test_a_file_cut_in_its_header_is_named(tmp_path, keep):
+    path = write_raw(tmp_path / "cut.safetensors", {"x": X}, bytes(8))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"cut\.safetensors: not a whole \.safetensors file: (it has|its header claims)"):
+        read_weights(path)
+
+
+def test_a_git_lfs_pointer_is_told_from_damage(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    with pytest.raises(UserError, match="git lfs pull"):
+        read_weights(path)
+
+
+def test_a_type_that_numpy_has_not_spoils_only_its_own_tensor(tmp_path):
+    from mindone_tae.weights.reading import open_weights
+
+    entries = {"x": X, "y": {"dtype": "F4", "shape": [4], "data_offsets": [8, 10]}}
+    tensors = open_weights(write_raw(tmp_path / "a.safetensors", entries, bytes(10))).tensors
+    assert tensors["x"].read().tolist() == [0, 0]
+    with pytest.raises(UserError, match="y is of type F4"):
+        tensors["y"].read()
+
+
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408])  # begin with the bytes of a pickle: 80 02, 80 03, ...
+def test_a_header_of_a_length_that_looks_like_a_pickle_is_read(tmp_path, length):
+    text = json.dumps({"x": X}).encode()
+    path = write_raw(tmp_path / "a.safetensors", text + b" " * (length - len(text)), bytes(8))
+    assert read_weights(path)["x"].tolist() == [0, 0]
+
+
+def test_a_pickle_called_safetensors_is_told_so(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(UserError, match="a.safetensors: it is a PyTorch pickle"):
+        read_weights(path)

@@ -1,0 +1,90 @@
+"""Somebody else's package: a model and a dataset of its own, registered by its own entry points, installed in a folder."""
+
+import sys
+
+import pytest
+
+MODEL = '''
+import mindspore as ms
+from mindspore import nn, ops
+
+
+class Scale(nn.Cell):
+    """Reconstructs by one factor a channel."""
+
+    def __init__(self, channels: int = 3, start: float = 0.0):
+        super().__init__()
+        self.factor = ms.Parameter(ms.ops.full((1, channels, 1, 1, 1), start, dtype=ms.float32), name="factor")
+
+    def construct(self, x):
+        return x * self.factor
+'''
+
+DATASET = '''
+import numpy as np
+
+
+class Noise:
+    """Clips of noise; the clip `broken` holds a NaN."""
+
+    def __init__(self, clips: int = 5, frames: int = 2, side: int = 8, broken: int = -1):
+        self.clips, self.shape, self.broken = clips, (3, frames, side, side), broken
+
+    def __len__(self):
+        return self.clips
+
+    def __getitem__(self, index):
+        return self.sample(index, np.random.default_rng(index))
+
+    def sample(self, index, rng, choice=None):
+        clip = rng.uniform(-1, 1, self.shape).astype(np.float32)
+        if index == self.broken:
+            clip[0, 0, 0, 0] = np.nan
+        return (clip,)
+'''
+
+ENTRY_POINTS = """
+[mindone.models]
+foreign_scale = foreign_package.model:Scale
+
+[mindone.datasets]
+foreign_noise = foreign_package.dataset:Noise
+"""
+
+RECIPE = """
+env: {mode: 0, device_target: CPU, jit_level: null}
+model: {name: foreign_scale}
+dataset: {name: foreign_noise}
+loss: {name: mse}
+optimizer: {name: adamw_re, weight_decay: 0.0}
+scheduler: {name: constant, lr: 0.05}
+train: {steps: 8, batch_size: 2, save_every: 4, eval_every: 0, clip_norm: null}
+eval: {metrics: [psnr]}
+"""
+
+
+@pytest.fixture(scope="session")
+def foreign_folder(tmp_path_factory):
+    """The folder it is installed in."""
+    folder = tmp_path_factory.mktemp("foreign")
+    package, info = folder / "foreign_package", folder / "foreign_package-1.0.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "model.py").write_text(MODEL)
+    (package / "dataset.py").write_text(DATASET)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+@pytest.fixture
+def foreign_recipe(foreign_folder, tmp_path, monkeypatch):
+    """Its recipe's path, with the package on this process's path."""
+    monkeypatch.syspath_prepend(str(foreign_folder))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "foreign.yaml"
+    path.write_text(RECIPE)
+    yield path
+    for name in [name for name in sys.modules if name.startswith("foreign_package")]:
+        del sys.modules[name]

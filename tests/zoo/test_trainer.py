@@ -1,0 +1,112 @@
+"""A run ends in the same weights however often it was stopped, and a step that is not finite changes nothing."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from mindone_tae.zoo import Trainer, UserError, load_recipe
+
+
+def train(recipe_path, folder, *overrides, resume=False):
+    return Trainer(load_recipe(recipe_path, overrides), folder, resume=resume).run()
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def checkpoint(folder, step, part=""):
+    return load_file(folder / "checkpoints" / f"step_{step:08d}.{part}safetensors")
+
+
+@pytest.fixture(autouse=True)
+def modes_restored():
+    import mindspore as ms
+
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(foreign_recipe, tmp_path, mode):
+    settings = (f"env.mode={mode}", "train.ema_decay=0.9", "scheduler.name=cosine_decay", "scheduler.end_lr=0.001", "scheduler.decay_steps=6")
+    train(foreign_recipe, tmp_path / "whole", *settings, "train.steps=6", "train.save_every=3")
+    # as a kill leaves it: the files of step 3, and a line of a step that was not saved
+    import shutil
+
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for path in (tmp_path / "cut" / "checkpoints").glob("step_00000006*"):
+        path.unlink()
+    latest = tmp_path / "cut/checkpoints/latest.json"
+    latest.write_text(latest.read_text().replace("00000006", "00000003").replace('"step": 6', '"step": 3'))
+    kept = (tmp_path / "cut/metrics.jsonl").read_text().splitlines()[:4]
+    (tmp_path / "cut/metrics.jsonl").write_text("\n".join(kept) + '\n{"step": 5, "lo')
+
+    train(foreign_recipe, tmp_path / "cut", *settings, "train.steps=6", "train.save_every=3", resume=True)
+    for part in ("", "ema.", "state."):
+        whole, cut = checkpoint(tmp_path / "whole", 6, part), checkpoint(tmp_path / "cut", 6, part)
+        assert whole.keys() == cut.keys() and len(whole) > 0
+        for name in whole:
+            np.testing.assert_array_equal(whole[name], cut[name], err_msg=name)
+    assert [line["step"] for line in lines(tmp_path / "cut")] == [1, 2, 3, 4, 5, 6]
+    assert [line["loss"] for line in lines(tmp_path / "cut")] == [line["loss"] for line in lines(tmp_path / "whole")]
+
+
+def test_resume_starts_afresh_where_there_is_nothing(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2", resume=True)
+    assert len(lines(tmp_path / "run")) == 2
+
+
+def test_a_used_folder_is_refused_without_resume_and_kept(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
+    with pytest.raises(UserError, match="add --resume"):
+        train(foreign_recipe, tmp_path / "run", "train.steps=2")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()} == before
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_step_that_is_not_finite_changes_no_weight_and_is_reported(foreign_recipe, tmp_path, mode):
+    settings = (f"env.mode={mode}", "loader.shuffle=false", "train.batch_size=1", "train.save_every=1", "train.keep_checkpoints=9", "train.ema_decay=0.9")
+    train(foreign_recipe, tmp_path / "run", *settings, "dataset.broken=2", "train.steps=4")
+    assert [line["refused"] for line in lines(tmp_path / "run")] == [False, False, True, False]
+    for part in ("", "ema.", "state."):
+        before, after, later = (checkpoint(tmp_path / "run", step, part) for step in (2, 3, 4))
+        for name in before:
+            np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+        assert any((after[name] != later[name]).any() for name in after)
+
+
+def test_too_many_such_steps_in_a_row_stop_the_run(foreign_recipe, tmp_path):
+    with pytest.raises(UserError, match="3 steps in a row.*train.max_nonfinite_steps"):
+        train(foreign_recipe, tmp_path / "run", "dataset.clips=1", "dataset.broken=0", "train.steps=9", "train.max_nonfinite_steps=3")
+    assert len(lines(tmp_path / "run")) == 3
+
+
+def test_two_micro_batches_make_the_step_of_one_batch_of_both(foreign_recipe, tmp_path):
+    shared = ("loader.shuffle=false", "train.steps=3", "dataset.clips=4", "loss.reduction=mean")
+    train(foreign_recipe, tmp_path / "one", *shared, "train.batch_size=4")
+    train(foreign_recipe, tmp_path / "two", *shared, "train.batch_size=2", "train.gradient_accumulation_steps=2")
+    one, two = checkpoint(tmp_path / "one", 3), checkpoint(tmp_path / "two", 3)
+    np.testing.assert_allclose(two["factor"], one["factor"], atol=1e-6)
+    assert np.abs(one["factor"]).max() > 0.1
+
+
+def test_weights_are_saved_under_the_models_own_names(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "train.steps=1")
+    assert set(checkpoint(tmp_path / "run", 1)) == {"factor"}
+
+
+def test_only_the_last_checkpoints_are_kept(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "train.steps=5", "train.save_every=1", "train.keep_checkpoints=2")
+    names = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
+    assert names == ["latest.json", "step_00000004.safetensors", "step_00000004.state.safetensors", "step_00000005.safetensors", "step_00000005.state.safetensors"]
+
+
+def test_bfloat16_on_a_cpu_says_what_to_change(foreign_recipe, tmp_path):
+    recipe = load_recipe(foreign_recipe)
+    recipe.model["dtype"] = "bfloat16"
+    with pytest.raises(UserError, match="model.dtype=float32"):
+        Trainer(recipe, tmp_path / "run").run()
