@@ -1,0 +1,37 @@
+# make test and make demo set up what they need in .venv: Python 3.10 or 3.11, git and pip's registry are enough.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.10 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+# the second is for pip 25.3 and later, which keeps what builds the package apart
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
+
+.PHONY: help setup test demo bench clean
+
+help:
+	@echo "make test   set up .venv and run the tests"
+	@echo "make demo   set up .venv, train a small TAE on sample clips, look at it and measure it (outputs/demo)"
+	@echo "make bench  set up .venv and compare with a plain version of the network, and with PyTorch where it is installed"
+	@echo "make clean  remove .venv and what was built"
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 10), (3, 11)) else "Python is %d.%d; MindSpore 2.8 and its companions need 3.10 or 3.11: make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+test: setup
+	$(BIN)/python -m pytest
+
+demo: setup
+	$(BIN)/mindone-tae demo --output_path outputs/demo --force
+
+bench: setup
+	$(BIN)/python tools/benchmark/run.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,72 @@
+"""The clips that a command works through, and the model it works with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mindone_tae.zoo import UserError, build
+
+
+def start(recipe):
+    """MindSpore as the recipe's env section says, and the recipe's model with its weights."""
+    from mindone_tae.zoo import environment
+    from mindone_tae.zoo.protocols import build_model
+
+    environment.start(recipe.env, recipe.model, recipe.train.seed)
+    return build_model(recipe.model)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip: its name (the path relative to where it was found), frames, fps (0.0: an image) and where it is read from."""
+
+    name: str
+    frames: int
+    fps: float
+    dataset: Any
+    index: int
+
+    def chunks(self):
+        """Yields arrays (c, t_chunk, h, w)."""
+        stream = getattr(self.dataset, "stream", None)
+        if stream:
+            yield from stream(self.index)
+        else:
+            item = self.dataset[self.index]
+            yield item[0] if isinstance(item, tuple) else item
+
+
+class Clips:
+    """All clips of a dataset section, in order.
+
+    Args:
+        section: the recipe's dataset section.
+        folder: the output folder, which gets the list of unreadable files.
+    """
+
+    def __init__(self, section, folder):
+        from mindone_tae.zoo.run_folder import RunFolder
+
+        self.dataset = build("mindone.datasets", section)
+        self.run_folder = RunFolder(folder)
+        self.run_folder.write_unreadable(getattr(self.dataset, "unreadable", ()))
+        stride = section.get("sample_stride", 1)
+        self.clips = []
+        for index in range(len(self.dataset)):
+            facts = self.dataset.describe(index) if hasattr(self.dataset, "describe") else {}
+            frames = self.dataset.clip_frames(index) if hasattr(self.dataset, "clip_frames") else 0
+            name = str(facts.get("relative_path", index))
+            self.clips.append(Clip(name, frames, facts.get("fps", 0.0) / stride, self.dataset, index))
+        twice = {clip.name for clip in self.clips if sum(other.name == clip.name for other in self.clips) > 1}
+        if twice:
+            raise UserError(f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once")
+        self.total_frames = sum(clip.frames for clip in self.clips) or None
+
+    def __iter__(self):
+        return iter(self.clips)
+
+    def report(self, console):
+        """Says which files were left out."""
+        problems = list(getattr(self.dataset, "unreadable", ()))
+        if problems:
+            self.run_folder.write_unreadable(problems)
+            console.print(f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}")

@@ -1,0 +1,92 @@
+"""The terminal: ours to print on. What MindSpore and its libraries say goes to a file."""
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from mindone_tae.zoo.progress import BarFriendlyHandler
+
+
+class _Format(logging.Formatter):
+    def format(self, record):
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+class Console:
+    """Prints, and keeps the noise of others away.
+
+    `quiet(folder)` moves file descriptors 1 and 2, on which compiled code prints, to folder/mindspore.log, and gives Python's
+    own stdout and stderr the terminal back.
+    """
+
+    def __init__(self):
+        self.out, self.err = sys.stdout, sys.stderr
+        self.noise = None
+        self._undo = []
+
+    def print(self, text=""):
+        """A line for the reader, on stdout."""
+        print(text, file=self.out, flush=True)
+
+    def error(self, text):
+        """A line for the reader, on stderr."""
+        print(text, file=self.err, flush=True)
+
+    def quiet(self, folder=None):
+        """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
+
+        Args:
+            folder: the run's folder, made where it is missing; None takes a temporary one.
+        """
+        if self.noise is not None:
+            return
+        folder = Path(folder or tempfile.mkdtemp(prefix="mindone_tae-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.noise = folder / "mindspore.log"
+        self._move_descriptors()
+        self._set_up_logging()
+        os.environ.setdefault("MS_DEV_SAVE_GRAPHS_PATH", str(folder / "graphs"))  # dumps of graphs that failed to compile
+        # MindSpore binds its logger to the stderr it finds at its first word; the file stays open as long as the process.
+        terminal = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = open(self.noise, "a", encoding="utf-8", buffering=1)
+        try:
+            from mindspore import log
+
+            log.warning("what MindSpore and its libraries have to say")
+        finally:
+            sys.stdout, sys.stderr = terminal
+
+    def _move_descriptors(self):
+        saved_out, saved_err = os.dup(1), os.dup(2)
+        noise = os.open(self.noise, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(noise, 1)
+        os.dup2(noise, 2)
+        os.close(noise)
+        self._undo.append(lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err)))
+        if self.out is sys.__stdout__ and self.err is sys.__stderr__:
+            before = self.out, self.err
+            self.out = sys.stdout = os.fdopen(os.dup(saved_out), "w", buffering=1)
+            self.err = sys.stderr = os.fdopen(os.dup(saved_err), "w", buffering=1)
+            self._undo.append(lambda: setattr(sys, "stdout", before[0]) or setattr(sys, "stderr", before[1]))
+
+    def _set_up_logging(self):
+        root, ours = logging.getLogger(), logging.getLogger("mindone_tae")
+        to_file = logging.FileHandler(self.noise, encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(to_file)
+        to_terminal = BarFriendlyHandler(self.err)
+        to_terminal.setFormatter(_Format())
+        ours.addHandler(to_terminal)
+        ours.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        self._undo.append(lambda: (root.removeHandler(to_file), ours.removeHandler(to_terminal), logging.captureWarnings(False)))
+
+    def close(self):
+        """Gives everything back."""
+        self.out.flush()
+        self.err.flush()
+        while self._undo:
+            self._undo.pop()()

@@ -1,0 +1,55 @@
+"""The flags that commands share, and what they mean in a recipe."""
+
+from pathlib import Path
+
+CONFIG = "a recipe's name (see mindone-tae list) or file"
+
+
+def add_data(parser):
+    """Which clips, and how they are cut."""
+    parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
+    parser.add_argument("--video_folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it")
+    parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
+    parser.add_argument("--image_size", metavar="SIZE", help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)")
+
+
+def add_model(parser):
+    """Which weights."""
+    parser.add_argument("--ckpt_path", metavar="PATH", help="weights: a run's folder, .safetensors, .ckpt or a diffusers folder")
+    parser.add_argument("--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory")
+
+
+def data_overrides(options, section="dataset"):
+    """The data flags as (dotted path, value) pairs of a section."""
+    pairs = []
+    if options.csv_path is not None:
+        pairs.append((f"{section}.csv_path", options.csv_path))
+        if options.video_folder is None:
+            pairs.append((f"{section}.folder", str(Path(options.csv_path).parent)))
+    if options.video_folder is not None:
+        pairs.append((f"{section}.folder", options.video_folder))
+        if options.csv_path is None:
+            pairs.append((f"{section}.csv_path", None))
+    if options.num_frames is not None:
+        pairs.append((f"{section}.sample_n_frames", options.num_frames))
+    if options.image_size is not None:
+        pairs.append((f"{section}.size", _size(options.image_size)))
+    return pairs
+
+
+def model_overrides(options):
+    """The model flags as (dotted path, value) pairs."""
+    pairs = []
+    if options.ckpt_path is not None:
+        pairs.append(("model.pretrained", options.ckpt_path))
+    if getattr(options, "enable_tile", False):
+        pairs.append(("model.use_tile", True))
+    return pairs
+
+
+def _size(text):
+    numbers = text.replace("x", ",").split(",")
+    if all(number.strip().isdigit() for number in numbers):
+        sides = [int(number) for number in numbers]
+        return sides[0] if len(sides) == 1 else sides
+    return text

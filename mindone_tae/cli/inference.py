@@ -1,0 +1,47 @@
+"""What a command that only runs a model works with: the recipe, from wherever it can be had."""
+
+import json
+from pathlib import Path
+
+from mindone_tae.zoo import load_recipe
+
+from . import flags
+
+
+def load(options, pairs, default):
+    """The recipe of an inference command.
+
+    --config wins; without it a run's folder brings its own recipe; without that `default` is taken, with the architecture that
+    the weights file says it has, where it says so.
+
+    Args:
+        options: parsed arguments.
+        pairs: (dotted path, value) from flags.
+        default: name of the recipe that comes with the package.
+
+    Returns:
+        Recipe. On a CPU it runs in PyNative mode unless env.mode was given: each clip length would compile its own graph.
+    """
+    ckpt = Path(options.ckpt_path) if options.ckpt_path else None
+    config, model = options.config, []
+    if config is None and ckpt and (ckpt / "config.yaml").exists():
+        config = ckpt / "config.yaml"
+    elif config is None:
+        config = default
+        model = [(f"model.{key}", value) for key, value in _architecture(ckpt).items()]
+    pairs = model + pairs + flags.model_overrides(options)
+    recipe = load_recipe(config, pairs + options.overrides)
+    if recipe.env.device_target == "CPU" and not any(text.startswith("env.mode=") for text in options.overrides):
+        recipe = load_recipe(config, pairs + options.overrides + ["env.mode=1"])
+    return recipe
+
+
+def _architecture(path):
+    """The model section that a training run wrote into a weights file; empty where there is none."""
+    if path is None or not path.is_file() or path.suffix != ".safetensors":
+        return {}
+    from mindone_tae.weights import read_metadata
+
+    section = json.loads(read_metadata(path).get("model", "{}"))
+    section.pop("pretrained", None)
+    return section

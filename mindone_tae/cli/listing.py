@@ -1,0 +1,23 @@
+"""`mindone-tae list`: what can be named."""
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser("list", help="what a recipe can name, and the recipes that come with the package")
+    parser.set_defaults(command=run)
+
+
+def run(options, console):
+    """Prints the names of every group and the recipes."""
+    from mindone_tae.zoo import names, recipe_names
+    from mindone_tae.zoo.registry import GROUPS, entry_point
+
+    for group in GROUPS:
+        console.print(group)
+        for name in names(group):
+            claim = entry_point(group, name)
+            console.print(f"  {name:<26}{claim.value}  ({claim.dist.name})")
+        console.print()
+    console.print("recipes (--config NAME)")
+    for name in recipe_names():
+        console.print(f"  {name}")

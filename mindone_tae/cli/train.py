@@ -1,0 +1,63 @@
+"""`mindone-tae train`."""
+
+from . import flags
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train what a recipe names",
+        description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
+    )
+    parser.add_argument("--config", required=True, help=flags.CONFIG)
+    parser.add_argument("--output_path", required=True, metavar="DIR", help="the run's folder: config, log, metrics, checkpoints, pictures")
+    parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="clips a step")
+    flags.add_data(parser)
+    flags.add_model(parser)
+    parser.set_defaults(command=run, takes_overrides=True)
+
+
+def run(options, console):
+    """Trains."""
+    from mindone_tae.zoo import load_recipe
+
+    pairs = flags.data_overrides(options) + flags.model_overrides(options)
+    if options.batch_size is not None:
+        pairs.append(("train.batch_size", options.batch_size))
+    recipe = load_recipe(options.config, pairs + options.overrides)
+    train(recipe, options.output_path, console, resume=options.resume)
+
+
+def train(recipe, output_path, console, resume=False):
+    """Trains a recipe and says where everything is.
+
+    Returns:
+        The path of the last checkpoint's weights, or None where nothing was left to do.
+    """
+    import logging
+
+    console.quiet(output_path)
+    from mindone_tae.zoo import Trainer
+
+    from .pictures import write_pictures
+
+    trainer = Trainer(
+        recipe,
+        output_path,
+        resume=resume,
+        on_pictures=lambda step, pictures: write_pictures(trainer.run_folder.pictures / f"step_{step:08d}", pictures),
+    )
+    logger = logging.getLogger("mindone_tae")
+    handler = trainer.run_folder.log_to_file(logger)
+    try:
+        saved = trainer.run()
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+    if saved is None:
+        console.print(f"nothing to do: {output_path} has made all its steps; raise train.steps to go on")
+    else:
+        console.print(f"weights   {saved}\nmetrics   {trainer.run_folder.metrics}\nlog       {trainer.run_folder.path / 'log.txt'}")
+    return saved

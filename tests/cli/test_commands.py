@@ -1,0 +1,159 @@
+"""What a person sees: exit status, one clear line, files where they are looked for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from mindone_tae.cli import run
+from mindone_tae.data import open_video, read_latents, write_video
+
+TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
+
+
+def command(*words, cwd=None):
+    return subprocess.run([sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small model's weights, with its architecture in their metadata, as training writes them."""
+    from mindone_tae import TemporalAutoencoder
+    from safetensors.numpy import save_file
+
+    model = TemporalAutoencoder(**{key: value for key, value in TINY.items() if key != "name"})
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_file({p.name: p.asnumpy() for p in model.get_parameters()}, path, {"model": json.dumps(TINY)})
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A folder with nested folders, of videos of several lengths, an image, and a file that is no video."""
+    folder = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    for name, frames in {"a.mp4": 9, "deep/er/b c.mp4": 1, "deep/d.gif": 17, "deep/e.mkv": 4}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (frames, 32, 40, 3), np.uint8)
+        if path.suffix == ".mkv":
+            with av.open(str(path), "w") as container:
+                stream = container.add_stream("libx264", rate=10)
+                stream.width, stream.height, stream.pix_fmt = 40, 32, "yuv420p"
+                for frame in pixels:
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+                container.mux(stream.encode(None))
+        else:
+            write_video(path, pixels, fps=10)
+    Image.fromarray(rng.integers(0, 255, (32, 40, 3), np.uint8)).save(folder / "deep/f.png")
+    (folder / "text.mp4").write_text("not a video")
+    return folder
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["--version"], ["train", "--help"]])
+def test_what_needs_no_device_imports_no_mindspore(words):
+    code = (
+        "import sys\nimport mindone_tae\nfrom mindone_tae.cli import run\n"
+        f"status = run({words!r})\n"
+        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\nsys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["trian"], "trian"),
+        (["train", "--config", "tae/train/tiny_64x64x9", "--output_path", "x"], "tiny_64x64x8"),
+        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "train.stepz=3"], "did you mean 'steps'"),
+        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "model.name=tea"], "did you mean 'tae'"),
+        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "--cvs_path", "y"], "did you mean '--csv_path'"),
+        (["train", "--config", "tae/train/tiny_64x64x8"], "--output_path"),
+        (["decode", "--latent_folder", "nowhere", "--output_path", "x"], "--latent_folder"),
+    ],
+)
+def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and len(shown.err.strip().splitlines()) == 1
+    assert "Traceback" not in shown.err and shown.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["dataset.csv_path=missing.csv"], "missing.csv"),
+        (["--csv_path", "wrong.csv"], "column"),
+        (["--csv_path", "empty.csv"], "no rows"),
+        (["--video_folder", "nowhere"], "nowhere"),
+        (["--csv_path", "broken.csv"], "broken.mp4"),
+        (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
+        (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
+        (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
+        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "lpips.LPIPS(net='vgg')"),
+        (["--video_folder", "good", "--ckpt_path", "weights.pth"], "weights.pth"),
+    ],
+)
+def test_a_mistake_found_while_starting_is_told_the_same_way(words, message, tmp_path):
+    (tmp_path / "wrong.csv").write_text("path\na.mp4\n")
+    (tmp_path / "empty.csv").write_text("video\n")
+    (tmp_path / "broken.csv").write_text("video\nbroken.mp4\n")
+    (tmp_path / "broken.mp4").write_bytes(b"")
+    (tmp_path / "weights.pth").write_bytes(b"\x80\x02}q\x00.")
+    write_video(tmp_path / "good/a.mp4", np.zeros((8, 64, 64, 3), np.uint8), fps=8)
+    done = command("train", "--config", "tae/train/tiny_64x64x8", "--output_path", "run", *words, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weights, videos, tmp_path):
+    encoded = command("encode", "--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--output_path", "latents", cwd=tmp_path)
+    assert encoded.returncode == 0, encoded.stderr
+    assert "1 files cannot be used" in encoded.stdout and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
+
+    clip = read_latents(tmp_path / "latents/deep/d.gif.safetensors")
+    assert (clip.frames, clip.size, clip.fps, clip.source) == (17, (32, 40), pytest.approx(10, rel=0.01), "deep/d.gif")
+    assert clip.mean.shape == clip.logvar.shape == (16, 3, 4, 5)
+    assert (clip.scaling_convention, clip.scaling_factor, clip.shift_factor) == ("none", 1.5305, 0.0609)
+
+    decoded = command("decode", "--ckpt_path", weights, "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
+    assert decoded.returncode == 0, decoded.stderr
+    found = {path.relative_to(tmp_path / "back").as_posix(): path for path in (tmp_path / "back").rglob("*") if path.suffix in (".mp4", ".gif", ".png")}
+    assert set(found) == {"a.mp4", "deep/er/b c.mp4", "deep/d.gif", "deep/e.mkv.mp4", "deep/f.png"}
+    lengths = {"a.mp4": 9, "deep/er/b c.mp4": 1, "deep/d.gif": 17, "deep/e.mkv.mp4": 4, "deep/f.png": 1}
+    for name, path in found.items():
+        with open_video(path) as reader:
+            assert (len(reader), reader.size) == (lengths[name], (32, 40)), name
+
+
+def test_reconstruct_writes_video_side_by_side_and_sheet(weights, videos, tmp_path):
+    done = command("reconstruct", "--ckpt_path", weights, "--video_folder", videos / "deep", "--image_size", "32,40", "--output_path", "out", "--format", "gif", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with open_video(tmp_path / "out/reconstruction/d.gif.gif") as reader:
+        assert (len(reader), reader.size) == (17, (32, 40))
+    with open_video(tmp_path / "out/side_by_side/d.gif.gif") as reader:
+        assert len(reader) == 17 and reader.size[1] > 80
+    assert Image.open(tmp_path / "out/sheets/d.gif.png").height > 3 * 32
+
+
+def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, videos, tmp_path):
+    words = ["--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--num_frames", "8", "--output_path", "out"]
+    done = command("evaluate", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out/evaluation.json").read_text())
+    assert {"tae", "average_pooling"} <= set(done.stdout.split())
+    assert result["baseline"]["mean"]["psnr"] > 0 and len(result["clips"]) == 5
+    assert len(result["unreadable"]) == 1
+    again = command("evaluate", *words, cwd=tmp_path)
+    assert again.stdout == done.stdout
+    assert sorted(path.name for path in Path(tmp_path / "out/pictures").iterdir())
