@@ -17,11 +17,20 @@ def start(recipe):
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: its name (the path relative to where it was found), frames, fps (0.0: an image) and where it is read from."""
+    """One clip.
+
+    Attributes:
+        name: the path relative to where it was found.
+        frames: how many it gives; 0 where its dataset does not tell.
+        fps: frames a second; 0.0 for an image.
+        size: of the source, None where its dataset does not tell.
+        dataset, index: where it is read from.
+    """
 
     name: str
     frames: int
     fps: float
+    size: Any
     dataset: Any
     index: int
 
@@ -55,14 +64,15 @@ class Clips:
             facts = self.dataset.describe(index) if hasattr(self.dataset, "describe") else {}
             frames = self.dataset.clip_frames(index) if hasattr(self.dataset, "clip_frames") else 0
             name = str(facts.get("relative_path", index))
-            self.clips.append(Clip(name, frames, facts.get("fps", 0.0) / stride, self.dataset, index))
+            self.clips.append(Clip(name, frames, facts.get("fps", 0.0) / stride, facts.get("size"), self.dataset, index))
         twice = {clip.name for clip in self.clips if sum(other.name == clip.name for other in self.clips) > 1}
         if twice:
             raise UserError(f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once")
         self.total_frames = sum(clip.frames for clip in self.clips) or None
 
-    def __iter__(self):
-        return iter(self.clips)
+    def groups(self, batch_size):
+        """Yields lists of at most batch_size clips that have the same length and source size."""
+        return in_groups(self.clips, batch_size, lambda clip: (clip.frames, clip.size) if clip.size else clip.index)
 
     def report(self, console):
         """Says which files were left out."""
@@ -70,3 +80,11 @@ class Clips:
         if problems:
             self.run_folder.write_unreadable(problems)
             console.print(f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}")
+
+
+def in_groups(entries, batch_size, key):
+    """Lists of at most batch_size entries of equal key, in the order in which their keys first come."""
+    alike = {}
+    for entry in entries:
+        alike.setdefault(key(entry), []).append(entry)
+    return [group[start : start + batch_size] for group in alike.values() for start in range(0, len(group), batch_size)]

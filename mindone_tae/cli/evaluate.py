@@ -14,7 +14,6 @@ def add_to(commands):
     )
     parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
     parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
-    parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
     flags.add_data(parser)
     flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)

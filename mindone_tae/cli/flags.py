@@ -8,13 +8,14 @@ CONFIG = "a recipe's name (see mindone-tae list) or file"
 def add_data(parser):
     """Which clips, and how they are cut."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
-    parser.add_argument("--video_folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it")
+    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument("--image_size", metavar="SIZE", help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)")
 
 
 def add_model(parser):
-    """Which weights."""
+    """Which weights, and how much at a time."""
+    parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
     parser.add_argument("--ckpt_path", metavar="PATH", help="weights: a run's folder, .safetensors, .ckpt or a diffusers folder")
     parser.add_argument("--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory")
 

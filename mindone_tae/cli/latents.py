@@ -1,6 +1,9 @@
 """`mindone-tae encode` and `mindone-tae decode`."""
 
+from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
 
 from mindone_tae.zoo import UserError
 
@@ -30,7 +33,7 @@ def add_to(commands):
         description="Turns what `encode` wrote back into videos of the same length and frame rate, images into images.",
     )
     parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
-    parser.add_argument("--latent_folder", "--latent_path", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
+    parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
     flags.add_model(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
@@ -47,37 +50,29 @@ def run_encode(options, console):
     from mindone_tae.zoo.progress import Progress
 
     from .clips import Clips, start
-    from .streams import encoded
+    from .streams import batched, encoded
 
     model, folder = start(recipe), Path(options.output_path)
     clips = Clips(recipe.dataset, folder)
     written = 0
     with Progress("encode", clips.total_frames, "frames") as progress:
-        for clip in clips:
-            shape, frames = None, 0
-
-            def counted():
-                nonlocal shape, frames
-                for chunk in clip.chunks():
-                    shape, frames = chunk.shape, frames + chunk.shape[1]
-                    yield chunk
-                    progress.advance(count=chunk.shape[1])
-
-            mean, logvar = encoded(model, counted())
-            path = folder / f"{clip.name}{_SUFFIX}"
-            latent = LatentClip(
-                mean=mean,
-                logvar=logvar,
-                frames=frames,
-                fps=clip.fps,
-                size=tuple(shape[2:]),
-                source=clip.name,
-                scaling_factor=getattr(model, "scaling_factor", None),
-                shift_factor=getattr(model, "shift_factor", None),
-                model={"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")},
-            )
-            write_latents(path, latent)
-            written += path.stat().st_size
+        for group in clips.groups(options.batch_size or 1):
+            counted = _Counted(batched(group), progress)
+            for clip, mean, logvar in zip(group, *encoded(model, counted)):
+                path = folder / f"{clip.name}{_SUFFIX}"
+                latent = LatentClip(
+                    mean=mean,
+                    logvar=logvar,
+                    frames=counted.frames,
+                    fps=clip.fps,
+                    size=counted.size,
+                    source=clip.name,
+                    scaling_factor=getattr(model, "scaling_factor", None),
+                    shift_factor=getattr(model, "shift_factor", None),
+                    model={"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")},
+                )
+                write_latents(path, latent)
+                written += path.stat().st_size
     console.print(f"{len(clips.clips)} latents, {written / 1e6:.1f} MB, unscaled: {folder}")
     clips.report(console)
 
@@ -90,44 +85,54 @@ def run_decode(options, console):
     paths = sorted(source.rglob(f"*{_SUFFIX}")) if source.is_dir() else [source] if source.is_file() else []
     if not paths:
         raise UserError(f"{source} holds no {_SUFFIX} file; decode takes the folder that encode wrote: check --latent_folder")
-    options.csv_path = options.video_folder = options.num_frames = options.image_size = None
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
-    from mindone_tae.data import read_latents
+    from mindone_tae.data import read_latents, to_pixels
     from mindone_tae.zoo.progress import Progress
 
-    from .clips import start
+    from .clips import in_groups, start
+    from .streams import decoded
 
-    clips = [(path, read_latents(path)) for path in paths]
+    clips = [(_target(path, source, folder), read_latents(path)) for path in paths]
     model = start(recipe)
     with Progress("decode", sum(clip.frames for _, clip in clips), "frames") as progress:
-        for path, clip in clips:
-            name = path.relative_to(source) if source.is_dir() else Path(path.name)
-            _write_decoded(model, clip, folder / str(name).removesuffix(_SUFFIX), progress)
+        for group in in_groups(clips, options.batch_size or 1, lambda entry: (entry[1].frames, entry[1].mean.shape)):
+            frames = group[0][1].frames
+            with ExitStack() as files:
+                outputs = [files.enter_context(_output(target, clip)) for target, clip in group]
+                for chunk in decoded(model, np.stack([clip.mean for _, clip in group]), frames):
+                    for output, recon in zip(outputs, chunk):
+                        for frame in to_pixels(recon):
+                            output.write(frame)
+                    progress.advance(count=len(group) * chunk.shape[2])
     console.print(f"{len(clips)} videos: {folder}")
 
 
-def _write_decoded(model, clip, target, progress):
-    """Writes one clip; a source that cannot be written under its own ending becomes NAME.mp4, or NAME.png for an image."""
-    from mindone_tae.data import VideoWriter, to_pixels
-    from mindone_tae.zoo.atomic_file import replacing
-    from PIL import Image
+class _Counted:
+    """Chunks passed on, their frames counted and shown."""
 
-    from .streams import decoded
+    def __init__(self, chunks, progress):
+        self.chunks, self.progress = chunks, progress
+        self.frames, self.size = 0, None
+
+    def __iter__(self):
+        for chunk in self.chunks:
+            self.frames, self.size = self.frames + chunk.shape[2], tuple(chunk.shape[3:])
+            yield chunk
+            self.progress.advance(count=len(chunk) * chunk.shape[2])
+
+
+def _target(path, source, folder):
+    """Where a latent's clip goes: its own subfolder and name."""
+    name = path.relative_to(source) if source.is_dir() else Path(path.name)
+    return folder / str(name).removesuffix(_SUFFIX)
+
+
+def _output(target, clip):
+    """The writer of one clip; a source that cannot be written under its own ending becomes NAME.mp4, or NAME.png for an image."""
+    from mindone_tae.data import ImageWriter, VideoWriter
 
     suffix = target.suffix.lower()
     if clip.frames == 1 and suffix in _IMAGES:
-        if suffix != ".png":
-            target = target.with_name(f"{target.name}.png")
-        (frames,) = decoded(model, clip.mean, 1)
-        with replacing(target) as temporary:
-            Image.fromarray(to_pixels(frames)[0]).save(temporary)
-        progress.advance()
-        return
-    if suffix not in _VIDEO:
-        target = target.with_name(f"{target.name}.mp4")
-    with VideoWriter(target, clip.fps or 1.0) as writer:
-        for chunk in decoded(model, clip.mean, clip.frames):
-            for frame in to_pixels(chunk):
-                writer.write(frame)
-            progress.advance(count=chunk.shape[1])
+        return ImageWriter(target if suffix == ".png" else target.with_name(f"{target.name}.png"))
+    return VideoWriter(target if suffix in _VIDEO else target.with_name(f"{target.name}.mp4"), clip.fps or 1.0)

@@ -1,5 +1,6 @@
 """`mindone-tae reconstruct`."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def run(options, console):
     from .inference import load
 
     recipe = load(options, whole_clips(options), "tae/infer/default")
-    reconstruct(recipe, options.output_path, console, options.format)
+    reconstruct(recipe, options.output_path, console, options.format, options.batch_size or 1)
 
 
 def whole_clips(options):
@@ -42,42 +43,75 @@ def whole_clips(options):
     ]
 
 
-def reconstruct(recipe, folder, console, suffix="mp4"):
+def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
     """Reconstructs the clips of a recipe's dataset.
 
     Returns:
         The paths of the sheets.
     """
     console.quiet(folder)
-    from mindone_tae.data import VideoWriter, side_by_side, to_pixels, write_contact_sheet
     from mindone_tae.zoo.progress import Progress
 
     from .clips import Clips, start
-    from .pictures import sheet_rows
-    from .streams import reconstructed
+    from .streams import batched, reconstructed
 
     model, folder = start(recipe), Path(folder)
     clips = Clips(recipe.dataset, folder)
     sheets = []
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
-        for clip in clips:
-            shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist())
-            number, kept = 0, []
-            rebuilt = folder / "reconstruction" / f"{clip.name}.{suffix}"
-            beside = folder / "side_by_side" / f"{clip.name}.{suffix}"
-            with VideoWriter(rebuilt, clip.fps or 1.0) as alone, VideoWriter(beside, clip.fps or 1.0) as pair:
-                for x, recon in reconstructed(model, clip.chunks()):
-                    for source, result in zip(to_pixels(x), to_pixels(recon)):
-                        alone.write(result)
-                        pair.write(side_by_side(source, result))
-                        if number in shown:
-                            kept.append((number, source, result))
-                        number += 1
-                    progress.advance(count=x.shape[1])
-            sheets.append(folder / "sheets" / f"{clip.name}.png")
-            numbers = [entry[0] for entry in kept]
-            rows = sheet_rows(np.stack([entry[1] for entry in kept]), np.stack([entry[2] for entry in kept]))
-            write_contact_sheet(sheets[-1], rows, frame_numbers=numbers)
+        for group in clips.groups(batch_size):
+            with ExitStack() as files:
+                outputs = [files.enter_context(Output(folder, clip, suffix)) for clip in group]
+                for x, recon in reconstructed(model, batched(group)):
+                    for output, source, rebuilt in zip(outputs, x, recon):
+                        output.write(source, rebuilt)
+                    progress.advance(count=len(group) * x.shape[2])
+            sheets += [output.sheet for output in outputs]
     console.print(f"{len(sheets)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console)
     return sheets
+
+
+class Output:
+    """The files of one clip, written as its frames come.
+
+    Args:
+        folder: gets reconstruction/, side_by_side/ and sheets/.
+        clip: a Clip.
+        suffix: "mp4" or "gif".
+    """
+
+    def __init__(self, folder, clip, suffix):
+        self.sheet = folder / "sheets" / f"{clip.name}.png"
+        self._paths = [folder / kind / f"{clip.name}.{suffix}" for kind in ("reconstruction", "side_by_side")]
+        self._fps = clip.fps or 1.0
+        self._shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist()) or {0}
+        self._number, self._kept = 0, []
+
+    def __enter__(self):
+        from mindone_tae.data import VideoWriter
+
+        self._files = ExitStack()
+        self._alone, self._pair = (self._files.enter_context(VideoWriter(path, self._fps)) for path in self._paths)
+        return self
+
+    def write(self, x, recon):
+        """Adds frames, (c, t, h, w) in [-1, 1] each."""
+        from mindone_tae.data import side_by_side, to_pixels
+
+        for source, rebuilt in zip(to_pixels(x), to_pixels(recon)):
+            self._alone.write(rebuilt)
+            self._pair.write(side_by_side(source, rebuilt))
+            if self._number in self._shown:
+                self._kept.append((self._number, source, rebuilt))
+            self._number += 1
+
+    def __exit__(self, kind, *exception):
+        from mindone_tae.data import write_contact_sheet
+
+        from .pictures import sheet_rows
+
+        self._files.__exit__(kind, *exception)
+        if kind is None:
+            numbers, sources, rebuilt = zip(*self._kept)
+            write_contact_sheet(self.sheet, sheet_rows(np.stack(sources), np.stack(rebuilt)), frame_numbers=numbers)

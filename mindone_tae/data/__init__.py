@@ -7,6 +7,7 @@ from importlib import import_module
 
 # Public name: module, relative to this package.
 _LAZY = {
+    "ImageWriter": ".writer",
     "Item": ".collection",
     "LatentClip": ".latent_files",
     "TAEVideoDataset": ".tae_video",

@@ -16,7 +16,7 @@ from mindone_tae.zoo.errors import UserError
 
 from .sheet import contact_sheet, write_contact_sheet
 
-__all__ = ["VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
+__all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
 
 # The finest frame rates in use are so many thousandths over 1001: 30000/1001.
 _LARGEST_DENOMINATOR = 1001
@@ -120,6 +120,33 @@ class VideoWriter:
         if self._stream is None:
             raise UserError(f"no frames came for {self.path}: a video needs at least one")
         self._mux(None)
+
+
+class ImageWriter:
+    """Writes the one frame of an image as .png; a context manager used as VideoWriter is.
+
+    Args:
+        path: ends in .png.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = os.fspath(path)
+        self._frames = []
+
+    def __enter__(self):
+        return self
+
+    def write(self, frame: np.ndarray) -> None:
+        """Takes the frame, uint8 (h, w, 3) RGB."""
+        self._frames.append(frame)
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            return
+        if len(self._frames) != 1:
+            raise UserError(f"{self.path} got {len(self._frames)} frames; an image has one: write more to .mp4 or .gif")
+        with replacing(self.path) as temporary:
+            Image.fromarray(self._frames[0]).save(temporary, format="PNG")
 
 
 def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:

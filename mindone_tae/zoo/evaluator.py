@@ -30,6 +30,7 @@ class Evaluator:
         self.baseline = registry.build("mindone.models", section.baseline) if section.baseline else None
         self.baseline_name = section.baseline["name"] if section.baseline else None
         self.clips = min(len(self.dataset), section.max_clips or len(self.dataset))
+        self.batch_size = section.batch_size
         self.picture_clips = section.picture_clips
         self.title = title
         self._baseline_rows = None
@@ -54,16 +55,17 @@ class Evaluator:
         if compute_baseline:
             baseline_rows = []
         with Progress(self.title or "", self.clips, "clips") if self.title else _Silent() as progress:
-            for index in range(self.clips):
-                x = self._clip(index)
-                recon = reconstruct(model, x[None])[0]
-                name = self._name(index)
-                rows.append({"path": name, "frames": x.shape[1], "size": list(x.shape[2:]), **self._measure(recon, x)})
-                if compute_baseline:
-                    baseline_rows.append({"path": name, **self._measure(reconstruct(self.baseline, x[None])[0], x)})
-                if index < self.picture_clips:
-                    pictures.append((name, x, recon))
-                progress.advance()
+            for indices, batch in self._batches():
+                recons = reconstruct(model, batch)
+                rebuilt = reconstruct(self.baseline, batch) if compute_baseline else [None] * len(batch)
+                for index, x, recon, simple in zip(indices, batch, recons, rebuilt):
+                    name = self._name(index)
+                    rows.append({"path": name, "frames": x.shape[1], "size": list(x.shape[2:]), **self._measure(recon, x)})
+                    if simple is not None:
+                        baseline_rows.append({"path": name, **self._measure(simple, x)})
+                    if index < self.picture_clips:
+                        pictures.append((name, x, recon))
+                    progress.advance()
         self._baseline_rows = baseline_rows
         result = {
             "mean": self._mean(rows),
@@ -77,6 +79,18 @@ class Evaluator:
         if with_baseline and baseline_rows:
             result["baseline"] = {"name": self.baseline_name, "mean": self._mean(baseline_rows), "clips": baseline_rows}
         return result
+
+    def _batches(self):
+        """Yields the indices and pixels of up to batch_size neighbours of one shape."""
+        indices, clips = [], []
+        for index in range(self.clips):
+            x = self._clip(index)
+            if clips and (len(clips) == self.batch_size or clips[0].shape != x.shape):
+                yield indices, np.stack(clips)
+                indices, clips = [], []
+            indices.append(index)
+            clips.append(x)
+        yield indices, np.stack(clips)
 
     def _clip(self, index):
         item = self.dataset[index]

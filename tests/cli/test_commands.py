@@ -117,7 +117,7 @@ def test_a_mistake_found_while_starting_is_told_the_same_way(words, message, tmp
 
 
 def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weights, videos, tmp_path):
-    encoded = command("encode", "--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--output_path", "latents", cwd=tmp_path)
+    encoded = command("encode", "--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--batch_size", 2, "--output_path", "latents", cwd=tmp_path)
     assert encoded.returncode == 0, encoded.stderr
     assert "1 files cannot be used" in encoded.stdout and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
 
