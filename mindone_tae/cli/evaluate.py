@@ -12,10 +12,9 @@ def add_to(commands):
         help="PSNR and SSIM on fixed clips, beside the simplest baseline",
         description="Measures a model on fixed clips: first frames, centre crop, no chance involved.",
     )
-    parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
     parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
+    flags.add_trained(parser)
     flags.add_data(parser)
-    flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 

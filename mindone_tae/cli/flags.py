@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-CONFIG = "a recipe's name (see mindone-tae list) or file"
-
 
 def add_data(parser):
     """Which clips, and how they are cut."""
@@ -11,6 +9,12 @@ def add_data(parser):
     parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument("--image_size", metavar="SIZE", help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)")
+
+
+def add_trained(parser):
+    """Which model, for a command that trains none."""
+    parser.add_argument("--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names")
+    add_model(parser)
 
 
 def add_model(parser):

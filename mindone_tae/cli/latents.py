@@ -21,10 +21,9 @@ def add_to(commands):
         help="videos to latents",
         description="Writes one safetensors file a clip: mean, logvar (unscaled), and frames, fps, size and scaling as metadata.",
     )
-    parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a file for each clip, in the same subfolder")
+    flags.add_trained(parser)
     flags.add_data(parser)
-    flags.add_model(parser)
     parser.set_defaults(command=run_encode, takes_overrides=True)
 
     parser = commands.add_parser(
@@ -32,10 +31,9 @@ def add_to(commands):
         help="latents back to videos",
         description="Turns what `encode` wrote back into videos of the same length and frame rate, images into images.",
     )
-    parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
     parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
-    flags.add_model(parser)
+    flags.add_trained(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
 
 

@@ -69,5 +69,3 @@ def _overrides(words, parser, taken):
             value = words.pop(0)
         found.append(f"{path}={value}")
     return found
-
-

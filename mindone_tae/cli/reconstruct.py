@@ -15,11 +15,10 @@ def add_to(commands):
         help="videos through the model and back, to look at",
         description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames.",
     )
-    parser.add_argument("--config", help=f"{flags.CONFIG}; without it, that of the run --ckpt_path names")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets reconstruction/, side_by_side/ and sheets/")
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
+    flags.add_trained(parser)
     flags.add_data(parser)
-    flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 

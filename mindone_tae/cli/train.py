@@ -10,7 +10,7 @@ def add_to(commands):
         help="train what a recipe names",
         description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
     )
-    parser.add_argument("--config", required=True, help=flags.CONFIG)
+    parser.add_argument("--config", required=True, help="a recipe's name (see mindone-tae list) or file")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="the run's folder: config, log, metrics, checkpoints, pictures")
     parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing")
     flags.add_data(parser)

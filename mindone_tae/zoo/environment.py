@@ -30,9 +30,10 @@ def check_device(env, model):
             "add model.dtype=float32 to the command, or run on Ascend"
         )
     if env.device_target == "Ascend" and not ms.device_context.ascend.is_available():
+        more = " model.dtype=float32" if model.get("dtype") in _BFLOAT16 else ""
         raise UserError(
             "env.device_target is Ascend; MindSpore finds no Ascend on this machine: "
-            "add env.device_target=CPU to the command, or run where the card and its software are"
+            f"add env.device_target=CPU{more} to the command, or run where the card and its software are"
         )
 
 

@@ -45,7 +45,8 @@ class Progress:
         self.bar.update(count)
         if self.lines and self._tenth() > self.tenth:
             self.tenth = self._tenth()
-            print(self._line(), file=sys.stderr, flush=True)
+            sys.stderr.write(f"{self._line()}\n")
+            sys.stderr.flush()
 
     def _tenth(self):
         return int(10 * self.bar.n / self.bar.total) if self.bar.total else 0
