@@ -5,16 +5,14 @@ The estimate is the number of activations alive at the worst moment times the si
     bytes = live * 4 * max over levels i of (channels at level i / 8**i) * b * t * h * w
 
 It leaves out the parameters, and the attention's scores, which stay smaller on frames of less than about 4 megapixels. `live` was
-measured as growth of the process's resident memory (MindSpore 2.8.0, CPU; widths 8 to 32, 16 frames of 64 and 128 pixels):
-PyNative 21 in the decoder and 24 in the encoder, graph mode 72 to 75, where the CPU backend frees little before the end.
-float16 took as much as float32 on a CPU, since norms are float32, so the type does not enter.
+measured as growth of the process's resident memory (MindSpore 2.8.0, CPU, widths 16 to 64, 16 frames of 96 pixels): 13 in the
+encoder and 9 in the decoder in PyNative mode, 14 and 10 in graph mode. float16 took as much as float32 on a CPU, since norms are
+float32, so the type does not enter.
 """
 
 from __future__ import annotations
 
-import mindspore as ms
-
-_LIVE_PYNATIVE, _LIVE_GRAPH = 24, 75
+_LIVE = {"encode": 14, "decode": 11}
 # In latent positions: tiles smaller than this are nearly all border.
 _SMALLEST_SIDE = 8
 
@@ -34,9 +32,8 @@ def activation_bytes(part: str, block_out_channels: tuple[int, ...], video_shape
     ahead = 1 if part == "decode" else 0
     last = len(block_out_channels) - 1
     widest = max(max(block_out_channels[i], block_out_channels[min(i + ahead, last)]) / 8**i for i in range(last + 1))
-    live = _LIVE_GRAPH if ms.get_context("mode") == ms.GRAPH_MODE else _LIVE_PYNATIVE
     b, t, h, w = video_shape
-    return round(4 * live * widest * b * t * h * w)
+    return round(4 * _LIVE[part] * widest * b * t * h * w)
 
 
 def tile_within(

@@ -119,7 +119,35 @@ class Conv2_5d(FramesCell):
             raise ValueError(f"kernel_size is {kernel_size}; Conv2.5D has kernels of 1 and 3: use 3")
         self.conv_spat = SpatialConv(in_channels, out_channels, kernel_size, padding=kernel_size // 2, dtype=dtype)
         self.conv_temp = TemporalConv(out_channels, kernel_size, dtype=dtype)
+        self.bias_add = ops.BiasAdd()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.dtype = dtype
+        # In one convolution over space and time a result takes 27 * in products, in two 9 * in + 3 * out.
+        self.folds = kernel_size == 1 or 18 * in_channels < 3 * out_channels
+        self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w)."""
+        if self.folds:
+            return self.folded(x, b)
         return self.conv_temp(self.conv_spat.unbiased(x), b, self.conv_spat.bias)
+
+    def folded(self, x, b):
+        """Both convolutions as one, whose kernel is the product of theirs."""
+        spatial, temporal = self.conv_spat, self.conv_temp
+        width, k, t = self.out_channels, self.kernel_size, x.shape[0] // b
+        taps = 1 if t == 1 else k
+        after = ops.reshape(temporal.weight, (width, width, k))
+        if k > 1 and t == 1:
+            after = after.sum(axis=-1)
+        after = ops.reshape(ops.transpose(ops.reshape(after, (width, width, taps)), (0, 2, 1)), (width * taps, width))
+        kernel = ops.matmul(after, ops.reshape(spatial.weight, (width, self.in_channels * k * k)))
+        kernel = ops.cast(ops.reshape(kernel, (width, taps * self.in_channels, k, k)), self.dtype)
+        bias = temporal.bias + ops.reshape(ops.matmul(after, spatial.bias), (width, taps)).sum(axis=1)
+        if taps > 1:
+            rows, c, h, w = x.shape
+            take, _ = neighbours(t, b, 1)
+            x = ops.reshape(ops.gather(x, take, 0), (rows, taps * c, h, w))
+        return self.bias_add(self.conv(x, kernel), ops.cast(bias, self.dtype))

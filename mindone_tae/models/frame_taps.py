@@ -6,7 +6,6 @@ activation, and scatter its gradient; here they are gathered again, and the grad
 """
 
 from mindspore import nn, ops
-from mindspore.ops.operations import _grad_ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
 
@@ -23,7 +22,7 @@ class FrameTaps(nn.Cell):
         super().__init__()
         self.pointwise = ops.Conv2D(out_channels, 1, group=group)
         self.to_input = Conv2DBackpropInput(out_channels, 1, group=group)
-        self.to_kernel = _grad_ops.Conv2DBackpropFilter(out_channels, 1, group=group)
+        self.to_kernel = ops.BatchMatMul(transpose_b=True)
         self.gather = ops.Gather()
         self.group = group
         self.uneven = uneven
@@ -48,12 +47,19 @@ class FrameTaps(nn.Cell):
         taps = kernel.shape[1] * self.group // c
         return ops.reshape(self.gather(x, take, 0), (take.shape[0] // taps, taps * c, h, w))
 
+    def kernel_gradient(self, seen, dout):
+        """The products of what came out with what went in, summed over rows and pixels: (group, out/group, taps*c/group)."""
+        rows, c, h, w = seen.shape
+        out = ops.reshape(dout, (rows, self.group, dout.shape[1] // self.group, h * w))
+        products = self.to_kernel(out, ops.reshape(seen, (rows, self.group, c // self.group, h * w)))
+        return products.sum(axis=0)
+
     def bprop(self, x, kernel, take, give, out, dout):
         """Gradients of x and the kernel."""
         _, c, h, w = x.shape
         # depending on dout, the frames are gathered when the gradient is there and not kept from the forward pass
         seen = self.gathered(ops.depend(x, dout), kernel, take)
-        kernel_gradient = self.to_kernel(dout, seen, kernel.shape)
+        kernel_gradient = ops.reshape(self.kernel_gradient(seen, dout), kernel.shape)
         used = ops.reshape(self.to_input(dout, kernel, seen.shape), (take.shape[0], c, h, w))
         if self.uneven:
             used = ops.cat((used, ops.zeros((1, c, h, w), used.dtype)), axis=0)

@@ -29,7 +29,8 @@ class GroupNorm(FramesCell):
             )
         self.gamma = Parameter(initializer("ones", (num_channels,), ms.float32), name="gamma")
         self.beta = Parameter(initializer("zeros", (num_channels,), ms.float32), name="beta")
-        self.normalize = ops.BatchNorm(is_training=True, epsilon=eps)
+        # momentum 0 leaves the moving averages it is given alone
+        self.normalize = ops.BatchNorm(is_training=True, epsilon=eps, momentum=0.0)
         self.scale = ops.BatchNorm(is_training=False, epsilon=1e-12)
         self.num_groups = num_groups
         self.dtype = dtype

@@ -1,0 +1,205 @@
+"""Compares our network with the plain one and with PyTorch's, side by side: speed, memory, compile time, work moved.
+
+    python tools/benchmark/run.py            # about half an hour on two cores
+    python tools/benchmark/run.py --quick    # a minute, tiny widths: shows that it runs, its ratios mean nothing
+
+Each contender has a process of its own. Where all fit into memory together they take turns, call by call, so that whatever else
+the machine does hits them alike; ratios are of medians. PyTorch takes part where it is installed for this Python, or for the one given by
+--torch_python. Everything is float32; MindSpore runs in graph mode.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from graphs import final_graphs, traffic
+
+HERE = Path(__file__).resolve().parent
+WORKS = ("encode", "decode", "train")
+QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "repeats": 1}
+FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "repeats": 5}
+# Above this many pixels a clip, contenders run one after the other, and training is left out: it takes tens of GB.
+TOGETHER_PIXELS = 8 * 64 * 64
+
+
+class Worker:
+    """A contender's process."""
+
+    def __init__(self, python, name, widths, size, graphs=None):
+        command = [python, str(HERE / "worker.py"), name, ",".join(map(str, widths)), ",".join(map(str, size))]
+        self.name = name
+        self.stopped = False
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            command + ([str(graphs)] if graphs else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+
+    def ask(self, work, repeats=1):
+        """Has it do something and returns its answer; raises RuntimeError with its last words if it dies."""
+        answer = ""
+        if self.stopped:
+            self.process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps({"work": work, "repeats": repeats}) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        if not answer:
+            self.log.seek(0)
+            last = self.log.read().decode(errors="replace").strip().splitlines()[-3:]
+            raise RuntimeError(f"{self.name} died in {work}: {' | '.join(last)}")
+        # Idle threads of MindSpore spin and would take the cores from whoever has the turn.
+        self.process.send_signal(signal.SIGSTOP)
+        self.stopped = True
+        return json.loads(answer)
+
+    def close(self):
+        """Ends the process."""
+        if self.stopped:
+            self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def measure(pythons, names, works, widths, size, repeats, together):
+    """Every contender through every work.
+
+    Args:
+        pythons: the interpreter of each contender, by name.
+        names: contenders.
+        works: what to do, of WORKS.
+        widths: block_out_channels.
+        size: (t, h, w).
+        repeats: timed calls of each.
+        together: take turns call by call, all processes alive; otherwise one contender after the other.
+
+    Returns:
+        Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes.
+    """
+    found = {}
+    for group in [names] if together else [[name] for name in names]:
+        workers = [Worker(pythons[name], name, widths, size) for name in group]
+        for work in works:
+            answers = {worker.name: worker.ask(work, repeats=0) for worker in workers}
+            times = {worker.name: [] for worker in workers}
+            for _ in range(repeats):
+                for worker in workers:
+                    answer = worker.ask(work)
+                    times[worker.name] += answer["seconds"]
+                    answers[worker.name]["peak_bytes"] = answer["peak_bytes"]
+            for name, seconds in times.items():
+                found[name, work] = {
+                    **answers[name],
+                    "seconds": statistics.median(seconds),
+                    "spread": (min(seconds), max(seconds)),
+                }
+        for worker in workers:
+            worker.close()
+    return found
+
+
+def graph_traffic(python, names, works, widths, size):
+    """What the compiled graphs of each contender do, by (name, work)."""
+    found = {}
+    for name in names:
+        for work in works:
+            with tempfile.TemporaryDirectory() as folder:
+                worker = Worker(python, name, widths, size, folder)
+                worker.ask(work, repeats=0)
+                worker.close()
+                counts = [traffic(path) for path in final_graphs(folder)]
+            # the works compile one large graph each; small ones around it, of single operators, are beside the point
+            found[name, work] = max(counts, key=lambda count: count["bytes"])
+    return found
+
+
+def report(size, found, write):
+    """Writes one size's table: each contender's figures, then ours against the others."""
+    write(f"\n{size[0]}x{size[1]}x{size[2]}")
+    write(f"{'':16}{'work':8}{'median s':>9}{'min':>8}{'max':>8}{'first call s':>14}{'peak GB':>9}")
+    for (name, work), figures in sorted(found.items(), key=lambda item: (WORKS.index(item[0][1]), item[0][0])):
+        low, high = figures["spread"]
+        write(
+            f"{name:16}{work:8}{figures['seconds']:9.2f}{low:8.2f}{high:8.2f}{figures['first_seconds']:14.1f}"
+            f"{figures['peak_bytes'] / 1e9:9.2f}"
+        )
+    for name, work in found:
+        if name == "ours" and ("plain", work) in found:
+            ours, plain = found["ours", work], found["plain", work]
+            write(f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory")
+        if name == "ours" and ("torch", work) in found:
+            write(f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch")
+        if name == "ours_recompute" and ("ours", work) in found:
+            kept, again = found["ours", work], found[name, work]
+            write(f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time")
+
+
+def report_graphs(widths, size, works, write):
+    """Writes what the compiled graphs do."""
+    write(f"\ncompiled graphs at {size[0]}x{size[1]}x{size[2]}")
+    write(f"{'':16}{'work':8}{'operators':>10}{'transposes':>11}{'GB moved':>10}{'by transposes':>15}")
+    for (name, work), counts in graph_traffic(sys.executable, ["plain", "ours"], works, widths, size).items():
+        write(
+            f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
+        )
+
+
+def torch_works(python):
+    """Whether that interpreter has PyTorch."""
+    return subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny widths and one size, to see that it runs")
+    parser.add_argument("--torch_python", default=sys.executable, help="an interpreter that has PyTorch; this one unless given")
+    parser.add_argument("--repeats", type=int, help="timed calls of each; 5 unless given")
+    parser.add_argument("--sizes", nargs="+", help="sizes as 8x64x64; both unless given")
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, help="all unless given")
+    parser.add_argument("--no_graphs", action="store_true", help="leave out the compiled graphs' traffic")
+    parser.add_argument("--output", help="a .json file for the figures")
+    options = parser.parse_args()
+    plan = QUICK if options.quick else FULL
+    repeats = options.repeats or plan["repeats"]
+    sizes = [tuple(map(int, size.split("x"))) for size in options.sizes] if options.sizes else plan["sizes"]
+    has_torch = torch_works(options.torch_python)
+    pythons = {name: sys.executable for name in ("plain", "ours", "ours_recompute")}
+    pythons.update({name: options.torch_python for name in ("torch", "torch_recompute")})
+    lines, record = [], {"machine": platform.platform(), "date": datetime.date.today().isoformat(), "results": []}
+
+    def write(line):
+        lines.append(line)
+        print(line, flush=True)
+
+    rate_worker = Worker(sys.executable, "ours", QUICK["widths"], QUICK["sizes"][0])
+    rate = rate_worker.ask("matmul")["rate"]
+    rate_worker.close()
+    write(f"widths {plan['widths']}, float32; one large matrix product runs at {rate / 1e9:.0f} GFLOP/s here")
+    for size in sizes:
+        together = size[0] * size[1] * size[2] <= TOGETHER_PIXELS
+        inference = [work for work in options.works if work != "train"]
+        names = ["plain", "ours"] + (["torch"] if has_torch else [])
+        found = measure(pythons, names, inference, plan["widths"], size, repeats, together) if inference else {}
+        if "train" in options.works and together:
+            # one after the other: each takes around 10 GB
+            found.update(measure(pythons, names + ["ours_recompute"], ["train"], plan["widths"], size, max(1, repeats - 2), False))
+        report(size, found, write)
+        record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
+
+    if not options.no_graphs:
+        report_graphs(plan["widths"], sizes[0], options.works, write)
+    if options.output:
+        Path(options.output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
