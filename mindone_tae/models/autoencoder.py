@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-import mindspore as ms
 from mindspore import nn, ops
 
 from .decoder import Decoder

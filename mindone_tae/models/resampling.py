@@ -19,8 +19,6 @@ class SpatialDownsample(FramesCell):
         dtype: the type computed in; parameters stay float32.
     """
 
-    factor = 2
-
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
         self.conv = SpatialConv(channels, channels, 3, stride=2, padding=(0, 1, 0, 1), dtype=dtype)
@@ -37,8 +35,6 @@ class TemporalDownsample(FramesCell):
         channels: channels in and out.
         dtype: the type computed in; parameters stay float32.
     """
-
-    factor = 2
 
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
@@ -59,8 +55,6 @@ class SpatialUpsample(FramesCell):
         channels: channels in and out.
         dtype: the type computed in; parameters stay float32.
     """
-
-    factor = 2
 
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
@@ -94,8 +88,6 @@ class TemporalUpsample(FramesCell):
         dtype: the type computed in; parameters stay float32.
     """
 
-    factor = 2
-
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
         self.conv = TemporalConv(channels, 3, dtype=dtype)
@@ -119,8 +111,6 @@ class TemporalUpsample(FramesCell):
 
 class Unchanged(nn.Cell):
     """Stands where a level neither halves nor doubles."""
-
-    factor = 1
 
     def construct(self, x, b):
         """Gives x back."""

@@ -2,7 +2,7 @@
 
 from .errors import UserError, did_you_mean, listed
 from .registry import entry_point, names, noun_of
-from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section
+from .schema import OPTIMIZERS, SCHEDULERS, out_of_bounds, signature_of_section
 from .signatures import Keyword, check_keywords, read_signature
 from .values import plain
 from .yaml_marks import MarkedDict, Problem
