@@ -4,7 +4,11 @@ Nothing here imports MindSpore until a command needs it: --help and list answer 
 """
 
 import os
+import signal
 import sys
+
+from mindone_tae.zoo.msrun import started_by_msrun
+from mindone_tae.zoo.stopping import Stopped
 
 from .console import Console
 from .mistakes import report
@@ -20,11 +24,14 @@ def main(arguments=None):
         arguments: the words after `mindone-tae`; None takes those of this process.
 
     Ends the process without unwinding it: MindSpore's own teardown at times aborts a PyNative process on a CPU whose work is
-    done, which would spoil the exit status.
+    done, which would spoil the exit status. One of several ranks is unwound, as it takes leave of the others in that teardown: who
+    does not is waited for, and counts as lost.
     """
     status = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    if status == 0 and started_by_msrun():
+        sys.exit()
     os._exit(status)
 
 
@@ -35,7 +42,7 @@ def run(arguments):
         arguments: the words after `mindone-tae`.
 
     Returns:
-        Exit status: 0 success, 2 a mistake the user can mend, 1 anything else.
+        Exit status: 0 success, 2 a mistake the user can mend, 128 + n ended by signal n (130 Ctrl-C, 143 SIGTERM), 1 anything else.
     """
     console = Console()
     try:
@@ -45,7 +52,10 @@ def run(arguments):
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         console.error("stopped by the keyboard; what was saved before is kept (train: --resume goes on from it)")
-        return 1
+        return 128 + signal.SIGINT
+    except Stopped as stop:
+        console.error(str(stop))
+        return 128 + stop.number
     except BrokenPipeError:
         return 1
     except Exception as error:  # the last place that can tell a user's mistake from ours

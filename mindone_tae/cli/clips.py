@@ -1,5 +1,6 @@
 """The clips that a command works through, and the model it works with."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ class Clip:
         name: the path relative to where it was found.
         frames: how many it gives; 0 where its dataset does not tell.
         fps: frames a second; 0.0 for an image.
-        size: of the source, None where its dataset does not tell.
+        size: (h, w) of the source, None where its dataset does not tell.
+        path: of the source, None where its dataset does not tell.
         dataset, index: where it is read from.
     """
 
@@ -31,14 +33,19 @@ class Clip:
     frames: int
     fps: float
     size: Any
+    path: Any
     dataset: Any
     index: int
 
+    @property
+    def streams(self):
+        """Whether its dataset gives it in chunks."""
+        return hasattr(self.dataset, "stream")
+
     def chunks(self):
         """Yields arrays (c, t_chunk, h, w)."""
-        stream = getattr(self.dataset, "stream", None)
-        if stream:
-            yield from stream(self.index)
+        if self.streams:
+            yield from self.dataset.stream(self.index)
         else:
             item = self.dataset[self.index]
             yield item[0] if isinstance(item, tuple) else item
@@ -50,13 +57,15 @@ class Clips:
     Args:
         section: the recipe's dataset section.
         folder: the output folder, which gets the list of unreadable files.
+        part: put into that list's name, where several processes write one each.
     """
 
-    def __init__(self, section, folder):
+    def __init__(self, section, folder, part=""):
         from mindone_tae.zoo.run_folder import RunFolder
 
         self.dataset = build("mindone.datasets", section)
         self.run_folder = RunFolder(folder)
+        self.run_folder.unreadable = self.run_folder.path / f"unreadable{part}.csv"
         self.run_folder.write_unreadable(getattr(self.dataset, "unreadable", ()))
         stride = section.get("sample_stride", 1)
         self.clips = []
@@ -64,8 +73,10 @@ class Clips:
             facts = self.dataset.describe(index) if hasattr(self.dataset, "describe") else {}
             frames = self.dataset.clip_frames(index) if hasattr(self.dataset, "clip_frames") else 0
             name = str(facts.get("relative_path", index))
-            self.clips.append(Clip(name, frames, facts.get("fps", 0.0) / stride, facts.get("size"), self.dataset, index))
-        twice = {clip.name for clip in self.clips if sum(other.name == clip.name for other in self.clips) > 1}
+            fps = self.dataset.clip_fps(index) if hasattr(self.dataset, "clip_fps") else facts.get("fps", 0.0) / stride
+            size = tuple(facts["size"]) if facts.get("size") else None
+            self.clips.append(Clip(name, frames, fps, size, facts.get("path"), self.dataset, index))
+        twice = [name for name, count in Counter(clip.name for clip in self.clips).items() if count > 1]
         if twice:
             raise UserError(f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once")
         self.total_frames = sum(clip.frames for clip in self.clips) or None
@@ -74,9 +85,14 @@ class Clips:
         """Yields lists of at most batch_size clips that have the same length and source size."""
         return in_groups(self.clips, batch_size, lambda clip: (clip.frames, clip.size) if clip.size else clip.index)
 
-    def report(self, console):
-        """Says which files were left out."""
-        problems = list(getattr(self.dataset, "unreadable", ()))
+    def report(self, console, failed=()):
+        """Says which files were left out.
+
+        Args:
+            console: to print on.
+            failed: (path, reason) of those that the dataset took for readable.
+        """
+        problems = [*getattr(self.dataset, "unreadable", ()), *failed]
         if problems:
             self.run_folder.write_unreadable(problems)
             console.print(f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}")

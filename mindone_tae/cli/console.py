@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mindone_tae.zoo.atomic_file import explained
+from mindone_tae.zoo.msrun import first_by_environment
 from mindone_tae.zoo.progress import BarFriendlyHandler
 
 
@@ -39,13 +41,16 @@ class Console:
         """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
 
         Args:
-            folder: the run's folder, made where it is missing; None takes a temporary one.
+            folder: the run's folder, made where it is missing; None takes a temporary one, as every rank but the first does.
         """
         if self.noise is not None:
             return
-        folder = Path(folder or tempfile.mkdtemp(prefix="mindone_tae-"))
-        folder.mkdir(parents=True, exist_ok=True)
-        self.noise = folder / "mindspore.log"
+        folder = Path(folder if folder and first_by_environment() else tempfile.mkdtemp(prefix="mindone_tae-"))
+        noise = folder / "mindspore.log"
+        with explained(noise):
+            folder.mkdir(parents=True, exist_ok=True)
+            noise.touch()
+        self.noise = noise
         self._move_descriptors()
         self._set_up_logging()
         os.environ.setdefault("MS_DEV_SAVE_GRAPHS_PATH", str(folder / "graphs"))  # dumps of graphs that failed to compile
@@ -82,7 +87,8 @@ class Console:
         ours.addHandler(to_terminal)
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)
-        self._undo.append(lambda: (root.removeHandler(to_file), ours.removeHandler(to_terminal), logging.captureWarnings(False)))
+        logging.raiseExceptions = False  # a log on a full disk is no reason for a traceback through the progress bar
+        self._undo.append(lambda: (root.removeHandler(to_file), ours.removeHandler(to_terminal), logging.captureWarnings(False), setattr(logging, "raiseExceptions", True)))
 
     def close(self):
         """Gives everything back."""

@@ -42,10 +42,12 @@ def evaluate(recipe, folder, console):
 
     from .pictures import write_pictures
 
-    environment.start(recipe.env, recipe.model, recipe.train.seed)
-    evaluator = Evaluator(recipe.eval)
+    ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
+    evaluator = Evaluator(recipe.eval, ranks=ranks)
     model = build_model(recipe.model)
     result = evaluator.run(model)
+    if not ranks.first:
+        return result
     pictures = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
     result["model"] = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
     result["dataset"] = recipe.eval.dataset

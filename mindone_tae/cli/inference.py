@@ -1,9 +1,8 @@
 """What a command that only runs a model works with: the recipe, from wherever it can be had."""
 
-import json
 from pathlib import Path
 
-from mindone_tae.zoo import load_recipe
+from mindone_tae.zoo import UserError, load_recipe
 
 from . import flags
 
@@ -12,7 +11,7 @@ def load(options, pairs, default):
     """The recipe of an inference command.
 
     --config wins; without it a run's folder brings its own recipe; without that `default` is taken, with the architecture that
-    the weights file says it has, where it says so.
+    the weights say they have, where they say so.
 
     Args:
         options: parsed arguments.
@@ -28,7 +27,7 @@ def load(options, pairs, default):
         config = ckpt / "config.yaml"
     elif config is None:
         config = default
-        model = [(f"model.{key}", value) for key, value in _architecture(ckpt).items()]
+        model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
     pairs = model + pairs + flags.model_overrides(options)
     recipe = load_recipe(config, pairs + options.overrides)
     if recipe.env.device_target == "CPU" and not any(text.startswith("env.mode=") for text in options.overrides):
@@ -37,11 +36,12 @@ def load(options, pairs, default):
 
 
 def _architecture(path):
-    """The model section that a training run wrote into a weights file; empty where there is none."""
-    if path is None or not path.is_file() or path.suffix != ".safetensors":
+    """The model section that its writer noted with weights; empty where there is none."""
+    if path is None:
         return {}
-    from mindone_tae.weights import read_metadata
+    from mindone_tae.weights import read_model
 
-    section = json.loads(read_metadata(path).get("model", "{}"))
-    section.pop("pretrained", None)
-    return section
+    try:
+        return read_model(path)
+    except UserError:  # the model itself tells what is wrong, and one of another package may read what we do not
+        return {}

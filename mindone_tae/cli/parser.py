@@ -8,7 +8,7 @@ from mindone_tae.version import __version__
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.errors import did_you_mean
 
-from . import demo, evaluate, inflate, latents, listing, reconstruct, train
+from . import check_data, demo, encode, evaluate, inflate, latent_stats, latents, listing, plot, reconstruct, train
 
 _DOTTED = re.compile(r"(?:--)?([a-z_]+(?:\.[a-z_0-9]+)+)(?:=(.*))?", re.DOTALL)
 
@@ -16,7 +16,7 @@ _EPILOG = """\
 Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
 
-Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 1 anything else.
+Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
 """
 
 
@@ -41,7 +41,7 @@ def parse(arguments):
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
-    for module in (listing, train, evaluate, reconstruct, latents, inflate, demo):
+    for module in (listing, train, evaluate, reconstruct, encode, latents, latent_stats, inflate, plot, demo, check_data):
         module.add_to(commands)
     if not arguments:
         parser.print_help(sys.stdout)

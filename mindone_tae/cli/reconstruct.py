@@ -38,6 +38,7 @@ def whole_clips(options):
         ("dataset.random_crop", False),
         ("dataset.random_flip", False),
         ("dataset.mixed_strategy", None),
+        ("dataset.mixed_lengths", None),
         *flags.data_overrides(options),
     ]
 

@@ -24,14 +24,19 @@ def reconstructed(model, chunks):
         yield x, reconstruct(model, x)
 
 
-def encoded(model, chunks):
-    """Mean and logvar, arrays (b, zc, lt, lh, lw)."""
+def posteriors(model, chunks):
+    """Yields mean and logvar, arrays (b, zc, lt_chunk, lh, lw)."""
     if hasattr(model, "encode_frames"):
-        parts = [(mean, logvar) for _, mean, logvar in model.encode_frames(chunks)]
+        for _, mean, logvar in model.encode_frames(chunks):
+            yield mean, logvar
     else:
         _, mean, logvar = model.encode(ms.Tensor(np.concatenate(list(chunks), axis=2)))
-        parts = [(mean.asnumpy(), logvar.asnumpy())]
-    return tuple(np.concatenate(part, axis=2) for part in zip(*parts))
+        yield mean.asnumpy(), logvar.asnumpy()
+
+
+def encoded(model, chunks):
+    """Mean and logvar, arrays (b, zc, lt, lh, lw)."""
+    return tuple(np.concatenate(part, axis=2) for part in zip(*posteriors(model, chunks)))
 
 
 def decoded(model, latents, frames):

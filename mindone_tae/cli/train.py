@@ -35,8 +35,6 @@ def train(recipe, output_path, console, resume=False):
     Returns:
         The path of the last checkpoint's weights, or None where nothing was left to do.
     """
-    import logging
-
     console.quiet(output_path)
     from mindone_tae.zoo import Trainer
 
@@ -48,15 +46,14 @@ def train(recipe, output_path, console, resume=False):
         resume=resume,
         on_pictures=lambda step, pictures: write_pictures(trainer.run_folder.pictures / f"step_{step:08d}", pictures),
     )
-    logger = logging.getLogger("mindone_tae")
-    handler = trainer.run_folder.log_to_file(logger)
-    try:
-        saved = trainer.run()
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    saved = trainer.run()
+    if not trainer.ranks.first:
+        return saved
     if saved is None:
         console.print(f"nothing to do: {output_path} has made all its steps; raise train.steps to go on")
     else:
         console.print(f"weights   {saved}\nmetrics   {trainer.run_folder.metrics}\nlog       {trainer.run_folder.path / 'log.txt'}")
+    best = trainer.checkpoints.best
+    if best:
+        console.print(f"best      {trainer.checkpoints.folder / (best['ema'] or best['weights'])} ({best['metric']} {best['value']:.4g} at step {best['step']})")
     return saved

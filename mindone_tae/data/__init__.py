@@ -9,7 +9,9 @@ from importlib import import_module
 _LAZY = {
     "ImageWriter": ".writer",
     "Item": ".collection",
-    "LatentClip": ".latent_files",
+    "LatentClip": ".latent_clip",
+    "LatentsDataset": ".latents_dataset",
+    "MixtureDataset": ".mixture",
     "TAEVideoDataset": ".tae_video",
     "UnreadableVideo": ".reader_base",
     "VideoReader": ".reader_base",

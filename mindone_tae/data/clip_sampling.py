@@ -8,36 +8,91 @@ from mindone_tae.zoo.errors import UserError, did_you_mean
 
 ALL_FRAMES = -1
 MIXED_STRATEGIES = ("mixed_video_image", "mixed_video_random", "image_only")
-SHORT_VIDEO = ("pingpong", "skip")
+# A video may have this share fewer frames a second than asked for, and is then played as it is: 29.97 for 30, 23.976 for 25.
+_SLOWER_BY = 0.05
+SHORT_VIDEO = ("pingpong", "skip", "bucket")
 
 
-def frames_needed(clip_frames: int, stride: int) -> int:
+def frames_needed(clip_frames: int, stride: float) -> int:
     """How many frames a video must have to fill a clip without playing anything twice."""
-    return 1 if clip_frames == ALL_FRAMES else (clip_frames - 1) * stride + 1
+    return 1 if clip_frames == ALL_FRAMES else int(_steps(clip_frames, stride)[-1]) + 1
 
 
-def clip_indices(num_frames: int, clip_frames: int, stride: int, rng: np.random.Generator | None = None) -> np.ndarray:
+def _steps(clip_frames, stride):
+    """Frame numbers of a clip counted from its first, rounded where the stride is no whole number."""
+    return np.floor(np.arange(clip_frames) * stride + 0.5).astype(np.int64)
+
+
+def clip_indices(
+    num_frames: int,
+    clip_frames: int,
+    stride: float,
+    rng: np.random.Generator | None = None,
+    clip: int = 0,
+    clips: int = 1,
+) -> np.ndarray:
     """Frame numbers of one clip; a video that is too short is played forwards and backwards from its first frame.
 
     Args:
         num_frames: in the video.
         clip_frames: wanted; -1 for the whole video.
-        stride: every how many frames one is taken.
-        rng: draws where the clip starts; None starts at frame 0.
+        stride: every how many frames one is taken, 1 or more.
+        rng: draws where the clip starts; None spreads the starts of a video's clips evenly, the first at frame 0.
+        clip: which of the video's clips.
+        clips: taken of each video; their drawn starts share the possible ones out among them.
 
     Returns:
         int64 (clip_frames,), each from 0 to num_frames - 1.
     """
     if clip_frames == ALL_FRAMES:
-        return np.arange(0, num_frames, stride)
-    steps = np.arange(clip_frames) * stride
+        steps = _steps(int((num_frames - 1) / stride) + 1, stride)
+        return steps[steps < num_frames]
+    steps = _steps(clip_frames, stride)
     spare = num_frames - frames_needed(clip_frames, stride)
     if spare >= 0:
-        start = 0 if rng is None else int(rng.integers(spare + 1))
-        return start + steps
+        if rng is None:
+            return steps + (spare * clip // (clips - 1) if clips > 1 else 0)
+        first, end = (spare + 1) * clip // clips, (spare + 1) * (clip + 1) // clips
+        return steps + int(rng.integers(first, max(end, first + 1)))
     period = max(2 * num_frames - 2, 1)  # 0 1 2 3 2 1, then 0 again
     steps %= period
     return np.minimum(steps, period - steps) if num_frames > 1 else np.zeros_like(steps)
+
+
+class FrameRate:
+    """Every how many frames of a video one is taken.
+
+    Args:
+        sample_stride: of every video, where sample_fps is None.
+        sample_fps: frames a second wanted, None keeps to sample_stride.
+
+    Raises:
+        UserError: one is out of range, or both are given.
+    """
+
+    def __init__(self, sample_stride: int = 1, sample_fps: float | None = None):
+        if sample_stride < 1:
+            raise UserError(f"sample_stride is {sample_stride}; it must be 1 or more: use 1 if unsure")
+        if sample_fps is not None and not 0 < sample_fps <= 1000:
+            raise UserError(f"sample_fps is {sample_fps}; it must be above 0 and at most 1000, or null: 24 suits most")
+        if sample_fps is not None and sample_stride != 1:
+            raise UserError(f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1")
+        self._stride, self._fps = sample_stride, sample_fps
+
+    def stride(self, fps: float) -> float:
+        """Of one video: a whole number, or with sample_fps the fraction whose multiples are rounded.
+
+        Args:
+            fps: the video's frames a second, its mean where they vary; 0.0 for images.
+
+        Raises:
+            ValueError: the video is slower than sample_fps, so that frames would come twice.
+        """
+        if self._fps is None or not fps:
+            return self._stride
+        if fps < (1 - _SLOWER_BY) * self._fps:
+            raise ValueError(f"too slow: {fps:g} fps, and sample_fps {self._fps:g} would show frames twice")
+        return max(1.0, fps / self._fps)
 
 
 class FrameCounts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from .pyav_reader import open_container, packet_times
+from .packet_index import index_packets
+from .pyav_reader import open_container
 from .reader_base import UnreadableVideo, VideoReader
 
 # Several loader threads each hold a reader, so one reader takes few.
@@ -14,6 +15,9 @@ _DECODE_THREADS = 2
 _COPIES_ALLOWED = 1e-9
 # FFmpeg's names of containers without an index of display times, where decord's seeking gives other frames than asked for.
 _MISNUMBERED = ("avi", "mpeg", "mpegts")
+# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord ignores it.
+_PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
+_HEAD_BYTES = 65536
 
 
 def import_decord():
@@ -33,8 +37,10 @@ def import_decord():
 class DecordReader(VideoReader):
     """Frames by number from decord. Open one a file and close it after use: decord keeps memory for as long as it lives.
 
-    decord knows the rotation in .mp4 and .mov; that in .mkv, which is rare, only PyAV applies.
+    decord knows the rotation in .mp4 and .mov; a .mkv or .webm that may be rotated is left to PyAV.
     """
+
+    name = "decord"
 
     def __init__(self, path):
         super().__init__(path)
@@ -42,11 +48,15 @@ class DecordReader(VideoReader):
         # decord writes to stderr and gives no reason for what is not a video; PyAV is quiet and says why.
         container, stream = open_container(self.path)
         with container:
-            form = container.format.name
-            shown = len(packet_times(container, stream)[0])
+            form, self.codec = container.format.name, stream.codec_context.codec.canonical_name
+            index = index_packets(self.path, container, stream)
             sides = sorted((stream.codec_context.height, stream.codec_context.width))
         if form in _MISNUMBERED:
             raise UnreadableVideo(self.path, f"decord gives wrong frames of {form} files: use reader auto or pyav")
+        if not index.even_delay:
+            raise UnreadableVideo(self.path, "decord gives wrong frames where keyframes are delayed unevenly: use reader auto or pyav")
+        if "matroska" in form and self._may_be_rotated():
+            raise UnreadableVideo(self.path, "decord ignores the rotation of matroska files: use reader auto or pyav")
         try:
             self._reader = decord.VideoReader(
                 self.path, ctx=decord.cpu(0), num_threads=_DECODE_THREADS, fault_tol=_COPIES_ALLOWED
@@ -56,11 +66,15 @@ class DecordReader(VideoReader):
             self.size = self._reader.get_batch([0]).shape[1:3]
         except Exception as error:  # decord raises its own errors, RuntimeError and AssertionError
             raise UnreadableVideo(self.path, f"decord cannot open it: {_short(error)}") from error
-        if self._count != shown:  # decord misnumbers the frames where an edit list hides some
-            raise UnreadableVideo(self.path, f"decord counts {self._count} frames of {shown}: use reader auto or pyav")
+        if self._count != index.count:  # decord misnumbers the frames where an edit list hides some
+            raise UnreadableVideo(self.path, f"decord counts {self._count} frames of {index.count}: use reader auto or pyav")
         if sorted(self.size) != sides:
             raise UnreadableVideo(self.path, "decord takes another of its video streams: use reader auto or pyav")
         self.fps = fps if math.isfinite(fps) else 0.0
+
+    def _may_be_rotated(self):
+        with open(self.path, "rb") as file:
+            return _PROJECTION in file.read(_HEAD_BYTES).partition(_CLUSTER)[0]
 
     def __len__(self):
         return self._count

@@ -4,80 +4,103 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-
+from mindone_tae.weights.safetensors_file import open_safetensors, write_safetensors
+from mindone_tae.weights.stored import Stored
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
+from .latent_clip import (
+    ARRAYS,
+    LatentClip,
+    StoredLatent,
+    check_convention,
+    check_scaling,
+    facts_from_json,
+    stored_latent,
+)
+
 FORMAT = "mindone_tae latents 1"
-
-
-@dataclass(frozen=True)
-class LatentClip:
-    """The posterior of one clip, unscaled, and where it comes from.
-
-    Attributes:
-        mean: float32 (zc, lt, lh, lw).
-        logvar: float32 (zc, lt, lh, lw).
-        frames: of the clip.
-        fps: frames a second; 0.0 for an image.
-        size: (h, w) of the clip, pixels.
-        source: the video, relative to the folder or table it was found by.
-        scaling_convention: "none": mean and logvar are what the encoder gave. A generator scales them by one of the two below.
-        scaling_factor: the model's, None where it has none.
-        shift_factor: the model's.
-        conventions: how the two factors are used, by the name of the convention.
-        model: name and weights of the model.
-    """
-
-    mean: np.ndarray
-    logvar: np.ndarray
-    frames: int
-    fps: float
-    size: tuple[int, int]
-    source: str
-    scaling_convention: str = "none"
-    scaling_factor: float | None = None
-    shift_factor: float | None = None
-    conventions: dict = field(
-        default_factory=lambda: {
-            "mindone": "scaled = scaling_factor * z + shift_factor",
-            "diffusers": "scaled = (z - shift_factor) * scaling_factor",
-        }
-    )
-    model: dict = field(default_factory=dict)
+SUFFIX = ".safetensors"
 
 
 def write_latents(path: str | os.PathLike, clip: LatentClip) -> None:
-    """Writes a clip's latent, whole or not at all: tensors `mean` and `logvar`, everything else as metadata (JSON values)."""
-    facts = {name: value for name, value in asdict(clip).items() if name not in ("mean", "logvar")}
-    metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in facts.items()}}
+    """Writes a clip's latent, whole or not at all: its arrays as tensors, everything else as metadata (JSON values).
+
+    Raises:
+        UserError: the clip's scaling is none that can be undone, or the file cannot be written.
+    """
+    check_scaling(path, clip.facts)
+    metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in clip.facts.items()}}
     with replacing(path) as temporary:
-        save_file({"mean": np.ascontiguousarray(clip.mean), "logvar": np.ascontiguousarray(clip.logvar)}, temporary, metadata)
+        write_safetensors(temporary, clip.arrays, metadata)
 
 
-def read_latents(path: str | os.PathLike) -> LatentClip:
+def read_latents(path: str | os.PathLike, convention: str | None = None) -> LatentClip:
     """Reads what `write_latents` wrote.
+
+    Args:
+        path: the file.
+        convention: the scaling that the reader counts on: "none", "mindone" or "diffusers"; None takes any.
+
+    Raises:
+        UserError: the file is damaged, no latent of this format, or scaled by another convention.
+    """
+    latent = open_latents(path)
+    check_convention(latent.where, latent.facts, convention)
+    return latent.read()
+
+
+def open_latents(path: str | os.PathLike, name: str | None = None) -> StoredLatent:
+    """What a file says of its latent, its numbers left in it.
+
+    Args:
+        path: the file.
+        name: of the clip; None takes the file's, without its ending.
 
     Raises:
         UserError: the file is damaged, or no latent of this format.
     """
+    path = Path(path)
+    stored = open_stored(path, FORMAT)
+    facts = facts_from_json(path, {key: text for key, text in stored.metadata.items() if key != "format"})
+    tensors = {kind: stored.tensors[kind] for kind in ARRAYS if kind in stored.tensors}
+    return stored_latent(name or path.name.removesuffix(SUFFIX), str(path), facts, tensors)
+
+
+def open_stored(path: Path, form: str) -> Stored:
+    """A safetensors file of one of our formats, nothing of it believed yet but that it is whole.
+
+    Raises:
+        DamagedLatent: it is not whole.
+        UserError: it cannot be read, or is of another format.
+    """
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UserError(
-                    f"{path} has the format {metadata.get('format')!r}; decoding needs {FORMAT!r}: write latents with mindone-tae encode"
-                )
-            facts = {name: json.loads(value) for name, value in metadata.items() if name != "format"}
-            facts["size"] = tuple(facts["size"])
-            clip = LatentClip(mean=file.get_tensor("mean"), logvar=file.get_tensor("logvar"), **facts)
-    except (OSError, SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a latent: {error}: encode the clip again") from error
-    if clip.mean.ndim != 4 or clip.mean.shape != clip.logvar.shape:
-        raise UserError(f"{path} holds mean {clip.mean.shape} and logvar {clip.logvar.shape}; both must be (zc, lt, lh, lw): encode the clip again")
-    return clip
+        written = path.stat().st_mtime_ns
+        stored = open_safetensors(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as a latent: {error.strerror or error}: check the name and its permissions") from error
+    except UserError as error:
+        raise DamagedLatent(f"{path} cannot be read as a latent: {error}") from error
+    if stored.metadata.get("format") != form:
+        raise UserError(
+            f"{path} has the format {stored.metadata.get('format')!r}, where {form!r} is needed: write latents with mindone-tae encode"
+        )
+    return stored._replace(tensors={name: tensor._replace(read=_unchanged(path, written, tensor.read)) for name, tensor in stored.tensors.items()})
+
+
+def _unchanged(path, written, read):
+    """A tensor's `read` that refuses a file written again since: its numbers would be those of another clip."""
+
+    def read_unchanged():
+        array = read()
+        if path.stat().st_mtime_ns != written:
+            raise UserError(f"{path} was written again since it was opened; its numbers lie elsewhere now: start again when encode is done")
+        return array
+
+    return read_unchanged
+
+
+class DamagedLatent(UserError):
+    """A file that is not whole, whatever it was to be."""

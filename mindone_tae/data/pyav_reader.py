@@ -7,12 +7,17 @@ from bisect import bisect_right
 import av
 import numpy as np
 
+from .packet_index import index_packets
 from .reader_base import UnreadableVideo, VideoReader
 
 av.logging.set_level(None)  # FFmpeg's remarks on broken files; the reason travels in the exception
 
 # Several loader threads each hold a reader, so one reader takes few.
 _DECODE_THREADS = 2
+# Containers that hold their own frames. A playlist under a video's name would have FFmpeg open what it lists.
+_CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,h264,hevc,av1,ivf,mxf,nut,rm"
+# 8192x8192; a damaged header can declare sides that would fill the memory.
+_LARGEST_PIXELS = 2**26
 
 
 def open_container(path: str):
@@ -26,7 +31,11 @@ def open_container(path: str):
     """
     try:
         # Packets that the end of a cut-off file has halved are not frames.
-        container = av.open(path, metadata_errors="replace", options={"fflags": "+discardcorrupt"})
+        container = av.open(
+            path,
+            metadata_errors="replace",
+            options={"fflags": "+discardcorrupt", "format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo(path, f"not a video: {_short(error)}") from error
     videos = [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
@@ -35,32 +44,20 @@ def open_container(path: str):
         container.close()
         raise UnreadableVideo(path, "no decoder for its video stream" if videos else "no video stream")
     stream = max(decodable, key=_rank)
+    height, width = stream.codec_context.height, stream.codec_context.width
+    if height * width > _LARGEST_PIXELS:
+        container.close()
+        raise UnreadableVideo(path, f"its frames are {height}x{width}; at most {_LARGEST_PIXELS} pixels are read")
     stream.codec_context.thread_count = _DECODE_THREADS
     stream.thread_type = "AUTO"
+    # Damage is an error, not something to paint over. A decoder that is not told so shows the frame with what it could save.
+    stream.codec_context.options = {"err_detect": "explode"}
     return container, stream
 
 
 def _rank(stream):
     """decord's order of streams, which is that of FFmpeg 4; newer ones put the stream marked as default first."""
     return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
-
-
-def packet_times(container, stream):
-    """Timestamps of a stream's shown frames, and of the keyframes among them, in the file's order; decodes nothing.
-
-    Returns:
-        Two lists of timestamps; None where the file gives none.
-    """
-    timestamps, keyframes = [], []
-    try:
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:  # an edit list hides frames that only help to decode others
-                timestamps.append(packet.pts)
-                if packet.is_keyframe:
-                    keyframes.append(packet.pts)
-    except av.error.FFmpegError:
-        pass  # cut off: what came before the cut is the video
-    return timestamps, keyframes
 
 
 class PyAVReader(VideoReader):
@@ -70,12 +67,15 @@ class PyAVReader(VideoReader):
     its timestamp. Where timestamps are missing or repeated, frames are counted from the start instead.
     """
 
+    name = "pyav"
+
     def __init__(self, path):
         super().__init__(path)
         self._container, self._stream = open_container(self.path)
         try:
             self._index_packets()
             self.fps = float(self._stream.average_rate or 0.0)
+            self.codec = self._stream.codec_context.codec.canonical_name
             self._seek(0)
             self.size = self._frame(0).shape[:2]
         except BaseException:
@@ -84,17 +84,9 @@ class PyAVReader(VideoReader):
 
     def _index_packets(self):
         """Learn the frames' timestamps and which are keyframes."""
-        timestamps, keyframes = packet_times(self._container, self._stream)
-        self._count = len(timestamps)
-        if not self._count:
-            raise UnreadableVideo(self.path, "no frames")
-        known = None not in timestamps and len(set(timestamps)) == self._count
-        # AVI stores no display times, so those of B-frames come out shuffled; a GIF's frame is drawn over the one before it,
-        # whatever its packet says of keyframes.
-        known = known and self._container.format.name not in ("avi", "gif")
-        self._timestamps = sorted(timestamps) if known else None
-        self._number_of = {pts: number for number, pts in enumerate(self._timestamps)} if known else {}
-        self._keyframes = sorted(self._number_of[pts] for pts in keyframes) if known else []
+        index = index_packets(self.path, self._container, self._stream)
+        self._count, self._timestamps, self._keyframes = index.count, index.times, index.keyframes
+        self._number_of = {pts: number for number, pts in enumerate(index.times or ())}
 
     def __len__(self):
         return self._count
@@ -140,6 +132,8 @@ class PyAVReader(VideoReader):
             try:
                 for number, frame in self._decoding:
                     self._next = number + 1
+                    if number == index and frame.is_corrupt:
+                        raise UnreadableVideo(self.path, f"frame {index} of {self._count} is damaged")
                     if number == index:
                         return self._pixels(frame)
                     if number > index:

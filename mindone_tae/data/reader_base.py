@@ -9,8 +9,13 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
+from .transforms import crop_resize
+
 # Frames read at once while streaming: enough to keep a decoder busy, 11 MB at 640x480.
 _STREAM_FRAMES = 12
+# Full-size frames held at once while they are resized: so many, and at most so many bytes.
+_CHUNK_FRAMES = 32
+_CHUNK_BYTES = 2**28
 
 
 class UnreadableVideo(UserError):
@@ -40,8 +45,12 @@ class VideoReader:
         path: the file.
         fps: mean frames a second, 0.0 where the file has no time (images).
         size: (h, w) in pixels, after rotation.
+        codec: of the frames, in FFmpeg's or Pillow's words.
+        name: of the reader, as `open_video` takes it.
     """
 
+    name: str = ""
+    codec: str = ""
     fps: float = 0.0
     size: tuple[int, int] = (0, 0)
 
@@ -81,10 +90,7 @@ class VideoReader:
             IndexError: a number outside the video.
             UnreadableVideo: a frame cannot be decoded.
         """
-        indices = np.asarray(indices, dtype=np.int64).reshape(-1)
-        outside = indices[(indices < 0) | (indices >= len(self))]
-        if outside.size:
-            raise IndexError(f"frame {outside[0]} is outside {self.path}, which has frames 0 to {len(self) - 1}")
+        indices = self._valid(indices)
         if not indices.size:
             return np.empty((0, *self.size, 3), np.uint8)
         distinct, positions = np.unique(indices, return_inverse=True)
@@ -92,6 +98,37 @@ class VideoReader:
         if len(distinct) == len(indices) and np.array_equal(distinct, indices):
             return frames
         return frames[positions]
+
+    def read_resized(self, indices: Sequence[int], size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
+        """Frames by number, the same box cut out of each and resized; each distinct one read once, few at full size in memory.
+
+        Args:
+            indices: as for `read`.
+            size: wanted (h, w).
+            box: (left, top, right, bottom) in source pixels.
+
+        Returns:
+            uint8 (t, *size, 3), RGB.
+
+        Raises:
+            IndexError: a number outside the video.
+            UnreadableVideo: a frame cannot be decoded.
+        """
+        distinct, positions = np.unique(self._valid(indices), return_inverse=True)
+        step = max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // (3 * self.size[0] * self.size[1])))
+        resized = np.empty((len(distinct), *size, 3), np.uint8)
+        for start in range(0, len(distinct), step):
+            chunk = distinct[start : start + step]
+            resized[start : start + len(chunk)] = crop_resize(self._read_sorted(chunk.tolist()), size, box)
+        return resized[positions.reshape(-1)]
+
+    def _valid(self, indices):
+        """Frame numbers as int64 (t,)."""
+        indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+        outside = indices[(indices < 0) | (indices >= len(self))]
+        if outside.size:
+            raise IndexError(f"frame {outside[0]} is outside {self.path}, which has frames 0 to {len(self) - 1}")
+        return indices
 
     def frames(self) -> Iterator[np.ndarray]:
         """All frames in order, uint8 (h, w, 3) RGB each, a few in memory at a time.

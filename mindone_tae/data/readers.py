@@ -7,8 +7,10 @@ import os
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
+from .bounded_reader import BoundedReader
 from .decord_reader import DecordReader, import_decord
 from .image_reader import ImageReader
+from .image_sequence import ImageSequenceReader
 from .pyav_reader import PyAVReader
 from .reader_base import UnreadableVideo, VideoReader
 
@@ -31,20 +33,26 @@ def check_reader_name(reader: str) -> None:
         raise UserError("reader is 'decord', which is not installed here: use 'auto' or 'pyav', or pip install decord")
 
 
-def open_video(path: str | os.PathLike, reader: str = "auto") -> VideoReader:
+def open_video(path: str | os.PathLike, reader: str = "auto", timeout_s: float | None = None) -> VideoReader:
     """Open one file.
 
     Args:
-        path: a video, GIF or image. What ends like an image is read by "image" whatever the name.
+        path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name.
         reader: "decord", "pyav", "image", or "auto": GIFs with PyAV, other videos with decord, and with PyAV where decord
             is not installed or cannot open or read that file.
+        timeout_s: seconds that opening, and each reading, may take in a process of its own, which a hang or a crash costs
+            and nothing else. None reads in this process, as long as it takes.
 
     Raises:
-        UnreadableVideo: the file cannot be read.
+        UnreadableVideo: the file cannot be read, or not in time.
         UserError: no such reader, or it is not installed.
     """
     check_reader_name(reader)
+    if timeout_s is not None:
+        return BoundedReader(path, reader, timeout_s)
     suffix = os.path.splitext(path)[1].lower()
+    if os.path.isdir(path):
+        return ImageSequenceReader(path, IMAGE_SUFFIXES)
     if suffix in IMAGE_SUFFIXES:
         return READERS["image"](path)
     if reader != "auto":
@@ -67,6 +75,7 @@ class AutoReader(VideoReader):
 
     def _use(self, reader):
         self._reader, self.fps, self.size = reader, reader.fps, reader.size
+        self.name, self.codec = reader.name, reader.codec
 
     def __len__(self):
         return len(self._reader)

@@ -9,6 +9,9 @@ _HOME = {
     "OutlierPenalty": "outlier",
     "LPIPS": "lpips",
     "TAELoss": "tae_loss",
+    "Discriminator": "adversarial",
+    "PatchGAN2D": "patchgan",
+    "PatchGAN3D": "patchgan",
 }
 
 __all__ = list(_HOME)

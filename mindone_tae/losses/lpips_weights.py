@@ -17,10 +17,8 @@ _IGNORED = ("lins.", "scaling_layer.")
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
-_MAKE = (
-    "python -c \"import lpips, safetensors.torch as s; s.save_file({k: v.clone().contiguous() for k, v in "
-    "lpips.LPIPS(net='vgg').state_dict().items()}, 'lpips_vgg.safetensors')\""
-)
+_VGG = "https://download.pytorch.org/models/vgg16-397923af.pth"
+_LINEAR = "lpips/weights/v0.1/vgg.pth of https://github.com/richzhang/PerceptualSimilarity"
 
 
 def how_to_get(key):
@@ -29,19 +27,23 @@ def how_to_get(key):
     Args:
         key: the recipe's key that points at it.
     """
-    return f"run once, on any machine with the pip packages torch, lpips and safetensors, {_MAKE} and set {key} to the file it writes"
+    return (
+        f"download {_VGG} and {_LINEAR}, run python tools/convert_lpips.py --vgg vgg16-397923af.pth --linear vgg.pth "
+        f"--target lpips_vgg.safetensors (in this package's source; it needs no PyTorch), and set {key} to the file it writes"
+    )
 
 
-def _shapes():
-    shapes = {}
+def shapes():
+    """Name to shape of every tensor in the file, named as in `lpips.LPIPS(net='vgg').state_dict()`."""
+    named = {}
     before = 3
     for stage, (layers, width) in enumerate(zip(STAGES, WIDTHS), start=1):
         for layer in layers:
-            shapes[f"net.slice{stage}.{layer}.weight"] = (width, before, 3, 3)
-            shapes[f"net.slice{stage}.{layer}.bias"] = (width,)
+            named[f"net.slice{stage}.{layer}.weight"] = (width, before, 3, 3)
+            named[f"net.slice{stage}.{layer}.bias"] = (width,)
             before = width
-        shapes[f"lin{stage - 1}.model.1.weight"] = (1, width, 1, 1)
-    return shapes
+        named[f"lin{stage - 1}.model.1.weight"] = (1, width, 1, 1)
+    return named
 
 
 def read(path, key):
@@ -66,7 +68,7 @@ def read(path, key):
     except SafetensorError as error:
         raise UserError(f"{key} is {str(path)!r}; it must be a safetensors file ({error}): {how_to_get(key)}") from error
 
-    wanted = _shapes()
+    wanted = shapes()
     faults = [f"{name} is missing" for name in wanted if name not in tensors]
     weights = {}
     for name, tensor in tensors.items():

@@ -26,8 +26,9 @@ def attend(query, key, value):
         # All weight falls on the one there is. Besides, in MindSpore 2.8.0's PyNative mode the gradient comes out wrong when a softmax
         # over one element follows another softmax.
         return value
-    scores = ops.BatchMatMul(transpose_b=True)(query, key)
-    scores = ops.cast(scores, ms.float32) * (1.0 / math.sqrt(query.shape[-1]))
+    # cast before the product: a sum over the channels can be past what float16 holds
+    scores = ops.BatchMatMul(transpose_b=True)(ops.cast(query, ms.float32), ops.cast(key, ms.float32))
+    scores = scores * (1.0 / math.sqrt(query.shape[-1]))
     weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
     return ops.BatchMatMul()(weights, value)
 

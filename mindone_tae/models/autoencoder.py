@@ -14,7 +14,7 @@ from .decoder import Decoder
 from .dtypes import compute_dtype
 from .encoder import Encoder
 from .latent_scaling import scale_latents, unscale_latents
-from .latent_size import check_latents, check_pixels, latent_size
+from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size
 from .posterior import sample_posterior, split_moments
 from .pretrained import load_pretrained
 from .streaming import Streaming
@@ -48,7 +48,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
         pretrained: a .ckpt or .safetensors file or a folder holding one; None starts anew, its temporal layers the identity.
-        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
+        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
+            stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
         use_tile: encode and decode in tiles, as after `enable_tiling()`.
@@ -56,11 +57,22 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         encode_overlap: frames that neighbouring tiles share in encoding.
         decode_tile: frames a tile in decoding.
         decode_overlap: frames that neighbouring tiles share in decoding, blended linearly.
+        encode_dtype: the type the encoder computes in; None is dtype. Lower precision costs an encoder more than a decoder.
+        decode_dtype: the type the decoder computes in; None is dtype.
+        memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
+            after `enable_tiling(memory_budget_gb=...)`. None means no budget.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
             that are no multiples of 8 frames or overlap as a whole.
+
+    Attributes:
+        out_channels: channels of the latent, as MindONE's Movie Gen reads it; of pixels, `decode` gives the keyword's.
+        scale_factor: scaling_factor, under the name that Movie Gen reads.
+        get_latent_size: `latent_size` for Movie Gen, which calls it on the class.
     """
+
+    get_latent_size = LatentSizeOf(halvings=len(TAE_CONFIG["block_out_channels"]) - 1)
 
     def __init__(
         self,
@@ -82,20 +94,24 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         encode_overlap: int = 0,
         decode_tile: int = 32,
         decode_overlap: int = 16,
+        encode_dtype: str | None = None,
+        decode_dtype: str | None = None,
+        memory_budget_gb: float | None = None,
     ):
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
-        self.encoder = Encoder(in_channels, *shared, dtype=self.dtype)
-        self.decoder = Decoder(out_channels, *shared, dtype=self.dtype)
+        self.encoder = Encoder(in_channels, *shared, dtype=compute_dtype(encode_dtype or dtype))
+        self.decoder = Decoder(out_channels, *shared, dtype=compute_dtype(decode_dtype or dtype))
         self.in_channels = in_channels
-        self.latent_channels = latent_channels
-        self.scaling_factor = scaling_factor
+        self.latent_channels = self.out_channels = latent_channels
+        self.scaling_factor = self.scale_factor = scaling_factor
         self.shift_factor = shift_factor
         self.block_out_channels = tuple(block_out_channels)
         self.halvings = self.encoder.halvings
-        self.set_tile_sizes(TileSizes(encode_tile, encode_overlap, decode_tile, decode_overlap))
-        self.use_tiling = use_tile
+        frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
+        self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb))
+        self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic
         if use_recompute:

@@ -11,6 +11,7 @@ from mindspore.common.initializer import HeUniform, initializer
 from .frame_tables import neighbours
 from .frame_taps import FrameTaps
 from .frames import FramesCell
+from .spatial_kernels import same_size_conv
 
 
 def _identity_taps(channels, kernel_size):
@@ -37,7 +38,10 @@ class SpatialConv(nn.Cell):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = Parameter(initializer(HeUniform(math.sqrt(5)), shape, ms.float32), name="weight")
         self.bias = Parameter(initializer("zeros", (out_channels,), ms.float32), name="bias")
-        self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding, stride=stride)
+        if stride == 1 and padding == kernel_size // 2:
+            self.conv = same_size_conv(out_channels, kernel_size)
+        else:
+            self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding, stride=stride)
         self.bias_add = ops.BiasAdd()
         self.dtype = dtype
 
@@ -92,11 +96,12 @@ class TemporalConv(nn.Cell):
             kernel = self.weight if self.kernel_size == 1 else self.weight.sum(axis=-1)
             kernel = ops.reshape(kernel, (c, c))
             if spatial_bias is not None:
-                bias = bias + ops.matmul(kernel, spatial_bias)
+                bias = bias + ops.matmul(kernel, ops.cast(spatial_bias, ms.float32))
             y = self.pointwise(x, ops.cast(ops.reshape(kernel, (c, c, 1, 1)), self.dtype))
         else:
             kernel = ops.reshape(ops.transpose(self.weight, (0, 2, 3, 1)), (c, 3 * c))  # columns as the frames are gathered
             if spatial_bias is not None:
+                spatial_bias = ops.cast(spatial_bias, ms.float32)  # MindSpore's mixed precision casts what cells are called with
                 bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
             take, give = neighbours(t, b, self.stride)
             y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give)
@@ -126,7 +131,7 @@ class Conv2_5d(FramesCell):
         self.dtype = dtype
         # In one convolution over space and time a result takes 27 * in products, in two 9 * in + 3 * out.
         self.folds = kernel_size == 1 or 18 * in_channels < 3 * out_channels
-        self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
+        self.conv = same_size_conv(out_channels, kernel_size)
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w)."""

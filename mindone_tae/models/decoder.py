@@ -6,6 +6,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from .convolution import Conv2_5d
+from .dtypes import network_input
 from .encoder import MidBlock, recompute_blocks
 from .frames import FramesCell
 from .normalization import GroupNorm
@@ -75,7 +76,7 @@ class Decoder(FramesCell):
 
     def frames(self, z, b):
         """(lt*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
-        x = self.mid(self.conv_in(ops.cast(z, self.dtype), b), b)
+        x = self.mid(self.conv_in(network_input(z, self.dtype), b), b)
         # by index: a slice would be a new CellList, which renames the parameters in it
         for i in range(len(self.up) - 1, -1, -1):
             x = self.up[i](x, b)

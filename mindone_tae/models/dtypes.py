@@ -1,6 +1,7 @@
 """The types a model can compute in, by name."""
 
 import mindspore as ms
+from mindspore import ops
 
 _NAMES = {
     "float32": ms.float32,
@@ -10,6 +11,9 @@ _NAMES = {
     "bfloat16": ms.bfloat16,
     "bf16": ms.bfloat16,
 }
+# Pixels lie within 1, latents within about 10: what is beyond is no video. The stream between the norms carries the input's scale, and
+# this leaves it 64 times to grow before float16 ends, at 65504.
+_FLOAT16_BOUND = 1024.0
 
 
 def compute_dtype(dtype):
@@ -28,5 +32,23 @@ def compute_dtype(dtype):
     if found not in set(_NAMES.values()):
         raise ValueError(f"dtype is {dtype!r}; it must be float32, float16 or bfloat16: use one of those")
     if found == ms.bfloat16 and ms.get_context("device_target") == "CPU":
-        raise ValueError("dtype is bfloat16; MindSpore computes no bfloat16 convolution on a CPU: use float32 there")
+        raise ValueError(
+            "dtype is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: use float32 there, or float16"
+        )
     return found
+
+
+def network_input(x, dtype):
+    """Pixels or latents as a network computes on them.
+
+    Args:
+        x: any shape and floating type.
+        dtype: the type computed in. For float16, values are held within [-1024, 1024], since inside the network larger ones
+            overflow to infinity, of which a norm makes NaN.
+
+    Returns:
+        The same shape, of that type.
+    """
+    if dtype == ms.float16:
+        x = ops.clamp(x, -_FLOAT16_BOUND, _FLOAT16_BOUND)
+    return ops.cast(x, dtype)

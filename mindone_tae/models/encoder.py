@@ -7,6 +7,7 @@ from mindspore import nn, ops
 
 from .attention import SpatialAttention, TemporalAttention
 from .convolution import Conv2_5d
+from .dtypes import network_input
 from .frames import FramesCell
 from .normalization import GroupNorm
 from .resampling import SpatialDownsample, TemporalDownsample, Unchanged
@@ -110,7 +111,7 @@ class Encoder(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (lt*b, 2*zc, lh, lw), float32."""
-        x = self.conv_in(ops.cast(x, self.dtype), b)
+        x = self.conv_in(network_input(x, self.dtype), b)
         for level in self.down:
             x = level(x, b)
         x = self.mid(x, b)

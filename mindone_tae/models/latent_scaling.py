@@ -6,6 +6,8 @@ They differ, and mixing them up spoils a generator without an error, so the conv
     "diffusers": scaled = (z - shift) * scale        z = scaled / scale + shift        (Diffusers, SD3, MindONE's Movie Gen)
 """
 
+import math
+
 CONVENTIONS = ("mindone", "diffusers")
 
 
@@ -34,6 +36,49 @@ def unscale_latents(scaled, convention, scaling_factor, shift_factor):
     if _check(convention) == "mindone":
         return (scaled - shift_factor) / scaling_factor
     return scaled / scaling_factor + shift_factor
+
+
+def scale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+    """The posterior of scaled latents, from that of latents.
+
+    Args:
+        mean: any shape, a Tensor or array.
+        logvar: same shape; the shift leaves it alone, the scale does not.
+        convention: as `scale_latents`.
+        scaling_factor: as `scale_latents`; not 0.
+        shift_factor: as `scale_latents`.
+
+    Returns:
+        mean and logvar, same shape.
+
+    Raises:
+        ValueError: as `scale_latents`.
+    """
+    return scale_latents(mean, convention, scaling_factor, shift_factor), logvar + 2 * math.log(abs(scaling_factor))
+
+
+def unscale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+    """The inverse of `scale_posterior`."""
+    return unscale_latents(mean, convention, scaling_factor, shift_factor), logvar - 2 * math.log(abs(scaling_factor))
+
+
+def fitting_factors(mean, std, convention):
+    """The factors with which latents of this mean and standard deviation come out with 0 and 1.
+
+    Args:
+        mean: of the latents.
+        std: of the latents, above 0.
+        convention: as `scale_latents`.
+
+    Returns:
+        scaling_factor and shift_factor.
+
+    Raises:
+        ValueError: for a convention that is neither, or latents that are all the same.
+    """
+    if not std > 0:
+        raise ValueError(f"the standard deviation is {std}; latents that do not vary cannot be scaled to 1: take more, or other, videos")
+    return 1 / std, (-mean / std if _check(convention) == "mindone" else mean)
 
 
 def _check(convention):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 def latent_size(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
     """Shape of the latent of a video.
@@ -44,3 +46,38 @@ def check_latents(shape: tuple[int, ...], channels: int) -> None:
         raise ValueError(
             f"z has shape {tuple(shape)}; a latent is (b, {channels}, lt, lh, lw): give it as the encoder does"
         )
+
+
+class LatentSizeOf:
+    """A method that answers on a class, for its default model, and on an instance, for that.
+
+    Args:
+        halvings: of the class's default model.
+    """
+
+    def __init__(self, halvings: int):
+        self.halvings = halvings
+
+    def __get__(self, model, owner):
+        return partial(size_to_generate, halvings=self.halvings if model is None else model.halvings)
+
+
+def size_to_generate(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
+    """Shape of the latent to generate for a video of about this size.
+
+    As `latent_size` for every video that the encoder takes. A side that the network does not divide is cut to one that it does,
+    since MindONE's Movie Gen demo asks for 256x455.
+
+    Args:
+        input_size: frames, height and width in pixels.
+        halvings: how often the network halves time and space.
+
+    Returns:
+        Latent frames, height and width.
+
+    Raises:
+        ValueError: for no frame, or a side shorter than one latent position.
+    """
+    t, h, w = input_size
+    ratio = 2**halvings
+    return latent_size((t, *(side - side % ratio if side > ratio else side for side in (h, w))), halvings)

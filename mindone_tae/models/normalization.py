@@ -42,7 +42,8 @@ class GroupNorm(FramesCell):
         x = ops.reshape(ops.cast(x, ms.float32), (t, b * g, c // g * h * w, 1))
         ones, zeros = ops.ones((b * g,), ms.float32), ops.zeros((b * g,), ms.float32)
         x = ops.reshape(self.normalize(x, ones, zeros, zeros, ones)[0], (t, b * c, h, w))
-        gamma, beta = self.gamma, self.beta
+        # parameters are float32 unless MindSpore's mixed precision, put around a network, casts them in its graph
+        gamma, beta = ops.cast(self.gamma, ms.float32), ops.cast(self.beta, ms.float32)
         if b > 1:
             gamma, beta = ops.tile(gamma, (b,)), ops.tile(beta, (b,))
         ones, zeros = ops.ones((b * c,), ms.float32), ops.zeros((b * c,), ms.float32)

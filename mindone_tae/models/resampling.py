@@ -67,7 +67,8 @@ class SpatialUpsample(FramesCell):
         """(t*b, c, h, w) to (t*b, c, 2*h, 2*w)."""
         n, c, h, w = x.shape
         kernel = ops.reshape(ops.transpose(self.conv.weight, (1, 0, 2, 3)), (c * c, 9))
-        kernel = ops.reshape(ops.matmul(kernel, self.sums), (c, c, 4, 4))
+        # both are float32, but MindSpore's mixed precision, put around a network, casts one of them
+        kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 4, 4))
         y = self.transposed(x, ops.cast(kernel, self.dtype), (n, c, 2 * h, 2 * w))
         return self.conv.bias_add(y, ops.cast(self.conv.bias, self.dtype))
 

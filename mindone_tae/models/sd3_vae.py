@@ -13,7 +13,7 @@ from mindspore import nn, ops
 
 from .attention import SpatialAttention
 from .convolution import SpatialConv
-from .dtypes import compute_dtype
+from .dtypes import compute_dtype, network_input
 from .encoder import recompute_blocks
 from .frames import FramesCell
 from .latent_scaling import scale_latents, unscale_latents
@@ -104,7 +104,7 @@ class ImageEncoder(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, 2*zc, lh, lw), float32."""
-        x = self.conv_in(ops.cast(x, self.dtype))
+        x = self.conv_in(network_input(x, self.dtype))
         for level in self.down:
             x = level(x)
         x = self.mid(x)
@@ -133,7 +133,7 @@ class ImageDecoder(FramesCell):
 
     def frames(self, z, b):
         """(t*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
-        x = self.mid(self.conv_in(ops.cast(z, self.dtype)))
+        x = self.mid(self.conv_in(network_input(z, self.dtype)))
         for i in range(len(self.up) - 1, -1, -1):  # a reversed slice would be a new CellList, which renames its parameters
             x = self.up[i](x)
         x = self.conv_out(ops.silu(self.norm_out(x, x.shape[0])))

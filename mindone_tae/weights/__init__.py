@@ -11,8 +11,9 @@ _LAZY = {
     "inflate": ".inflation",
     "load_weights": ".loading",
     "read_metadata": ".reading",
+    "read_model": ".reading",
     "read_weights": ".reading",
-    "save_diffusers_folder": ".saving",
+    "save_diffusers_folder": ".diffusers_folder",
     "save_weights": ".saving",
 }
 

@@ -77,7 +77,7 @@ def _messages(path):
     try:
         checkpoint.ParseFromString(content)
     except DecodeError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damaged(path, str(error).rstrip(".")) from None
     return checkpoint.value
 
 

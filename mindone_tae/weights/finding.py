@@ -88,10 +88,10 @@ def _in_diffusers_folder(folder):
         folder = folder / "vae"
     index = folder / _INDEX
     whole = folder / f"{_DIFFUSERS_STEM}.safetensors"
-    if whole.is_file():
-        files = [whole]
-    elif index.is_file():
+    if index.is_file():  # before a single file, as diffusers does
         files = _shards(folder, index)
+    elif whole.is_file():
+        files = [whole]
     elif any(folder.glob(f"{_DIFFUSERS_STEM}*.bin")):
         refuse_pickle(sorted(folder.glob(f"{_DIFFUSERS_STEM}*.bin"))[0])
     else:

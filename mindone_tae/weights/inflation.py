@@ -21,12 +21,13 @@ from ..models.autoencoder import TemporalAutoencoder
 from ..models.sd3_vae import SD3VAE
 from ..zoo.errors import UserError
 from .architecture import architecture
+from .diffusers_folder import save_diffusers_folder
 from .inflation_check import check_inflation
 from .loading import load_weights, set_parameters
 from .messages import shortened
 from .name_maps import inflated_name, is_temporal, network_of
 from .reading import open_renamed
-from .saving import as_arrays, check_target, is_folder, save_diffusers_folder, save_weights
+from .saving import as_arrays, check_target, is_folder, save_weights
 
 _logger = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -12,10 +13,25 @@ import mindspore as ms
 
 from ..zoo.errors import UserError
 from .messages import shortened
-from .name_maps import strip_wrappers
+from .name_maps import Renamed, strip_wrappers
 from .reading import open_renamed
+from .stored import Stored
 
 _logger = logging.getLogger(__name__)
+
+
+class Differences(NamedTuple):
+    """Names, ours, by which weights do not fit a model.
+
+    Attributes:
+        missing: in the model only.
+        unexpected: in the weights only.
+        misshapen: of another shape in each.
+    """
+
+    missing: list[str]
+    unexpected: list[str]
+    misshapen: list[str]
 
 
 def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
@@ -32,21 +48,43 @@ def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool 
         UserError: nothing there, a file that is not whole, a pickle; or, with `strict`, names or shapes that do not match, all of
             them told.
     """
-    stored, renamed = open_renamed(path, ema)
+    load_stored(model, *open_renamed(path, ema), strict)
+
+
+def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
+    """Sets a model's parameters to weights that are open already.
+
+    Args:
+        model: a Cell.
+        stored: the weights.
+        renamed: our names for them.
+        strict: as `load_weights` takes it.
+
+    Returns:
+        What did not fit; with `strict`, nothing.
+
+    Raises:
+        UserError: with `strict`, names or shapes that do not match, all of them told.
+    """
     # by their place in the model: what a parameter itself says changes with what its Cell was put into
     parameters = {strip_wrappers(name): parameter for name, parameter in model.parameters_and_names()}
     shapes = {name: shape for name, (_, shape) in renamed.kept.items()}
-    misshapen = [name for name in parameters if name in shapes and shapes[name] != tuple(parameters[name].shape)]
-    differences = _differences(parameters, shapes, misshapen)
-    if differences:
-        message = f"{stored.path}: its weights do not fit {type(model).__name__}: {'; '.join(differences)}"
+    differences = Differences(
+        [name for name in parameters if name not in shapes],
+        [name for name in shapes if name not in parameters],
+        [name for name in parameters if name in shapes and shapes[name] != tuple(parameters[name].shape)],
+    )
+    if any(differences):
+        told = _told(differences, parameters, shapes)
+        message = f"{stored.path}: its weights do not fit {type(model).__name__}: {told}"
         if strict:
-            raise UserError(f"{message}: {_remedy(parameters, shapes, misshapen, stored.path)}")
+            raise UserError(f"{message}: {_remedy(parameters, shapes, differences.misshapen, stored.path)}")
         _logger.warning("%s: the rest is loaded", message)
-    fitting = [name for name in parameters if name in shapes and name not in misshapen]
+    fitting = [name for name in parameters if name in shapes and name not in differences.misshapen]
     for name in fitting:  # one at a time: the file's numbers never lie in memory as a whole
         source, shape = renamed.kept[name]
         set_parameters(parameters, {name: stored.tensors[source].read().reshape(shape)})
+    return differences
 
 
 def set_parameters(parameters, arrays) -> None:
@@ -66,12 +104,12 @@ def _tensor(array):
     return ms.Tensor(array)
 
 
-def _differences(parameters, shapes, misshapen):
-    missing = [name for name in parameters if name not in shapes]
-    unexpected = [name for name in shapes if name not in parameters]
-    of_other_shape = [f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model" for name in misshapen]
-    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", of_other_shape))
-    return [f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names]
+def _told(differences, parameters, shapes):
+    of_other_shape = [
+        f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model" for name in differences.misshapen
+    ]
+    kinds = (("missing", differences.missing), ("unexpected", differences.unexpected), ("of another shape", of_other_shape))
+    return "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
 
 
 def _remedy(parameters, shapes, misshapen, path):

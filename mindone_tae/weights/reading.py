@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 
 import numpy as np
 
 from ..zoo.errors import UserError
-from .finding import find_weights, read_json
+from .architecture import SHARED_KEYS
+from .finding import Found, find_weights, read_json
 from .messages import shortened
 from .name_maps import Renamed, rename
 from .safetensors_file import open_safetensors
@@ -23,7 +25,15 @@ def open_weights(path: str | os.PathLike, ema: bool | None = None) -> Stored:
     Raises:
         UserError: nothing there, or a file that is not whole.
     """
-    found = find_weights(path, ema)
+    return open_found(find_weights(path, ema))
+
+
+def open_found(found: Found) -> Stored:
+    """What these files hold, under their names.
+
+    Raises:
+        UserError: a file that is not whole.
+    """
     config = read_json(found.config_path) if found.config_path else {}
     if not isinstance(config, dict):
         raise UserError(f"{found.config_path}: it is not a JSON object: download it again")
@@ -45,13 +55,22 @@ def open_renamed(path: str | os.PathLike, ema: bool | None = None) -> tuple[Stor
         UserError: as `open_weights`, and for two tensors that claim one name.
     """
     stored = open_weights(path, ema)
+    return stored, our_names(stored)
+
+
+def our_names(stored: Stored) -> Renamed:
+    """Our names for what a source of weights holds; what is left out is logged.
+
+    Raises:
+        UserError: for two tensors that claim one name.
+    """
     renamed = rename({name: tensor.shape for name, tensor in stored.tensors.items()})
     if renamed.clashes:
         raise UserError(f"{stored.path}: {shortened(renamed.clashes)}: save it again with each once")
     for reason in sorted(set(renamed.skipped.values())):
         names = [name for name, why in renamed.skipped.items() if why == reason]
         _logger.info("%s: left out %d tensors, %s: %s", stored.path, len(names), reason, shortened(names))
-    return stored, renamed
+    return renamed
 
 
 def read_weights(path: str | os.PathLike, ema: bool | None = None) -> dict[str, np.ndarray]:
@@ -71,6 +90,29 @@ def read_weights(path: str | os.PathLike, ema: bool | None = None) -> dict[str, 
 def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     """What was noted in a file of weights when it was saved, str to str; see `load_weights` for the paths."""
     return dict(open_weights(path).metadata)
+
+
+def read_model(path: str | os.PathLike) -> dict:
+    """The model that weights were saved from, as their file notes it: by training, by inflation, or in a diffusers folder's config.json.
+
+    Args:
+        path: as `load_weights` takes it.
+
+    Returns:
+        Constructor keywords, `name` among them where training noted it; {} where nothing is noted.
+
+    Raises:
+        UserError: as `read_weights`, and for a note that is no JSON object.
+    """
+    stored = open_weights(path)
+    noted = stored.metadata.get("model") or stored.metadata.get("config")
+    if noted is None:
+        return {key: stored.config[key] for key in SHARED_KEYS if stored.config.get(key) is not None}
+    try:
+        section = dict(json.loads(noted))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself") from None
+    return {key: value for key, value in section.items() if key != "pretrained"}
 
 
 def _open_file(file):

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..zoo.atomic_file import replacing
 from ..zoo.errors import UserError
-from .name_maps import torch_layout
 
 _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
@@ -36,20 +35,6 @@ def save_weights(params, path: str | os.PathLike, metadata: dict | None = None, 
     notes = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
     with replacing(path) as temporary:
         writer(temporary, arrays, notes)
-
-
-def save_diffusers_folder(params, folder: str | os.PathLike, config: dict) -> None:
-    """Writes config.json and diffusion_pytorch_model.safetensors as PyTorch's diffusers lays them out.
-
-    Args:
-        params: a Cell, or name to NumPy array, Tensor or Parameter, under our names.
-        folder: made where it is missing.
-        config: content of config.json.
-    """
-    folder = Path(folder)
-    save_weights(torch_layout(as_arrays(params)), folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
-    with replacing(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def is_folder(target: str | os.PathLike) -> bool:

@@ -1,10 +1,13 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UserError
+
+_TEMPORARY = re.compile(r"\.\d+\.tmp(\.\w+)?$")
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def replacing(path):
     path = Path(path)
     # hidden, and with the same ending, by which video writers choose their format
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -31,10 +34,31 @@ def replacing(path):
             _to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path):
+    """Says of a file that cannot be written which it is, and what can be done.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: in place of an OSError raised in the block.
+    """
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another place"
         ) from error
+
+
+def remove_temporaries(folder):
+    """Removes what `replacing` leaves in a folder when it is killed between its first line and its last."""
+    for path in Path(folder).glob(".*.tmp*"):
+        if _TEMPORARY.search(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _to_disk(path):

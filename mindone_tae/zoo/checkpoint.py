@@ -3,25 +3,41 @@
     checkpoints/step_00000300.safetensors         the model's weights, under its own parameter names
     checkpoints/step_00000300.ema.safetensors     their moving average, where the recipe asks for one
     checkpoints/step_00000300.state.safetensors   optimizer, loss scale, EMA's counter
-    checkpoints/latest.json                       which of them is the last whole set
+    checkpoints/latest.json                       which set is the last whole one, and which the best
 
+Another trained network, such as a discriminator, has files of its own: step_00000300.discriminator.safetensors and so on.
 latest.json is moved into place after the files it names, so that a kill at any moment leaves a whole set.
 """
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-import mindspore as ms
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from .atomic_file import replacing
+from .atomic_file import remove_temporaries, replacing
 from .errors import UserError
+from .parameter_arrays import read_arrays
 
-_STEP = re.compile(r"step_(\d+)\.(?:state\.|ema\.)?safetensors")
+# The network whose files bear no name of their own.
+MODEL = "model"
+PARTS = ("weights", "ema", "state")
+_STEP = re.compile(r"step_(\d+)\.(?:\w+\.)*safetensors")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint read back.
+
+    Attributes:
+        step: optimizer steps made.
+        networks: network to part (weights, ema, state) to name to array; a part that was not saved is None.
+    """
+
+    step: int
+    networks: dict
 
 
 class Checkpoints:
@@ -29,118 +45,155 @@ class Checkpoints:
 
     Args:
         folder: where they are.
-        keep: sets kept; older ones are removed.
-        metadata: text values written into every weights file.
+        keep: last sets kept; older ones are removed, but for the best.
+        metadata: text values written into every file.
+        writes: whether this process writes and removes files; others only keep count of what there is.
+
+    Attributes:
+        step: of the last whole set; None where there is none.
+        evaluated: the last step whose evaluation is on record; None before the first.
+        best: the best set so far, a dict with step, metric, value, and the file names weights and ema; None without one.
+
+    Raises:
+        UserError: latest.json is damaged.
     """
 
-    def __init__(self, folder, keep, metadata=None):
+    def __init__(self, folder, keep, metadata=None, writes=True):
         self.folder = Path(folder)
         self.keep = keep
+        self.writes = writes
         self.metadata = dict(metadata or {})
+        self._latest = _read_pointer(self.folder / "latest.json")
+        self.step = self._latest["step"]
+        self.evaluated = self._latest.get("evaluated", self.step)
+        self.best = self._latest.get("best")
 
-    def save(self, step, weights, ema, state):
+    @property
+    def weights(self):
+        """The path of the last whole set's model weights; None where there is none."""
+        return None if self.step is None else self.folder / self._latest["weights"]
+
+    def save(self, step, networks):
         """Writes one set and removes the oldest.
 
         Args:
             step: optimizer steps made.
-            weights: name to array.
-            ema: name to array, or None.
-            state: name to array.
-
-        Returns:
-            The path of the weights.
+            networks: network to part (weights, ema, state) to name to array; "model" is the one that is evaluated. None for a
+                part that there is not.
 
         Raises:
             UserError: the folder cannot be written.
         """
-        stem = f"step_{step:08d}"
-        parts = {"weights": (f"{stem}.safetensors", weights), "ema": (f"{stem}.ema.safetensors", ema)}
-        parts["state"] = (f"{stem}.state.safetensors", state)
-        latest = {"step": step}
-        for part, (name, arrays) in parts.items():
-            latest[part] = name if arrays is not None else None
-            if arrays is not None:
-                with replacing(self.folder / name) as temporary:
-                    save_file(arrays, temporary, {**self.metadata, "step": str(step), "content": part})
-        with replacing(self.folder / "latest.json") as temporary:
-            temporary.write_text(json.dumps(latest) + "\n", encoding="utf-8")
-        self._remove_old()
-        return self.folder / latest["weights"]
+        files = {network: self._write_parts(step, network, parts) for network, parts in networks.items()}
+        own = files.pop(MODEL)
+        self._latest = {**own, "networks": files}
+        self.step = step
+        self._point()
+
+    def record_evaluation(self, step, metric=None, value=None):
+        """Notes that a step's evaluation is on record.
+
+        Args:
+            step: the step.
+            metric, value: given where it is the best so far; the set of this step must have been saved.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        self.evaluated = step
+        if metric is not None:
+            self.best = {"step": step, "metric": metric, "value": value, "weights": self._latest["weights"], "ema": self._latest["ema"]}
+        if self.step is not None:
+            self._point()
 
     def latest(self):
         """The last whole set.
 
         Returns:
-            step, weights, ema (or None) and state; or None where the folder holds no checkpoint.
+            Saved, or None where the folder holds no checkpoint.
 
         Raises:
             UserError: a file of the set is missing or damaged.
         """
-        pointer = self.folder / "latest.json"
-        if not pointer.exists():
+        if self.step is None:
             return None
-        try:
-            latest = json.loads(pointer.read_text(encoding="utf-8"))
-            names = [latest["weights"], latest["ema"], latest["state"]]
-            step = int(latest["step"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{pointer} is damaged ({error}); it must name a checkpoint's files: remove it to start afresh") from error
-        return (step, *(read_arrays(self.folder / name) if name else None for name in names))
+        files = {MODEL: self._latest, **self._latest.get("networks", {})}
+        networks = {
+            network: {part: read_arrays(self.folder / names[part]) if names[part] else None for part in PARTS} for network, names in files.items()
+        }
+        return Saved(self.step, networks)
 
-    def _remove_old(self):
-        files = {}
+    def clean(self):
+        """Removes what a killed run left half done: temporary files, and sets that were begun after the last whole one."""
+        if not self.writes:
+            return
+        remove_temporaries(self.folder)
+        for step, paths in self._sets().items():
+            if self.step is not None and step > self.step:
+                _remove(paths)
+
+    def _write_parts(self, step, network, parts):
+        """Part to file name, None for a part that there is not."""
+        files = dict.fromkeys(PARTS)
+        for part in PARTS:
+            arrays = parts.get(part)
+            if arrays is not None:
+                owner = () if network == MODEL else (network,)
+                files[part] = ".".join([f"step_{step:08d}", *owner, *(() if part == "weights" else (part,)), "safetensors"])
+                content = part if network == MODEL else f"{network} {part}"
+                self._write(self.folder / files[part], arrays, {**self.metadata, "step": str(step), "content": content})
+        return files
+
+    def _write(self, path, arrays, metadata):
+        if not self.writes:
+            return
+        with replacing(path) as temporary:
+            try:
+                save_file(arrays, temporary, metadata)
+            except SafetensorError as error:  # its way of saying that the disk is full
+                raise OSError(str(error)) from error
+
+    def _point(self):
+        if not self.writes:
+            return
+        latest = {**self._latest, "step": self.step, "evaluated": self.evaluated, "best": self.best}
+        with replacing(self.folder / "latest.json") as temporary:
+            temporary.write_text(json.dumps(latest, indent=1) + "\n", encoding="utf-8")
+        sets = self._sets()
+        # A later step than the last is not ours to judge: this run will come to it and write it anew.
+        past = sorted(step for step in sets if step <= self.step)
+        for step in past[: -self.keep]:
+            if self.best is None or step != self.best["step"]:
+                _remove(sets[step])
+
+    def _sets(self):
+        """Step to the paths of its files."""
+        found = {}
         for path in self.folder.glob("step_*.safetensors"):
             match = _STEP.fullmatch(path.name)
             if match:
-                files.setdefault(int(match[1]), []).append(path)
-        for step in sorted(files)[: -self.keep]:
-            for path in files[step]:
-                path.unlink(missing_ok=True)
+                found.setdefault(int(match[1]), []).append(path)
+        return found
 
 
-def read_arrays(path):
-    """Name to array of a safetensors file.
+def _remove(paths):
+    for path in paths:
+        path.unlink(missing_ok=True)
 
-    Raises:
-        UserError: it is missing or damaged.
-    """
+
+def _read_pointer(path):
+    """The content of latest.json; with nothing but a step of None where there is no such file."""
+    if not path.exists():
+        return {"step": None}
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {error}; it must be a whole safetensors file: use an earlier checkpoint") from error
-
-
-def arrays_of(parameters, rename=lambda name: name):
-    """Name to array of parameters."""
-    return {rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters}
-
-
-def restore(parameters, arrays, source, rename=lambda name: name):
-    """Sets parameters from arrays; every one must be there with its shape.
-
-    Args:
-        parameters: MindSpore parameters.
-        arrays: name to array.
-        source: what the arrays came from, for the error.
-        rename: from a parameter's name to the array's.
-
-    Raises:
-        UserError: names or shapes do not match; all of them are listed.
-    """
-    parameters = list(parameters)
-    problems = []
-    for parameter in parameters:
-        found = arrays.get(rename(parameter.name))
-        if found is None:
-            problems.append(f"{rename(parameter.name)} is missing")
-        elif tuple(found.shape) != tuple(parameter.shape):
-            problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
-    if problems:
-        shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
-        raise UserError(f"{source} does not fit this recipe: {shown}: use the recipe it was made with, or start afresh in another folder")
-    for parameter in parameters:
-        value = arrays[rename(parameter.name)]
-        parameter.set_data(ms.Tensor(value, dtype=parameter.dtype))
+        latest = json.loads(path.read_text(encoding="utf-8"))
+        for part in PARTS:
+            if not isinstance(latest[part], (str, type(None))):
+                raise TypeError(f"{part} is {latest[part]!r}")
+        latest["step"] = int(latest["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); it must name a checkpoint's files: remove it to start afresh") from error
+    return latest
 
 
 def weights_file(path):
@@ -154,6 +207,6 @@ def weights_file(path):
         return path
     for folder in (path, path / "checkpoints"):
         if (folder / "latest.json").exists():
-            latest = json.loads((folder / "latest.json").read_text(encoding="utf-8"))
+            latest = _read_pointer(folder / "latest.json")
             return folder / (latest["ema"] or latest["weights"])
     raise UserError(f"{path} holds no weights; it must be a .safetensors file or a run's folder: check --ckpt_path")

@@ -50,16 +50,22 @@ class BatchLoader:
 
     def positions(self, step):
         """(epoch, index in the dataset) of each item of this rank's batch."""
-        first = (step * self.ranks + self.rank) * self.batch_size
         found = []
-        for position in range(first, first + self.batch_size):
-            epoch, place = divmod(position, len(self.dataset))
+        for place in self._places(step):
+            epoch, place = divmod(place, len(self.dataset))
             found.append((epoch, int(self._order(epoch)[place])))
         return found
 
-    def model_rng(self, step):
-        """The generator for what the model draws on the host in this step."""
-        return np.random.default_rng([self.seed, _MODEL, step, self.rank])
+    def model_rngs(self, step):
+        """A generator for each item of this rank's batch, for what the model draws on the host. It is the item's own, whatever
+        the number of ranks and of micro-steps that the items of a step are dealt out to.
+        """
+        return [np.random.default_rng([self.seed, _MODEL, place]) for place in self._places(step)]
+
+    def _places(self, step):
+        """Where this rank's batch is in the endless sequence."""
+        first = (step * self.ranks + self.rank) * self.batch_size
+        return range(first, first + self.batch_size)
 
     def batch(self, step):
         """The columns of one batch, read here and now: tuple of arrays with a leading batch axis."""

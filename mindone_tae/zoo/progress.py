@@ -65,6 +65,19 @@ class Progress:
         self.bar.close()
 
 
+class NoProgress:
+    """Stands for the bar where none is wanted."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def advance(self, figures=None, count=1):
+        """Shows nothing."""
+
+
 class BarFriendlyHandler(logging.StreamHandler):
     """Writes a log line above the bar instead of through it."""
 

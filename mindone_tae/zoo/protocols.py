@@ -12,7 +12,8 @@ Dataset (group `mindone.datasets`)
 Model (group `mindone.models`)
     model(x)                        pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
     reconstruct(x)                  optional: the same without chance, which evaluation prefers
-    training_inputs(batch, rng)     optional: the arrays a training step calls the model with; without it, the first column
+    training_inputs(batch, rng)     optional: the arrays a training step calls the model with, for one item (a batch of one) and
+                                    with its batch axis; without it, the first column
     `pretrained` keyword            optional: a file or folder of weights; without it the host loads by parameter names
     Models that are no MindSpore cell (a baseline) take and give NumPy arrays.
 
@@ -20,6 +21,11 @@ Loss (group `mindone.losses`), a MindSpore cell
     loss(outputs, *batch)           a scalar, or a tuple (total, *terms)
     term_names                      names of the terms, for the log
     notes                           optional: sentences shown before training
+
+Discriminator (group `mindone.blocks`), a MindSpore cell
+    discriminator(x)                pixels to logits of any shape, positive where they are taken for real
+    generator_loss(fake)            what the model pays for the logits of its reconstruction, a scalar
+    discriminator_loss(real, fake)  what the discriminator pays, a scalar
 
 Metric (group `mindone.metrics`)
     metric(recon, x)                one clip, (c, t, h, w) arrays, to a number
@@ -32,7 +38,8 @@ import mindspore as ms
 from mindspore import nn
 
 from . import registry
-from .checkpoint import read_arrays, restore, weights_file
+from .checkpoint import weights_file
+from .parameter_arrays import read_arrays, restore
 from .signatures import read_signature, signature_of
 
 
@@ -77,7 +84,16 @@ def reconstruct(model, x):
     return np.asarray(recon.asnumpy() if isinstance(recon, ms.Tensor) else recon, np.float32)
 
 
-def model_inputs(model, batch, rng):
-    """The arrays that a training step calls the model with."""
+def model_inputs(model, batch, rngs):
+    """The arrays that a training step calls the model with.
+
+    Args:
+        model: by the protocol above.
+        batch: the dataset's columns.
+        rngs: a numpy.random.Generator for each item, so that what it gets does not depend on the items beside it.
+    """
     prepare = getattr(model, "training_inputs", None)
-    return tuple(prepare(batch, rng)) if prepare else (batch[0],)
+    if not prepare:
+        return (batch[0],)
+    items = [prepare(tuple(column[i : i + 1] for column in batch), rng) for i, rng in enumerate(rngs)]
+    return tuple(np.concatenate(arrays) for arrays in zip(*items))

@@ -8,7 +8,7 @@ from .overrides import apply_overrides
 from .recipe_check import COMPONENTS, SECTION_NAMES, RecipeCheck
 from .recipe_files import find_recipe, read_recipe, recipe_names
 from .registry import names
-from .schema import SECTIONS, Env, Eval, Loader, Train
+from .schema import SECTIONS, Adversarial, Env, Eval, Loader, Train
 from .yaml_marks import Mark, MarkedDict, dump, parse
 
 __all__ = ["Recipe", "load_recipe", "recipe_names"]
@@ -19,8 +19,8 @@ class Recipe:
     """A checked recipe, every default filled in.
 
     Attributes:
-        env, loader, train, eval: what the host reads, see `schema`.
-        model, dataset, loss: components, {"name": ..., **keywords}, for `registry.build`; loss may be None.
+        env, loader, adversarial, train, eval: what the host reads, see `schema`.
+        model, dataset, loss, discriminator: components, {"name": ..., **keywords}, for `registry.build`; the last two may be None.
         optimizer: keywords of mindone's create_optimizer, without params and lr.
         scheduler: keywords of mindone's create_scheduler, without the numbers of steps and epochs.
         path: the file it was read from.
@@ -31,6 +31,8 @@ class Recipe:
     dataset: dict
     loader: Loader
     loss: "dict | None"
+    discriminator: "dict | None"
+    adversarial: Adversarial
     optimizer: dict
     scheduler: dict
     train: Train

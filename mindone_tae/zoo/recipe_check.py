@@ -2,14 +2,14 @@
 
 from .errors import UserError, did_you_mean, listed
 from .registry import entry_point, names, noun_of
-from .schema import OPTIMIZERS, SCHEDULERS, out_of_bounds, signature_of_section
+from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section
 from .signatures import Keyword, check_keywords, read_signature
 from .values import plain
 from .yaml_marks import MarkedDict, Problem
 
 # Section: group of its component.
-COMPONENTS = {"model": "mindone.models", "dataset": "mindone.datasets", "loss": "mindone.losses"}
-SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "optimizer", "scheduler", "train", "eval")
+COMPONENTS = {"model": "mindone.models", "dataset": "mindone.datasets", "loss": "mindone.losses", "discriminator": "mindone.blocks"}
+SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "discriminator", "adversarial", "optimizer", "scheduler", "train", "eval")
 # Every model section has it; where the model's constructor does not, the host loads the weights (see `protocols`).
 PRETRAINED = Keyword("pretrained", False, "str | None")
 REQUIRED = ("model", "dataset", "train")
@@ -68,7 +68,7 @@ class RecipeCheck:
         if section in COMPONENTS:
             given = self._tree.get(section)
             return None if given is None else self._component(given, self._tree.marks[section], section, COMPONENTS[section])
-        return self._function(section) if section in _FUNCTIONS else self._schema(section)
+        return self._function(section, self._mapping(section), section) if section in _FUNCTIONS else self._schema(section)
 
     def _mapping(self, section):
         """A section's mapping, empty where the file has none."""
@@ -104,9 +104,9 @@ class RecipeCheck:
             self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{claim.name}': {text}")
         return MarkedDict({"name": claim.name, **plain(values)}, given.mark, given.marks)
 
-    def _function(self, section):
-        function, default, known, hosts_own = _FUNCTIONS[section]
-        given = self._mapping(section)
+    def _function(self, kind, given, path):
+        """The checked keywords of a function; kind: its entry in _FUNCTIONS."""
+        function, default, known, hosts_own = _FUNCTIONS[kind]
         signature = read_signature(function)  # None where mindone is not installed: then anything passes
         own = {key: value for key, value in given.items() if key not in hosts_own}
         values, mistakes = check_keywords(signature and signature.without(hosts_own), own)
@@ -114,9 +114,9 @@ class RecipeCheck:
         name = given.get("name", default)
         if name not in known:
             mistakes = [(key, text) for key, text in mistakes if key != "name"]
-            mistakes.append(("name", f"unknown {section} '{name}'{did_you_mean(name, known)} (known: {listed(known)})"))
+            mistakes.append(("name", f"unknown {kind} '{name}'{did_you_mean(name, known)} (known: {listed(known)})"))
         for key, text in mistakes:
-            self._report(given.marks.get(key), f"{section}.{key}", text)
+            self._report(given.marks.get(key), f"{path}.{key}", text)
         return {"name": name, **{key: value for key, value in plain(values).items() if key != "name"}}
 
     def _schema(self, section):
@@ -129,6 +129,8 @@ class RecipeCheck:
             self._steps_or_epochs(given, values)
         if section == "eval":
             self._eval_components(given, values)
+        if section == "adversarial":
+            self._adversarial(given, values)
         return values
 
     def _steps_or_epochs(self, given, values):
@@ -137,6 +139,16 @@ class RecipeCheck:
             self._report(given.marks["epochs"], "train.epochs", text)
         elif values.get("steps") is None and values.get("epochs") is None:
             self._report(self._tree.marks["train"], "train", "neither steps nor epochs is set: add one")
+
+    def _adversarial(self, given, values):
+        if isinstance(values.get("optimizer"), dict):
+            values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
+        # A resolved recipe has the whole section, discriminator or not: only what differs from the defaults asks for one.
+        defaults = SECTIONS["adversarial"]()
+        unheard = [key for key, value in values.items() if value != getattr(defaults, key)] if self._tree.get("discriminator") is None else []
+        for key in unheard:
+            text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
+            self._report(given.marks.get(key), f"adversarial.{key}", text)
 
     def _eval_components(self, given, values):
         marks = given.marks

@@ -38,6 +38,7 @@ class Env:
     debug: bool = False  # PyNative, and errors where they happen
     distributed: bool = False  # several workers, started by msrun
     precision_mode: _PRECISION_MODES | None = None  # Ascend only; null: MindSpore's choice
+    conv_allow_hf32: bool | None = None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
     max_device_memory: str | None = None  # Ascend only, with its unit: "59GB"; null: all
     cache_graph: bool = False  # keep compiled graphs between runs; can go stale when code changes
     cache_path: str = "./cache"  # folder for compiled graphs
@@ -64,13 +65,28 @@ class Train:
     save_every: int = _number(1000, at_least=1)  # steps
     eval_every: int = _number(0, at_least=0)  # steps; 0: never
     log_every: int = _number(1, at_least=1)  # steps
-    keep_checkpoints: int = _number(3, at_least=1)  # files; older ones are removed
+    keep_checkpoints: int = _number(3, at_least=1)  # the latest so many; older ones are removed
+    keep_best: str | None = None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
     clip_norm: float | None = _number(1.0, above=0)  # gradient's global norm; null: no clipping
     gradient_accumulation_steps: int = _number(1, at_least=1)  # batches an optimizer step
     loss_scale: float = _number(1.0, above=0)  # factor
     dynamic_loss_scale: bool = False  # the factor follows overflows
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the weights
+    zero_stage: Literal[0, 1, 2, 3] = 0  # several ranks: 1 shares the optimizer's state out among them, 2 the gradients too; 3 is refused
     max_nonfinite_steps: int = _number(10, at_least=1)  # steps in a row whose loss is not finite before the run stops
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """How the model and the section discriminator's network are trained against each other."""
+
+    weight: float = _number(0.5, above=0)  # of the discriminator's opinion in the model's loss; see adaptive
+    adaptive: bool = True  # weight is a share of the loss's own pull on the last layer, as in VQGAN; false: a factor
+    last_layer: str | None = None  # name of the parameter where the pulls are compared; null: the model's last kernel
+    start_step: int = _number(0, at_least=0)  # steps before the discriminator is trained and heard
+    learning_rate_ratio: float = _number(1.0, above=0)  # the discriminator's learning rate, of the model's at the same step
+    optimizer: dict | None = None  # the discriminator's own; null: as the optimizer section
+    ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the discriminator
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ class Eval:
     picture_clips: int = _number(4, at_least=0)  # clips drawn as pictures
 
 
-SECTIONS = {"env": Env, "loader": Loader, "train": Train, "eval": Eval}
+SECTIONS = {"env": Env, "loader": Loader, "adversarial": Adversarial, "train": Train, "eval": Eval}
 
 
 def signature_of_section(section):

@@ -42,9 +42,10 @@ class TrainStep(TrainOneStepWrapper):
         ema: mindone's EMA or None.
         accumulation_steps: micro-batches a step.
         clip_norm: the gradient's norm is brought down to this; None leaves it.
+        zero: mindone's ZeroHelper of stage 1 or 2, or None.
     """
 
-    def __init__(self, network, optimizer, scale_sense, ema=None, accumulation_steps=1, clip_norm=None):
+    def __init__(self, network, optimizer, scale_sense, ema=None, accumulation_steps=1, clip_norm=None, zero=None):
         super().__init__(
             network,
             optimizer,
@@ -53,9 +54,16 @@ class TrainStep(TrainOneStepWrapper):
             gradient_accumulation_steps=accumulation_steps,
             clip_grad=clip_norm is not None,
             clip_norm=float(clip_norm or 1.0),
+            zero_helper=zero,
         )
+        self.is_split = zero.need_parameter_split if zero else None
+        if zero and accumulation_steps > 1:
+            # micro-steps add up whole gradients, which are dealt out with the last of them
+            self.accumulated_grads = self.weights.clone(prefix="grad_accumulated_", init="zeros")
         self.loss_and_gradients = ops.value_and_grad(network, None, self.weights, has_aux=True)
         self.hyper_map = ops.HyperMap()
+        # A device whose loss is not finite while its gradient is must not be the only one that refuses the step.
+        self.over_devices = ops.AllReduce() if self.reducer_flag else nn.Identity()
 
     def construct(self, last_micro_step, *tensors):
         """Runs one micro-step, and with the last of them the update.
@@ -69,19 +77,45 @@ class TrainStep(TrainOneStepWrapper):
             or the gradient is not finite, and the loss scale used. Before the last micro-step the norm is 0.
         """
         scale = self.scale_sense
-        (_, terms), gradients = self.loss_and_gradients(ops.reshape(ops.cast(scale, ms.float32), ()), *tensors)
-        share = 1.0 / (ops.reshape(ops.cast(scale, ms.float32), ()) * self.accum_steps)
-        gradients = self.hyper_map(ops.partial(_multiply, share), gradients)
-        norm = ops.zeros((), ms.float32)
-        refused = ops.zeros((), ms.bool_)
+        terms, gradients = self.measure(*tensors)
+        if not last_micro_step:
+            return terms, ops.zeros((), ms.float32), ops.zeros((), ms.bool_), scale
+        gradients, norm = self.gather(gradients)
+        refused = self.not_finite(norm + terms[0])
+        self.update(gradients, norm, refused)
+        return terms, norm, refused, scale
+
+    def measure(self, *tensors):
+        """One micro-step: the loss and its terms, and the sum of the step's gradients so far."""
+        scale = ops.reshape(ops.cast(self.scale_sense, ms.float32), ())
+        (_, terms), gradients = self.loss_and_gradients(scale, *tensors)
+        gradients = self.hyper_map(ops.partial(_multiply, 1.0 / (scale * self.accum_steps)), gradients)
         if self.accum_steps > 1:
             self.hyper_map(ops.partial(_add_to), self.accumulated_grads, gradients)
-            if not last_micro_step:
-                return terms, norm, refused, scale
             gradients = self.accumulated_grads
-        gradients = self.grad_reducer(gradients)
-        norm = ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients)))
-        refused = ops.logical_not(ops.isfinite(norm + terms[0]))
+        return terms, gradients
+
+    def gather(self, gradients):
+        """The step's gradients over all devices, with ZeRO this device's parts of them, and the norm of the whole."""
+        if self.is_split is None:
+            gradients = self.grad_reducer(gradients)
+            return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients)))
+        gradients = self.zero_helper.cal_gradients(gradients)
+        squares = self.hyper_map(_square_sum, gradients)
+        whole, parts = ops.zeros((), ms.float32), ops.zeros((), ms.float32)
+        for i in range(len(squares)):
+            if self.is_split[i]:
+                parts = parts + squares[i]
+            else:
+                whole = whole + squares[i]
+        return gradients, ops.sqrt(whole + self.over_devices(parts))
+
+    def not_finite(self, figure):
+        """Whether a figure is not finite, on this device or any other."""
+        return ops.logical_not(ops.isfinite(self.over_devices(ops.cast(figure, ms.float32))))
+
+    def update(self, gradients, norm, refused):
+        """Ends a step: changes the weights, unless refused, and the loss scale."""
         self.process_loss_scale(refused)
         if not refused:
             if self.clip_grad:
@@ -92,7 +126,6 @@ class TrainStep(TrainOneStepWrapper):
                 self.ema.ema_update()
         if self.accum_steps > 1:
             self.hyper_map(_clear, self.accumulated_grads)
-        return terms, norm, refused, scale
 
 
 _multiply = ops.MultitypeFuncGraph("multiply")

@@ -1,28 +1,35 @@
-"""The training loop, for any model, dataset and loss."""
+"""A training run set up from a recipe, for any model, dataset and loss."""
 
 import json
 import logging
-import time
 
-import mindspore as ms
-from mindone.trainers import EMA, create_optimizer, create_scheduler
-from mindspore import nn
+from mindone.trainers import create_scheduler
 
 from . import environment, registry
+from .adversarial import Adversarial
 from .checkpoint import Checkpoints
 from .errors import UserError
-from .evaluator import Evaluator
+from .evaluations import Evaluations
+from .folder_lock import locked
 from .loader import BatchLoader
-from .progress import Progress
+from .progress import NoProgress, Progress
 from .protocols import build_model, model_inputs
 from .run_folder import RunFolder
-from .step import ForwardWithLoss, TrainStep
+from .sessions import describe_session
+from .sharding import check_stage
+from .stopping import StopRequest
+from .train_step import Alone
+from .training_log import NoLog, TrainingLog
+from .training_loop import TrainingLoop
 from .training_state import TrainingState
 
 _logger = logging.getLogger(__name__)
+_PACKAGES_LOGGER = logging.getLogger(__name__.partition(".")[0])
 
 # mindone's optimizers that have no CPU kernels
 _NOT_ON_CPU = ("adamw_bf16", "adamw_mint", "came")
+# mindone's schedulers that go down over decay_steps; its default of 0 steps would drop them to end_lr right after the warm-up
+_DECAYING = ("cosine_decay", "polynomial_decay")
 
 
 class Trainer:
@@ -34,6 +41,11 @@ class Trainer:
         resume: go on from what the folder holds; where it holds nothing, start.
         on_pictures: called with (step, [(name, x, recon), ...]) after an evaluation.
 
+    Attributes:
+        run_folder: RunFolder.
+        checkpoints: Checkpoints; None before `run`.
+        ranks: Ranks, the processes that train together; None before `run`. The first one writes, draws and speaks.
+
     Raises:
         UserError: whatever the user can mend.
     """
@@ -43,22 +55,36 @@ class Trainer:
         self.run_folder = RunFolder(output_path)
         self.resume = resume
         self.on_pictures = on_pictures
+        self.checkpoints = None
+        self.ranks = None
+        self._unreadable = 0
 
     def run(self):
         """Trains to the recipe's last step.
 
         Returns:
             The path of the last checkpoint's weights, or None where the run was complete already.
+
+        Raises:
+            Stopped: by SIGTERM or Ctrl-C; the step it was in is saved.
         """
-        recipe, train = self.recipe, self.recipe.train
-        rank, ranks = environment.start(recipe.env, recipe.model, train.seed)
-        if recipe.env.device_target == "CPU" and recipe.optimizer["name"] in _NOT_ON_CPU:
-            raise UserError(f"optimizer.name is {recipe.optimizer['name']}; it has no CPU kernels: add optimizer.name=adamw_re to the command")
-        checkpoints = Checkpoints(self.run_folder.checkpoints, train.keep_checkpoints, {"model": json.dumps(recipe.model)})
-        found = self._find(checkpoints)
+        self.ranks = environment.start(self.recipe.env, self.recipe.model, self.recipe.train.seed)
+        if self.ranks.first:
+            with locked(self.run_folder.path), self.run_folder.logged(_PACKAGES_LOGGER):
+                return self._run()
+        _PACKAGES_LOGGER.setLevel(logging.ERROR)  # the first says it for all
+        return self._run()
+
+    def _run(self):
+        recipe, train, ranks = self.recipe, self.recipe.train, self.ranks
+        self._check(recipe)
+        self.checkpoints = Checkpoints(self.run_folder.checkpoints, train.keep_checkpoints, {"model": json.dumps(recipe.model)}, writes=ranks.first)
+        found = self._find()
+        self.checkpoints.clean()  # before anything is written: it may be what fills the disk
+        first = found.step if found else 0
 
         dataset = registry.build("mindone.datasets", recipe.dataset)
-        unreadable = self._report_unreadable(dataset, 0)
+        self._report_unreadable(dataset)
         loader = BatchLoader(
             dataset,
             train.batch_size,
@@ -66,91 +92,69 @@ class Trainer:
             shuffle=recipe.loader.shuffle,
             num_workers=recipe.loader.num_workers,
             prefetch_steps=recipe.loader.prefetch_steps,
-            rank=rank,
-            ranks=ranks,
+            rank=ranks.rank,
+            ranks=ranks.count,
         )
-        micro_steps = train.gradient_accumulation_steps
-        steps = train.steps or -(-train.epochs * loader.steps_per_epoch() // micro_steps)
-        evaluator = Evaluator(recipe.eval, title=None) if train.eval_every else None
+        steps = train.steps or -(-train.epochs * loader.steps_per_epoch() // train.gradient_accumulation_steps)
+        evaluations = Evaluations(recipe, self.checkpoints, self.on_pictures, ranks) if train.eval_every else None
 
         model = build_model(recipe.model)
         loss = registry.build("mindone.losses", recipe.require("loss"))
         for note in getattr(loss, "notes", []):
             _logger.warning("%s", note)
         # The first batch is tried before anything is compiled, so that a shape the model refuses is told at once.
-        first_inputs = model_inputs(model, loader.batch(0), loader.model_rng(0))
-        learning_rates = create_scheduler(loader.steps_per_epoch(), total_steps=steps, **recipe.scheduler)
-        step_cell, ema = self._build_step(model, loss, learning_rates, len(first_inputs))
-        state = TrainingState(model, loss, step_cell, ema)
+        first_inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
+        learning_rates = _learning_rates(recipe.scheduler, loader.steps_per_epoch(), steps)
+        training = (Adversarial if recipe.discriminator else Alone)(recipe, model, loss, len(first_inputs), learning_rates, ranks)
+        state = TrainingState(training.networks, frozen=[loss])
 
-        first = 0
+        if ranks.first:
+            facts = describe_session(recipe.env, first, len(dataset), ranks.count)
+            for change in self.run_folder.start_session(recipe, facts, goes_on=found is not None):
+                _logger.warning("since the last session, %s", change)
         if found:
-            first, *arrays = found
-            state.restore(*arrays, source=f"{self.run_folder.path} at step {first}")
-        self.run_folder.write_config(recipe)
-        self.run_folder.start_metrics(first)
+            state.restore(found.networks, source=f"{self.run_folder.path} at step {first}")
         self._announce(model, dataset, first, steps)
 
-        term_names = ("loss", *getattr(loss, "term_names", ()))
-        saved, refused_in_a_row = None, 0
-        batches = loader.stream(first * micro_steps, steps * micro_steps)
-        with Progress("train", steps, done=first) as progress:
-            for step in range(first, steps):
-                started = time.monotonic()
-                for micro_step in range(micro_steps):
-                    batch = next(batches)
-                    inputs = model_inputs(model, batch, loader.model_rng(step * micro_steps + micro_step))
-                    tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-                    terms, norm, refused, scale = step_cell(micro_step == micro_steps - 1, *tensors)
-                figures = {name: float(term.asnumpy()) for name, term in zip(term_names, terms)}
-                norm, refused = float(norm.asnumpy()), bool(refused.asnumpy())
-                seconds = time.monotonic() - started
+        loop = TrainingLoop(
+            settings=train,
+            loader=loader,
+            training=training,
+            learning_rates=learning_rates,
+            state=state,
+            checkpoints=self.checkpoints,
+            evaluations=evaluations,
+            report_unreadable=lambda: self._report_unreadable(dataset),
+            ranks=ranks,
+        )
+        log = TrainingLog(self.run_folder, first, self.checkpoints.evaluated) if ranks.first else NoLog()
+        bar = Progress("train", steps, done=first) if ranks.first else NoProgress()
+        try:
+            with log, bar as progress, StopRequest() as stop:
+                loop.run(first, steps, log, progress, stop)
+        except UserError as error:
+            raise UserError(f"{error}; {self._last_checkpoint()}") from error
+        return self.checkpoints.weights if first < steps else None
 
-                refused_in_a_row = refused_in_a_row + 1 if refused else 0
-                if (step + 1) % train.log_every == 0 or refused:
-                    self.run_folder.append_metrics(
-                        {
-                            "step": step + 1,
-                            **figures,
-                            "learning_rate": float(learning_rates[step]),
-                            "gradient_norm": norm,
-                            "loss_scale": float(scale.asnumpy()),
-                            "seconds": round(seconds, 4),
-                            "shape": list(batch[0].shape),
-                            "refused": refused,
-                        }
-                    )
-                progress.advance({"loss": f"{figures['loss']:.4g}", "s/step": f"{seconds:.2f}"})
-                unreadable = self._report_unreadable(dataset, unreadable)
-                if refused:
-                    self._report_refused(step + 1, figures, norm, refused_in_a_row, saved)
+    def _check(self, recipe):
+        check_stage(recipe.train.zero_stage, recipe.env)
+        for key, optimizer in (("optimizer", recipe.optimizer), ("adversarial.optimizer", recipe.adversarial.optimizer or {})):
+            if recipe.env.device_target == "CPU" and optimizer.get("name") in _NOT_ON_CPU:
+                raise UserError(f"{key}.name is {optimizer['name']}; it has no CPU kernels: add {key}.name=adamw_re to the command")
+        if recipe.train.keep_best and not recipe.train.eval_every:
+            raise UserError(f"train.keep_best is {recipe.train.keep_best}, and train.eval_every 0 evaluates nothing: set train.eval_every to a number of steps")
 
-                ends = step + 1 == steps
-                if ends or (step + 1) % train.save_every == 0:
-                    saved = checkpoints.save(step + 1, *state.arrays())
-                if evaluator and (ends or (step + 1) % train.eval_every == 0):
-                    self._evaluate(evaluator, step + 1, model, ema)
-        return saved
-
-    def _find(self, checkpoints):
-        found = checkpoints.latest()
+    def _find(self):
+        found = self.checkpoints.latest()
+        steps = self.ranks.gather(found.step if found else None)
+        if len(set(steps)) > 1:
+            raise UserError(f"the ranks find checkpoints of different steps ({steps}) in {self.run_folder.path}; all must see one folder: put it where every machine reaches it")
         if found and not self.resume:
             raise UserError(
-                f"{self.run_folder.path} holds a run at step {found[0]}; a new run needs a folder of its own: "
+                f"{self.run_folder.path} holds a run at step {found.step}; a new run needs a folder of its own: "
                 "add --resume to go on with it, or choose another --output_path"
             )
         return found
-
-    def _build_step(self, model, loss, learning_rates, input_count):
-        train = self.recipe.train
-        model.set_train(True)
-        optimizer = create_optimizer(model.trainable_params(), lr=learning_rates, **self.recipe.optimizer)
-        ema = EMA(model, train.ema_decay) if train.ema_decay else None
-        scale = ms.Tensor(train.loss_scale, ms.float32)
-        if train.dynamic_loss_scale:
-            scale = nn.DynamicLossScaleUpdateCell(train.loss_scale, scale_factor=2, scale_window=1000)
-        network = ForwardWithLoss(model, loss, input_count)
-        return TrainStep(network, optimizer, scale, ema, train.gradient_accumulation_steps, train.clip_norm), ema
 
     def _announce(self, model, dataset, first, steps):
         parameters = sum(parameter.size for parameter in model.get_parameters())
@@ -158,41 +162,23 @@ class Trainer:
         text = "%s: %.2f million parameters, %d clips, step %d to %d, %s"
         _logger.info(text, self.recipe.model["name"], parameters / 1e6, len(dataset), first, steps, mode)
 
-    def _report_unreadable(self, dataset, reported):
-        """Writes down files found unreadable since `reported` of them; gives their number now."""
+    def _report_unreadable(self, dataset):
+        """Writes down the files found unreadable, where there are more than before."""
         problems = list(getattr(dataset, "unreadable", ()))
-        if len(problems) > reported:
+        if len(problems) > self._unreadable and self.ranks.first:
             self.run_folder.write_unreadable(problems)
             _logger.warning("%d files cannot be used and are left out, listed in %s", len(problems), self.run_folder.unreadable)
-        return len(problems)
+        self._unreadable = len(problems)
 
-    def _report_refused(self, step, figures, norm, in_a_row, saved):
-        _logger.warning("step %d changed nothing: not finite (%s, gradient norm %g)", step, _listed(figures), norm)
-        limit = self.recipe.train.max_nonfinite_steps
-        if in_a_row >= limit:
-            raise UserError(
-                f"{in_a_row} steps in a row had a loss or gradient that is not finite, the last step {step}; "
-                f"train.max_nonfinite_steps allows fewer than {limit}: lower scheduler.lr, or compute in model.dtype=float32; "
-                f"the last checkpoint is {saved or 'the one before this session'}"
-            )
-
-    def _evaluate(self, evaluator, step, model, ema):
-        model.set_train(False)
-        if ema:
-            ema.swap_before_eval()
-        try:
-            result = evaluator.run(model)
-        finally:
-            if ema:
-                ema.swap_after_eval()
-            model.set_train(True)
-        baseline = result["baseline"]["mean"] if result["baseline"] else None
-        self.run_folder.append_metrics({"step": step, "eval": result["mean"], "baseline": baseline, "eval_seconds": round(result["seconds"], 3)})
-        beside = f" ({result['baseline']['name']}: {_listed(baseline)})" if baseline else ""
-        _logger.info("step %d: %s%s", step, _listed(result["mean"]), beside)
-        if self.on_pictures and result["pictures"]:
-            self.on_pictures(step, result["pictures"])
+    def _last_checkpoint(self):
+        if self.checkpoints.weights is None:
+            return "no checkpoint was saved yet"
+        return f"the last checkpoint is {self.checkpoints.weights}, from which --resume goes on"
 
 
-def _listed(figures):
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+def _learning_rates(scheduler, steps_per_epoch, steps):
+    """The learning rate of each step; a decay without decay_steps takes all steps after the warm-up."""
+    keywords = dict(scheduler)
+    if keywords["name"] in _DECAYING and not keywords.get("decay_steps"):
+        keywords["decay_steps"] = max(steps - keywords.get("warmup_steps", 0), 1)
+    return create_scheduler(steps_per_epoch, total_steps=steps, **keywords)

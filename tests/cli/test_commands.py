@@ -98,7 +98,7 @@ def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, ca
         (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
         (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
         (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
-        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "lpips.LPIPS(net='vgg')"),
+        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "tools/convert_lpips.py"),
         (["--video_folder", "good", "--ckpt_path", "weights.pth"], "weights.pth"),
     ],
 )

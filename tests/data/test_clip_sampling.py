@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mindone_tae.data.clip_sampling import FrameCounts, clip_indices
+from mindone_tae.data.clip_sampling import FrameCounts, FrameRate, clip_indices
 from mindone_tae.zoo.errors import UserError
 
 
@@ -78,3 +78,44 @@ def test_image_only_steps_have_one_frame():
 def test_bad_keyword_is_refused_with_the_remedy(keywords, said):
     with pytest.raises(UserError, match=said):
         FrameCounts(**keywords)
+
+
+@pytest.mark.parametrize(
+    "fps, wanted, indices",
+    [
+        (30.0, 10.0, [0, 3, 6, 9, 12]),
+        (25.0, 10.0, [0, 3, 5, 8, 10]),  # the frames nearest to every tenth of a second
+        (29.97, 30.0, [0, 1, 2, 3, 4]),
+        (0.0, 24.0, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_target_rate_takes_the_frames_nearest_in_time(fps, wanted, indices):
+    assert clip_indices(100, 5, FrameRate(1, wanted).stride(fps)).tolist() == indices
+
+
+def test_video_slower_than_the_target_rate_is_refused():
+    with pytest.raises(ValueError, match="15 fps, and sample_fps 24 would show frames twice"):
+        FrameRate(1, 24.0).stride(15.0)
+
+
+def test_whole_video_at_a_target_rate_ends_within_it():
+    assert clip_indices(7, -1, 2.5).tolist() == [0, 3, 5]
+    assert clip_indices(6, -1, 2.5).tolist() == [0, 3, 5]
+
+
+def test_several_clips_of_a_video_share_its_length_out():
+    assert [clip_indices(100, 4, 1, None, clip, 3)[0] for clip in range(3)] == [0, 48, 96]
+    rng = np.random.default_rng(0)
+    starts = [[int(clip_indices(100, 5, 1, rng, clip, 2)[0]) for _ in range(300)] for clip in range(2)]
+    assert max(starts[0]) < 48 <= min(starts[1]) and max(starts[1]) == 95 and min(starts[0]) == 0
+
+
+def test_several_clips_of_a_short_video_stay_within_it():
+    rng = np.random.default_rng(0)
+    assert {int(clip_indices(6, 5, 1, rng, clip, 4)[0]) for clip in range(4) for _ in range(20)} == {0, 1}
+
+
+@pytest.mark.parametrize("keywords, said", [({"sample_stride": 0}, "sample_stride is 0"), ({"sample_fps": 0.0}, "sample_fps is 0"), ({"sample_stride": 2, "sample_fps": 8.0}, "only one")])
+def test_bad_rate_is_refused(keywords, said):
+    with pytest.raises(UserError, match=said):
+        FrameRate(**keywords)

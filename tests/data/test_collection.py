@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 
@@ -119,3 +120,92 @@ def test_neighbour_with_the_same_beginning_is_outside(write_csv, tmp_path):
     (tmp_path / "clips").mkdir()
     with pytest.raises(UserError, match="leaves it"):
         read_collection(write_csv(f"video\n{tmp_path}/clips2/a.mp4\n"), str(tmp_path / "clips"))
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("list.tsv", "video\tcaption\nsub/a b.mp4\tone, two\nü.mp4\t\n"),
+        ("list.jsonl", '{"video": "sub/a b.mp4", "caption": "one, two"}\n\n{"caption": null, "video": "\\u00fc.mp4"}\n'),
+        ("list.jsonl", '\ufeff{"video": "sub/a b.mp4", "caption": "one, two"}\r\n{"video": "ü.mp4"}\r\n'),
+        ("LIST.CSV", 'video,caption\r"sub/a b.mp4","one, two"\rü.mp4,\r'),  # line ends of old Macs
+    ],
+)
+def test_tables_of_every_kind_give_the_same_items(write_csv, name, text):
+    items = read_collection(write_csv(text, name))
+    assert [(item.relative_path, item.extra) for item in items] == [("sub/a b.mp4", {"caption": "one, two"}), ("ü.mp4", {"caption": ""})]
+
+
+def test_parquet_table_is_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+
+    path = str(tmp_path / "list.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"video": ["a.mp4", "ü.mp4"], "frames": [7, None]}), path)
+    items = read_collection(path)
+    assert [(item.relative_path, item.extra) for item in items] == [("a.mp4", {"frames": "7"}), ("ü.mp4", {"frames": ""})]
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not parquet PAR1")
+    with pytest.raises(UserError, match="bad.parquet is not a parquet table"):
+        read_collection(str(tmp_path / "bad.parquet"))
+
+
+def test_parquet_without_pyarrow_names_it(write_csv, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(UserError, match="need pyarrow, which does not load here .*: pip install .*or use .csv"):
+        read_collection(write_csv("", "list.parquet"))
+
+
+@pytest.mark.parametrize(
+    "text, said", [('{"video": "a.mp4"\n', "not jsonl in UTF-8"), ('["a.mp4"]\n', "line 1 is not an object"), ('{"path": "a.mp4"}\n', "no column 'video'")]
+)
+def test_bad_jsonl_says_what_is_wrong(write_csv, text, said):
+    with pytest.raises(UserError, match=said):
+        read_collection(write_csv(text, "list.jsonl"))
+
+
+def test_absolute_path_outside_needs_leave(write_csv, tmp_path):
+    (tmp_path / "clips").mkdir()
+    table = write_csv("video\n/elsewhere/b.mp4\n")
+    with pytest.raises(UserError, match="'/elsewhere/b.mp4' leaves it"):
+        read_collection(table, allow_outside=False)
+    assert read_collection(table, str(tmp_path / "clips"), allow_outside=True)[0].path == "/elsewhere/b.mp4"
+    with pytest.raises(UserError, match=r"'\.\./b.mp4' leaves it"):
+        read_collection(write_csv("video\n../b.mp4\n"), str(tmp_path / "clips"), allow_outside=True)
+
+
+def test_link_that_leaves_the_folder_is_refused_unless_allowed(write_csv, tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "secret.mp4").touch()
+    (tmp_path / "clips" / "a.mp4").symlink_to(tmp_path / "secret.mp4")
+    (tmp_path / "clips" / "up").symlink_to(tmp_path)
+    folder = str(tmp_path / "clips")
+    for text in ("video\na.mp4\n", "video\nup/secret.mp4\n"):
+        with pytest.raises(UserError, match="leaves it by a link to .*secret.mp4.*allow_outside"):
+            read_collection(write_csv(text), folder)
+        assert len(read_collection(write_csv(text), folder, allow_outside=True)) == 1
+    with pytest.raises(UserError, match="leaves it by a link"):
+        read_collection(folder=folder)
+
+
+def test_folders_linked_in_a_circle_are_searched_once(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.mp4").touch()
+    (tmp_path / "real" / "again").symlink_to(tmp_path)
+    for allowed in (None, True):
+        items = read_collection(folder=str(tmp_path), allow_outside=allowed)
+        assert [item.relative_path for item in items] == ["real/a.mp4"]
+
+
+def test_linked_folder_is_searched_where_allowed(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.mp4").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "store")
+    items = read_collection(folder=str(tmp_path / "data"), allow_outside=True)
+    assert [item.relative_path for item in items] == ["train/a.mp4"]
+
+
+def test_zero_byte_in_a_path_is_refused(write_csv):
+    with pytest.raises(UserError, match="zero byte"):
+        read_collection(write_csv('{"video": "a\\u0000.mp4"}\n', "list.jsonl"))

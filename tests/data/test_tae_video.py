@@ -194,8 +194,8 @@ def test_readers_are_closed_after_use(collection, monkeypatch):
     opened, closed = [], []
     for name, cls in READERS.items():
         monkeypatch.setattr(cls, "close", lambda self, close=cls.close: (closed.append(self), close(self)))
-    monkeypatch.setattr("mindone_tae.data.tae_video.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
-    dataset = TAEVideoDataset(collection, size=32, sample_n_frames=2, check_files=False)
+    monkeypatch.setattr("mindone_tae.data.roster.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
+    dataset = TAEVideoDataset(collection, size=32, sample_n_frames=2, check_files=False, read_timeout_s=None)
     for index in range(7):
         dataset[index]
     assert len(opened) == 7 and len(closed) >= 7

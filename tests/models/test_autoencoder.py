@@ -30,6 +30,7 @@ def test_default_config_is_the_published_one():
 def test_latent_size_agrees_with_the_encoder(tiny, t):
     z, mean, logvar = tiny.encode(video(1, 3, t, 8, 16))
     assert z.shape == mean.shape == logvar.shape == (1, 16, *tiny.latent_size((t, 8, 16)))
+    assert tiny.get_latent_size((t, 8, 16)) == TemporalAutoencoder.get_latent_size((t, 8, 16)) == mean.shape[2:]
 
 
 def test_running_a_model_leaves_its_parameter_names_alone():

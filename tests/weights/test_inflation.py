@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.sd3_vae import SD3VAE
-from mindone_tae.weights import inflate, load_weights, read_metadata, read_weights
+from mindone_tae.weights import inflate, load_weights, read_metadata, read_model, read_weights
 from mindone_tae.weights.inflation_check import check_inflation
 from mindone_tae.zoo.errors import UserError
 
@@ -245,3 +245,11 @@ def test_the_tool_tells_a_mistake_in_one_line_and_exits_with_2(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "gone.safetensors: no such file" in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("target", ["tae.safetensors", "tae.ckpt", "folder"])
+def test_what_was_written_tells_the_model_it_is_of(tmp_path, source, target):
+    done = inflate(source(), tmp_path / target, **GROUPS)
+    noted = read_model(tmp_path / target)
+    assert noted == {**done.config, "block_out_channels": [4, 8]}
+    load_weights(TemporalAutoencoder(**noted), tmp_path / target)

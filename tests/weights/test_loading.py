@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.sd3_vae import SD3VAE
-from mindone_tae.weights import load_weights, save_weights
+from mindone_tae.weights import load_weights, read_model, save_weights
 from mindone_tae.zoo.errors import UserError
 
 
@@ -177,3 +177,13 @@ def test_two_tensors_for_one_parameter_are_refused(tmp_path, make_tae, arrays_of
     save_weights(arrays, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="autoencoder.encoder.conv_in.conv_temp.bias .*are both|are both encoder.conv_in.conv_temp.bias"):
         load_weights(make_tae(), tmp_path / "a.safetensors")
+
+
+def test_the_model_that_training_notes_with_weights_is_read_but_for_where_it_started(tmp_path, make_tae):
+    save_weights(make_tae(), tmp_path / "a.safetensors", {"model": {"name": "tae", "latent_channels": 3, "pretrained": "b.safetensors"}})
+    assert read_model(tmp_path / "a.safetensors") == {"name": "tae", "latent_channels": 3}
+    save_weights(make_tae(), tmp_path / "b.safetensors")
+    assert read_model(tmp_path / "b.safetensors") == {}
+    save_weights(make_tae(), tmp_path / "c.safetensors", {"model": "none of it"})
+    with pytest.raises(UserError, match="c.safetensors: its note of the model is no JSON object"):
+        read_model(tmp_path / "c.safetensors")

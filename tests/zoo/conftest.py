@@ -21,14 +21,16 @@ class Scale(nn.Cell):
 '''
 
 DATASET = '''
+import time
+
 import numpy as np
 
 
 class Noise:
-    """Clips of noise; the clip `broken` holds a NaN."""
+    """Clips of noise; the clip `broken` holds a NaN, and all but the first two take `pause` seconds to read."""
 
-    def __init__(self, clips: int = 5, frames: int = 2, side: int = 8, broken: int = -1):
-        self.clips, self.shape, self.broken = clips, (3, frames, side, side), broken
+    def __init__(self, clips: int = 5, frames: int = 2, side: int = 8, broken: int = -1, pause: float = 0.0):
+        self.clips, self.shape, self.broken, self.pause = clips, (3, frames, side, side), broken, pause
 
     def __len__(self):
         return self.clips
@@ -37,6 +39,7 @@ class Noise:
         return self.sample(index, np.random.default_rng(index))
 
     def sample(self, index, rng, choice=None):
+        time.sleep(self.pause if index > 1 else 0)
         clip = rng.uniform(-1, 1, self.shape).astype(np.float32)
         if index == self.broken:
             clip[0, 0, 0, 0] = np.nan

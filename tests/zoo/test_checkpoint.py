@@ -1,4 +1,4 @@
-"""A kill or a full disk leaves the last whole checkpoint."""
+"""A kill or a full disk leaves the last whole checkpoint, and what is kept is what was asked for."""
 
 import numpy as np
 import pytest
@@ -13,41 +13,108 @@ def arrays(value):
     return {"w": np.full((2, 3), value, np.float32)}
 
 
+def model(value, ema=None):
+    return {"model": {"weights": arrays(value), "ema": ema, "state": arrays(10 + value)}}
+
+
+def steps_kept(folder):
+    return sorted({int(path.name[5:13]) for path in folder.glob("step_*.safetensors")})
+
+
 def test_latest_gives_what_was_saved_last(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2):
-        checkpoints.save(step, arrays(step), None, arrays(10 + step))
-    step, weights, ema, state = checkpoints.latest()
-    assert (step, ema) == (2, None)
-    assert weights["w"].max() == 2 and state["w"].max() == 12
+        checkpoints.save(step, model(step))
+    found = Checkpoints(tmp_path, keep=2).latest()
+    assert found.step == 2 and found.networks["model"]["ema"] is None
+    assert found.networks["model"]["weights"]["w"].max() == 2 and found.networks["model"]["state"]["w"].max() == 12
 
 
-@pytest.mark.parametrize("failing", [".safetensors", ".ema.safetensors", ".state.safetensors"])
-def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeypatch, failing):
+def test_a_second_network_has_files_of_its_own_and_comes_back(tmp_path):
+    parts = {"weights": arrays(3), "ema": None, "state": arrays(4)}
+    Checkpoints(tmp_path, keep=1).save(7, {**model(1), "discriminator": parts})
+    names = {path.name for path in tmp_path.glob("*discriminator*")}
+    assert names == {"step_00000007.discriminator.safetensors", "step_00000007.discriminator.state.safetensors"}
+    found = Checkpoints(tmp_path, keep=1).latest().networks
+    assert found["discriminator"]["weights"]["w"].max() == 3 and found["discriminator"]["ema"] is None
+    assert found["model"]["weights"]["w"].max() == 1
+    Checkpoints(tmp_path, keep=1).save(8, {**model(1), "discriminator": parts})
+    assert steps_kept(tmp_path) == [8]
+
+
+def test_the_best_is_kept_beside_the_latest_until_a_better_one_comes(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step, best in ((1, False), (2, True), (3, False), (4, False), (5, False)):
+        checkpoints.save(step, model(step))
+        checkpoints.record_evaluation(step, **({"metric": "psnr", "value": 20.0} if best else {}))
+    assert steps_kept(tmp_path) == [2, 4, 5]
+    again = Checkpoints(tmp_path, keep=2)
+    assert (again.best["step"], again.best["value"], again.best["weights"], again.evaluated) == (2, 20.0, "step_00000002.safetensors", 5)
+    again.save(6, model(6))
+    again.record_evaluation(6, metric="psnr", value=21.0)
+    assert steps_kept(tmp_path) == [5, 6]
+
+
+def test_a_set_that_a_kill_left_half_done_is_never_kept_in_place_of_a_whole_one(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(1, arrays(1), arrays(1), arrays(1))
+    checkpoints.save(3, model(3))
+    # killed at step 6, after the weights; the resumed run is asked to stop at step 5
+    (tmp_path / "step_00000006.safetensors").write_bytes((tmp_path / "step_00000003.safetensors").read_bytes())
+    checkpoints.save(5, model(5))
+    assert Checkpoints(tmp_path, keep=1).latest().networks["model"]["weights"]["w"].max() == 5
+    checkpoints.clean()
+    assert steps_kept(tmp_path) == [5]
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(1, model(1))
+    (tmp_path / ".step_00000002.safetensors.is_mine").write_text("")
+    with replacing(tmp_path / "step_00000002.state.safetensors") as temporary:
+        temporary.write_bytes(b"half")
+        killed = temporary.read_bytes()
+    (tmp_path / "step_00000002.state.safetensors").unlink()
+    temporary.write_bytes(killed)
+    Checkpoints(tmp_path, keep=1).clean()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"latest.json", "step_00000001.safetensors", "step_00000001.state.safetensors", ".step_00000002.safetensors.is_mine"}
+
+
+@pytest.mark.parametrize("kind, error", [("OSError", OSError(28, "No space left on device")), ("safetensors", module.SafetensorError("No space left on device"))])
+@pytest.mark.parametrize("failing", ["weights", "ema", "state"])
+def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeypatch, failing, kind, error):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(1, model(1, ema=arrays(1)))
     save_file = module.save_file
 
     def full(contents, path, metadata):
-        if metadata["content"] == {".safetensors": "weights", ".ema.safetensors": "ema", ".state.safetensors": "state"}[failing]:
+        if metadata["content"] == failing:
             path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+            raise error
         save_file(contents, path, metadata)
 
     monkeypatch.setattr(module, "save_file", full)
     with pytest.raises(UserError, match="No space left on device"):
-        checkpoints.save(2, arrays(2), arrays(2), arrays(2))
-    step, *parts = checkpoints.latest()
-    assert step == 1 and all(part["w"].max() == 1 for part in parts)
+        checkpoints.save(2, model(2, ema=arrays(2)))
+    for checkpoints in (checkpoints, Checkpoints(tmp_path, keep=1)):
+        found = checkpoints.latest()
+        assert found.step == 1 and [part["w"].max() for part in found.networks["model"].values()] == [1, 1, 11]
     assert not [path for path in tmp_path.iterdir() if ".tmp" in path.name]
 
 
 def test_a_damaged_file_is_named(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(1, arrays(1), None, arrays(1))
+    checkpoints.save(1, model(1))
     (tmp_path / "step_00000001.state.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(UserError, match="step_00000001.state.safetensors"):
         checkpoints.latest()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"step": 3}', '{"step": "x", "weights": "a", "ema": null, "state": "b"}'])
+def test_a_damaged_latest_json_is_named(tmp_path, text):
+    (tmp_path / "latest.json").write_text(text)
+    with pytest.raises(UserError, match="latest.json is damaged"):
+        Checkpoints(tmp_path, keep=1)
 
 
 def test_an_error_inside_the_block_leaves_the_old_file(tmp_path):

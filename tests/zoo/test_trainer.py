@@ -110,3 +110,112 @@ def test_bfloat16_on_a_cpu_says_what_to_change(foreign_recipe, tmp_path):
     recipe.model["dtype"] = "bfloat16"
     with pytest.raises(UserError, match="model.dtype=float32"):
         Trainer(recipe, tmp_path / "run").run()
+
+
+def evaluations(folder):
+    return [(line["step"], line["eval"]["psnr"]) for line in lines(folder) if "eval" in line]
+
+
+def test_the_best_checkpoint_is_kept_when_later_ones_are_worse(foreign_recipe, tmp_path):
+    # a learning rate so high that the one factor a channel overshoots: the figures go up and down
+    shared = ("scheduler.lr=0.4", "train.steps=9", "train.save_every=4", "train.eval_every=1", "train.keep_checkpoints=1", "train.ema_decay=0.5")
+    train(foreign_recipe, tmp_path / "run", *shared, "train.keep_best=psnr")
+    step, value = max(evaluations(tmp_path / "run"), key=lambda pair: pair[1])
+    assert step not in (1, 9)
+    best = json.loads((tmp_path / "run/checkpoints/latest.json").read_text())["best"]
+    assert (best["step"], best["value"], best["metric"]) == (step, value, "psnr")
+    kept = {path.name for path in (tmp_path / "run/checkpoints").iterdir()}
+    assert kept == {"latest.json"} | {f"step_{s:08d}.{part}safetensors" for s in (step, 9) for part in ("", "ema.", "state.")}
+
+    # every loader takes it: ours, MindSpore's, and it holds what was measured
+    import mindspore as ms
+    from mindone_tae.weights import read_weights
+    from mindone_tae.zoo import Evaluator
+    from mindone_tae.zoo.protocols import build_model
+
+    averaged = tmp_path / "run/checkpoints" / best["ema"]
+    np.testing.assert_array_equal(ms.load_checkpoint(str(averaged), format="safetensors")["factor"].asnumpy(), load_file(averaged)["factor"])
+    np.testing.assert_array_equal(read_weights(averaged)["factor"], load_file(averaged)["factor"])
+    recipe = load_recipe(foreign_recipe, [f"model.pretrained={averaged}"])
+    assert Evaluator(recipe.eval, title=None).run(build_model(recipe.model))["mean"]["psnr"] == pytest.approx(value, abs=1e-9)
+
+
+def test_keep_best_must_name_a_metric_that_is_measured(foreign_recipe, tmp_path):
+    with pytest.raises(UserError, match="train.keep_best is pnsr.*did you mean 'psnr'"):
+        train(foreign_recipe, tmp_path / "run", "train.keep_best=pnsr", "train.eval_every=2")
+    with pytest.raises(UserError, match="set train.eval_every"):
+        train(foreign_recipe, tmp_path / "run", "train.keep_best=psnr")
+
+
+def test_an_evaluation_that_a_kill_left_out_is_made_up_for_once(foreign_recipe, tmp_path):
+    settings = ("train.steps=4", "train.save_every=2", "train.eval_every=2")
+    train(foreign_recipe, tmp_path / "run", *settings)
+    whole = evaluations(tmp_path / "run")
+    assert [step for step, _ in whole] == [2, 4]
+    # as a kill leaves it that comes after the last line of the evaluation and before it is on record
+    latest = tmp_path / "run/checkpoints/latest.json"
+    latest.write_text(latest.read_text().replace('"evaluated": 4', '"evaluated": 2'))
+    for _ in range(2):
+        train(foreign_recipe, tmp_path / "run", *settings, resume=True)
+        assert evaluations(tmp_path / "run") == whole
+
+
+def test_a_resumed_run_says_what_changed_and_the_folder_says_what_made_it(foreign_recipe, tmp_path, caplog):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2")
+    train(foreign_recipe, tmp_path / "run", "train.steps=3", "scheduler.lr=0.01", "dataset.clips=6", resume=True)
+    for text in ("train.steps: 2 -> 3", "scheduler.lr: 0.05 -> 0.01", "had 5 clips and has 6"):
+        assert text in caplog.text
+
+    first, second = json.loads((tmp_path / "run/environment.json").read_text())["sessions"]
+    import mindspore as ms
+
+    assert first["versions"]["mindspore"] == ms.__version__ and first["versions"]["numpy"] == np.__version__
+    assert first["machine"]["device"] == "CPU" and first["machine"]["cpus"] >= 1
+    assert (first["first_step"], second["first_step"], first["changes"]) == (0, 2, [])
+    assert any("scheduler.lr" in change for change in second["changes"])
+    assert load_recipe(tmp_path / "run/config.yaml").scheduler["lr"] == 0.01
+
+
+def test_a_folder_in_use_is_refused(foreign_recipe, tmp_path):
+    from mindone_tae.zoo.folder_lock import locked
+
+    with locked(tmp_path / "run"):
+        with pytest.raises(UserError, match="in use by process"):
+            train(foreign_recipe, tmp_path / "run")
+    train(foreign_recipe, tmp_path / "run", "train.steps=1")
+
+
+def test_a_decay_without_decay_steps_takes_the_whole_run(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "scheduler.name=cosine_decay", "scheduler.end_lr=0.0", "scheduler.warmup_steps=2", "train.steps=8", "train.save_every=8")
+    rates = [line["learning_rate"] for line in lines(tmp_path / "run")]
+    # two steps of warm-up, then half a cosine over six
+    expected = [0, 0.025, *(0.025 * (1 + np.cos(np.pi * step / 6)) for step in range(6))]
+    np.testing.assert_allclose(rates, expected, atol=1e-6)
+
+
+def test_tensorboard_has_what_metrics_jsonl_has(foreign_recipe, tmp_path):
+    from tensorboardX.proto.event_pb2 import Event
+
+    settings = ("train.save_every=2", "train.eval_every=2", "eval.baseline={name: average_pooling}")
+    train(foreign_recipe, tmp_path / "run", "train.steps=2", *settings)
+    train(foreign_recipe, tmp_path / "run", "train.steps=4", *settings, resume=True)
+    scalars, pictures, starts = {}, set(), []
+    for path in sorted((tmp_path / "run/tensorboard").iterdir()):
+        content = path.read_bytes()
+        while content:  # length, its checksum, the event, its checksum
+            length = int.from_bytes(content[:8], "little")
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[16 + length :]
+            if event.HasField("session_log"):
+                starts.append(event.step)
+            for value in event.summary.value:
+                if value.HasField("image"):
+                    pictures.add((event.step, value.tag))
+                else:
+                    scalars[event.step, value.tag] = value.simple_value
+    assert starts == [3]
+    assert pictures == {(step, f"pictures/{clip}") for step in (2, 4) for clip in range(4)}
+    for line in lines(tmp_path / "run"):
+        tags = {"eval/psnr": line["eval"]["psnr"], "eval/psnr_average_pooling": line["baseline"]["psnr"]} if "eval" in line else {"train/loss": line["loss"], "train/learning_rate": line["learning_rate"]}
+        for tag, value in tags.items():
+            assert scalars[line["step"], tag] == pytest.approx(value, rel=1e-6)

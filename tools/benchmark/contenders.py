@@ -1,6 +1,6 @@
 """The networks the benchmark compares, behind one face: prepare(work) once, then run(work) as often as wanted.
 
-`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, AdamW. Each contender lives in a
+`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, Adam. Each contender lives in a
 process of its own, so frameworks are imported where they are used.
 """
 
@@ -66,7 +66,7 @@ class MindSporeContender:
         from mindone_tae.losses.tae_loss import TAELoss
         from mindone_tae.zoo.step import ForwardWithLoss, TrainStep
 
-        optimizer = create_optimizer(self.model.trainable_params(), name="adamw_re", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
+        optimizer = create_optimizer(self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)
         self.step = TrainStep(network, optimizer, self.ms.Tensor(1.0, self.ms.float32), clip_norm=CLIP_NORM)
 

@@ -24,8 +24,9 @@ from graphs import final_graphs, traffic
 
 HERE = Path(__file__).resolve().parent
 WORKS = ("encode", "decode", "train")
-QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "repeats": 1}
-FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "repeats": 5}
+QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": (8, 32, 32), "repeats": 1}
+# Recompute is looked at where activations take the memory, and not weights and their moments.
+FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "recompute_size": (8, 128, 128), "repeats": 5}
 # Above this many pixels a clip, contenders run one after the other, and training is left out: it takes tens of GB.
 TOGETHER_PIXELS = 8 * 64 * 64
 
@@ -165,6 +166,7 @@ def main():
     parser.add_argument("--repeats", type=int, help="timed calls of each; 5 unless given")
     parser.add_argument("--sizes", nargs="+", help="sizes as 8x64x64; both unless given")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, help="all unless given")
+    parser.add_argument("--no_recompute", action="store_true", help="leave out training with recompute, which takes some 15 GB without it")
     parser.add_argument("--no_graphs", action="store_true", help="leave out the compiled graphs' traffic")
     parser.add_argument("--output", help="a .json file for the figures")
     options = parser.parse_args()
@@ -191,7 +193,12 @@ def main():
         found = measure(pythons, names, inference, plan["widths"], size, repeats, together) if inference else {}
         if "train" in options.works and together:
             # one after the other: each takes around 10 GB
-            found.update(measure(pythons, names + ["ours_recompute"], ["train"], plan["widths"], size, max(1, repeats - 2), False))
+            found.update(measure(pythons, names, ["train"], plan["widths"], size, max(1, repeats - 2), False))
+        report(size, found, write)
+        record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
+    if "train" in options.works and not options.no_recompute:
+        size = plan["recompute_size"]
+        found = measure(pythons, ["ours", "ours_recompute"], ["train"], plan["widths"], size, 1, False)
         report(size, found, write)
         record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
 

@@ -1,0 +1,150 @@
+"""Clips to latents, batch by batch, and what each latent would say of itself."""
+
+import json
+
+import numpy as np
+
+from mindone_tae.zoo import UserError
+
+CONVENTIONS = ("none", "mindone", "diffusers")
+
+
+class ClipEncoder:
+    """Encodes clips of one shape at a time.
+
+    Args:
+        model: built.
+        section: the recipe's model section.
+        convention: "none", "mindone" or "diffusers".
+        seed: of samples, each drawn by it and the clip's name and so the same whatever is encoded beside it; None keeps mean and logvar.
+
+    Attributes:
+        shared: what is noted with every latent.
+
+    Raises:
+        UserError: the model does not encode, or has no factors to scale by.
+    """
+
+    def __init__(self, model, section, convention, seed):
+        from mindone_tae.weights.digest import weights_sha256
+
+        if not hasattr(model, "encode"):
+            raise UserError(f"model '{section['name']}' has no encode; latents need one: take another model")
+        self.model, self.convention, self.seed = model, convention, seed
+        self.factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
+        if convention != "none" and (None in self.factors.values() or not self.factors["scaling_factor"]):
+            told = " and ".join(f"{name} {value}" for name, value in self.factors.items())
+            raise UserError(f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: leave it out")
+        # as JSON gives it back, to compare with
+        settings = json.loads(json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")}))
+        noted = {"name": section["name"], "pretrained": section.get("pretrained"), "settings": settings, "sha256": weights_sha256(model)}
+        self.shared = {"scaling_convention": convention, **self.factors, "seed": seed, "model": noted}
+
+    def encode(self, group, counted):
+        """The LatentClips of clips of one shape.
+
+        Args:
+            group: Wanted of each.
+            counted: their chunks, see Counted.
+
+        Raises:
+            UnreadableVideo: one of them cannot be read, or gives latents that are no numbers.
+        """
+        from mindone_tae.data import LatentClip, UnreadableVideo
+
+        from .streams import encoded
+
+        found = []
+        for wanted, mean, logvar in zip(group, *encoded(self.model, counted)):
+            arrays = self._arrays(wanted.name, mean, logvar)
+            if not all(np.isfinite(array).all() for array in arrays.values()):
+                raise UnreadableVideo(wanted.clip.path or wanted.name, "its latents are not finite; model.dtype float32 has the range")
+            facts = {**wanted.expected, "frames": counted.frames, "size": counted.size, "source": wanted.name}
+            found.append(LatentClip(**{"mean": None, "logvar": None, **arrays}, **facts))
+        return found
+
+    def _arrays(self, name, mean, logvar):
+        from mindone_tae.models.latent_scaling import scale_latents, scale_posterior
+
+        if self.seed is None:
+            mean, logvar = (mean, logvar) if self.convention == "none" else scale_posterior(mean, logvar, self.convention, **self.factors)
+            return {"mean": mean, "logvar": logvar}
+        noise = np.random.default_rng([self.seed, *name.encode("utf-8", "surrogateescape")]).standard_normal(mean.shape, dtype=np.float32)
+        sample = mean + np.exp(0.5 * logvar) * noise
+        return {"sample": sample if self.convention == "none" else scale_latents(sample, self.convention, **self.factors)}
+
+    def latent_bytes(self, frames, size):
+        """Bytes of a clip's latent, None for a model that does not tell."""
+        if not (hasattr(self.model, "latent_size") and hasattr(self.model, "latent_channels") and frames and size):
+            return None
+        return int(np.prod(self.model.latent_size((frames, *size)))) * self.model.latent_channels * 4 * (2 if self.seed is None else 1)
+
+
+class Wanted:
+    """A clip, and the facts that its latent would have if it were encoded now, before it is.
+
+    Args:
+        clip: a Clip.
+        size: (h, w) that it is encoded at; None where it is not known.
+        shared: of the ClipEncoder.
+    """
+
+    def __init__(self, clip, size, shared):
+        from mindone_tae.data.latent_clip import checked_name
+        from mindone_tae.data.manifest import file_state
+        from mindone_tae.data.transforms import crop_box
+
+        self.clip, self.size = clip, size
+        self.name = checked_name("the data set", clip.name)
+        self.expected = {**shared, "fps": clip.fps, "source_state": file_state(clip.path) if clip.path else None}
+        if clip.frames:
+            self.expected["frames"] = clip.frames
+        if size:
+            self.expected["size"] = tuple(size)
+        if size and clip.streams:  # a stream shows the centre, see `TAEVideoDataset.stream`
+            self.expected["crop"] = crop_box(*clip.size, size)
+
+    @property
+    def shape(self):
+        """What clips that go through the model together have in common."""
+        return (self.clip.frames, *self.size) if self.size else (0, self.clip.index)
+
+
+class Counted:
+    """Chunks passed on, their frames counted and shown.
+
+    Args:
+        chunks: arrays (b, c, t_chunk, h, w).
+        advance: called with the frames of each chunk, of all its clips.
+    """
+
+    def __init__(self, chunks, advance=lambda frames: None):
+        self.chunks, self.advance = chunks, advance
+        self.frames, self.size = 0, None
+
+    def __iter__(self):
+        for chunk in self.chunks:
+            self.frames, self.size = self.frames + chunk.shape[2], tuple(chunk.shape[3:])
+            yield chunk
+            self.advance(len(chunk) * chunk.shape[2])
+
+
+class Sizes:
+    """The size (h, w) that clips are encoded at, looked up in one clip of each source size."""
+
+    def __init__(self):
+        self._known = {}
+
+    def of(self, clip):
+        """The size of a clip, None where its dataset does not tell the source's.
+
+        Raises:
+            UnreadableVideo: it had to be opened, and could not be.
+        """
+        if clip.size is None:
+            return None
+        if clip.size not in self._known:
+            chunks = clip.chunks()
+            self._known[clip.size] = tuple(next(chunks).shape[2:])
+            chunks.close()
+        return self._known[clip.size]

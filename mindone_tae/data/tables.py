@@ -1,0 +1,117 @@
+"""Rows of a table file: csv, tsv, jsonl or parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+from mindone_tae.zoo.errors import UserError
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TABLE_SUFFIXES = (*_DELIMITERS, ".jsonl", ".parquet")
+
+
+def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+    """The columns of a table, and its rows as they are read.
+
+    Args:
+        path: .tsv (tabs), .jsonl (an object a line) or .parquet; anything else is a csv. Text is UTF-8, with or without a byte
+            order mark, with lines ended in any way.
+
+    Returns:
+        The columns' names, and an iterator over (where the row stands, its cells as text by column).
+
+    Raises:
+        UserError: it is no such table; from the iterator too.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix == ".parquet":
+        return _parquet(path)
+    return _jsonl(path) if suffix == ".jsonl" else _delimited(path, _DELIMITERS.get(suffix, ","))
+
+
+def import_parquet():
+    """The module pyarrow.parquet.
+
+    Raises:
+        UserError: not installed, or not for this numpy.
+    """
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        remedy = 'pip install "mindone_tae[parquet]", or use .csv or .jsonl'
+        raise UserError(f"parquet tables need pyarrow, which does not load here ({error}): {remedy}") from error
+    return parquet
+
+
+def _delimited(path, delimiter):
+    rows = _delimited_rows(path, delimiter)
+    try:
+        columns = next(rows)[1]
+    except StopIteration:
+        raise UserError(f"{path} is empty: it needs a header line with the columns' names, then one file a line") from None
+    columns = [name.strip() for name in columns]
+    twice = [name for name, count in Counter(columns).items() if name and count > 1]
+    if twice:
+        raise UserError(f"{path} has the column '{twice[0]}' more than once: rename one")
+
+    def cells():
+        for where, row in rows:
+            if len(row) > len(columns):
+                raise UserError(f"{where} has more cells than the header has columns: put a path that holds a comma in double quotes")
+            # pandas writes its index as a column without a name
+            yield where, {name: row[at] if at < len(row) else "" for at, name in enumerate(columns) if name}
+
+    return columns, cells()
+
+
+def _delimited_rows(path, delimiter):
+    """(where, list of cells) of each line that is not empty, the header first."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=delimiter, strict=True)
+            for row in rows:
+                if row:
+                    yield f"{path}, line {rows.line_num}", row
+    except (UnicodeDecodeError, csv.Error) as error:
+        kind = "csv" if delimiter == "," else "tsv"
+        raise UserError(f"{path} is not a {kind} in UTF-8: {error}") from error
+
+
+def _jsonl(path):
+    rows = list(_jsonl_rows(path))
+    columns = list(dict.fromkeys(name for _, row in rows for name in row))
+    return columns, ((where, {name: row.get(name, "") for name in columns}) for where, row in rows)
+
+
+def _jsonl_rows(path):
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise UserError(f'{path}, line {number} is not an object: write {{"video": "a.mp4"}}')
+                    yield f"{path}, line {number}", {name: _text(value) for name, value in row.items()}
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not jsonl in UTF-8, an object a line: {error}") from error
+
+
+def _parquet(path):
+    parquet = import_parquet()
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise UserError(f"{path} is not a parquet table: {str(error).splitlines()[0]}") from error
+    rows = ((f"{path}, row {number}", {name: _text(value) for name, value in row.items()}) for number, row in enumerate(table.to_pylist(), 1))
+    return table.column_names, rows
+
+
+def _text(value):
+    """A cell as a csv would have it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,246 @@
+"""The Temporal Autoencoder as a model of mindone.diffusers, for pipelines that have never heard of it.
+
+Frames. Pipelines ask for (n - 1) // 8 + 1 latent frames for n frames, which is the ceil(n / 8) that the TAE has. The networks they
+were written for are causal and decode lt latent frames to 8 * (lt - 1) + 1 frames; the TAE decodes them to 8 * lt, so that a pipeline asked
+for n frames gives n rounded up to a multiple of 8. The first n are the ones asked for. Wan rounds n to 8k + 1 first: ask it for 17,
+take 17 of 24.
+
+Scaling. Wan and Cosmos unscale by latents_std and latents_mean, with which scale and shift are both applied: their generators are
+trained on latents scaled in the convention "diffusers". HunyuanVideo and EasyAnimate divide by scaling_factor and know no shift:
+theirs are trained on scaling_factor * z.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import mindspore as ms
+from mindspore import ops
+
+from mindone.diffusers.configuration_utils import ConfigMixin, register_to_config
+from mindone.diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from mindone.diffusers.models.modeling_outputs import AutoencoderKLOutput
+from mindone.diffusers.models.modeling_utils import ModelMixin
+
+from ..models.autoencoder import TemporalAutoencoder
+from ..models.dtypes import compute_dtype
+from ..weights import save_diffusers_folder
+from ..zoo.errors import UserError
+from .host_config import HostConfig
+from .stock_loading import StockLoading
+
+
+class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
+    """A face over `TemporalAutoencoder`: the same network under the same parameter names, called as pipelines call a VAE.
+
+    Parameters, norms, softmax and results are float32; `to(ms.float16)`, and mindspore_dtype in from_pretrained, say what is computed
+    in, which is what `dtype` tells. Folders are in PyTorch's layout, and `TemporalAutoencoder(pretrained=folder)` reads them too.
+
+    Args:
+        in_channels: pixel channels in.
+        out_channels: pixel channels out.
+        latent_channels: channels of the latent.
+        block_out_channels: width of each level; every level but the last halves time, height and width.
+        layers_per_block: residual blocks a level in the encoder; the decoder has one more.
+        norm_num_groups: groups of every norm.
+        dropout: probability of dropping an element in training.
+        scaling_factor: brings latents to about unit variance.
+        shift_factor: centres them.
+        latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
+        latents_std: likewise; None takes 1 / scaling_factor for all.
+
+    Raises:
+        ValueError: for a width the norm groups do not divide, or not one mean and std for each latent channel.
+
+    Attributes:
+        diag_gauss_dist: gives `sample(moments, generator)` and `mode(moments)`.
+        identity_dist: the same, under the name that Cosmos uses.
+        temporal_compression_ratio: frames a latent frame stands for.
+        spatial_compression_ratio: pixels a latent pixel stands for, in height and in width.
+        temperal_downsample: for each halving of space whether it halves time too; spelt as Wan and Cosmos spell it.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        latent_channels: int = 16,
+        block_out_channels: tuple[int, ...] = (128, 256, 512, 512),
+        layers_per_block: int = 2,
+        norm_num_groups: int = 32,
+        dropout: float = 0.0,
+        scaling_factor: float = 1.5305,
+        shift_factor: float = 0.0609,
+        latents_mean: list[float] | None = None,
+        latents_std: list[float] | None = None,
+    ):
+        super().__init__()
+        for name, values in (("latents_mean", latents_mean), ("latents_std", latents_std)):
+            if values is not None and len(values) != latent_channels:
+                raise ValueError(f"{name} has {len(values)} values; it must have one for each latent channel: give {latent_channels}")
+        tae = TemporalAutoencoder(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            latent_channels=latent_channels,
+            block_out_channels=tuple(block_out_channels),
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            dropout=dropout,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+            sample_deterministic=True,  # pipelines draw from the moments themselves
+        )
+        object.__setattr__(self, "_tae", tae)  # past Cell's own, which would put its name before those of the parameters
+        self.encoder = tae.encoder
+        self.decoder = tae.decoder
+        self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()
+        self.temporal_compression_ratio = self.spatial_compression_ratio = 2**tae.halvings
+        self.temperal_downsample = [True] * tae.halvings
+
+    @property
+    def config(self) -> HostConfig:
+        """What the constructor was given, and as attributes all that pipelines read."""
+        return HostConfig(self._internal_dict, self.spatial_compression_ratio)
+
+    def encode(self, x, return_dict: bool = False):
+        """Pixels to the moments of the posterior.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1]; t >= 1, h and w multiples of 8.
+            return_dict: give an AutoencoderKLOutput, whose `latent` they are.
+
+        Returns:
+            A tuple of the moments (b, 2*zc, lt, lh, lw), float32: mean and log-variance, lt = ceil(t/8).
+
+        Raises:
+            ValueError: for a shape the network does not take.
+        """
+        _, mean, logvar = self._tae.encode(x)
+        moments = ops.cat((mean, logvar), axis=1)
+        return AutoencoderKLOutput(latent=moments) if return_dict else (moments,)
+
+    def decode(self, z, return_dict: bool = False, num_target_frames: int | None = None):
+        """Latent to pixels.
+
+        Args:
+            z: (b, zc, lt, lh, lw), unscaled.
+            return_dict: give a DecoderOutput, whose `sample` the pixels are.
+            num_target_frames: frames wanted; those past it are dropped. None gives all 8 * lt.
+
+        Returns:
+            A tuple of the pixels (b, c, t, h, w), float32, about [-1, 1] and not clipped.
+
+        Raises:
+            ValueError: for a shape that is no latent, or for more frames than it holds.
+        """
+        recon = self._tae.decode(z, num_target_frames)
+        return DecoderOutput(sample=recon) if return_dict else (recon,)
+
+    def construct(self, sample, sample_posterior: bool = False, return_dict: bool = False, generator=None):
+        """Encodes and decodes, whole, so that gradients flow: tiles pass through the host.
+
+        Args:
+            sample: (b, c, t, h, w) in [-1, 1].
+            sample_posterior: decode a sample of the posterior instead of its mean.
+            return_dict: give a DecoderOutput.
+            generator: numpy.random.Generator of the posterior's noise.
+
+        Returns:
+            A tuple of the reconstruction (b, c, t, h, w), float32, as long as `sample`.
+        """
+        moments = self.encoder(sample)
+        z = self.diag_gauss_dist.sample(moments, generator) if sample_posterior else self.diag_gauss_dist.mode(moments)
+        recon = self.decoder(z)[:, :, : sample.shape[2]]
+        return DecoderOutput(sample=recon) if return_dict else (recon,)
+
+    def enable_tiling(self, *sizes, **named_sizes):
+        """Encodes and decodes in tiles from now on, as `TemporalAutoencoder.enable_tiling`."""
+        self._tae.enable_tiling(*sizes, **named_sizes)
+
+    def disable_tiling(self):
+        """Encodes and decodes whole videos from now on."""
+        self._tae.disable_tiling()
+
+    def enable_slicing(self):
+        """Runs the networks on one video of a batch at a time from now on."""
+        self._tae.enable_slicing()
+
+    def disable_slicing(self):
+        """Runs the networks on whole batches from now on."""
+        self._tae.disable_slicing()
+
+    @property
+    def use_tiling(self) -> bool:
+        """Whether `encode` and `decode` work in tiles."""
+        return self._tae.use_tiling
+
+    @property
+    def use_slicing(self) -> bool:
+        """Whether `encode` and `decode` take one video of a batch at a time."""
+        return self._tae.use_slicing
+
+    @property
+    def dtype(self) -> ms.Type:
+        """The type computed in."""
+        return self._tae.dtype
+
+    def to(self, dtype: ms.Type | None = None):
+        """Computes in float32, float16 or bfloat16 from now on; parameters stay float32.
+
+        Raises:
+            ValueError: for another type, or one the device cannot compute in.
+        """
+        if dtype is not None:
+            self._tae.dtype = compute_dtype(dtype)
+            for _, cell in (*self.encoder.cells_and_names(), *self.decoder.cells_and_names()):
+                if "dtype" in vars(cell):
+                    cell.dtype = self._tae.dtype
+        return self
+
+    def half(self):
+        """Computes in float16 from now on."""
+        return self.to(ms.float16)
+
+    def float(self):
+        """Computes in float32 from now on."""
+        return self.to(ms.float32)
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike,
+        is_main_process: bool = True,
+        save_function=None,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        max_shard_size: int | str = "10GB",
+        push_to_hub: bool = False,
+        **kwargs,
+    ):
+        """Writes config.json and the weights, in PyTorch's layout, every file whole or not at all.
+
+        Args:
+            save_directory: made where it is missing.
+            is_main_process: others write nothing.
+            save_function: not used, as in mindone.diffusers.
+            safe_serialization: must be True.
+            variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
+            max_shard_size: bytes, or "5GB" and the like, that a file may hold.
+            push_to_hub: upload the folder to Hugging Face too.
+            **kwargs: of the upload: repo_id and what `push_to_hub()` takes.
+
+        Raises:
+            UserError: pickles asked for, or a folder that cannot be written.
+        """
+        if not safe_serialization:
+            raise UserError("safe_serialization is False; weights are saved as .safetensors only: leave it out")
+        if is_main_process:
+            save_diffusers_folder(self, save_directory, json.loads(self.to_json_string()), variant, max_shard_size)
+        if push_to_hub:
+            name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
+            self.push_to_hub(name, variant=variant, **kwargs)
+
+
+# What save_pretrained of a pipeline writes into model_index.json, and its loader imports: the name that stays.
+AutoencoderKLTAE.__module__ = __name__.partition(".")[0]

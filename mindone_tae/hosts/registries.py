@@ -1,0 +1,103 @@
+"""Handing everything this package brings to the registry of a zoo that reads no entry points."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import distribution
+
+from ..zoo.errors import UserError, did_you_mean, listed
+from ..zoo.registry import GROUPS, get
+
+_PACKAGE = __name__.partition(".")[0]
+# What else hosts with models by name look for: a class with from_pretrained and from_config.
+_FACE = "AutoencoderKLTAE"
+KINDS = tuple(group.removeprefix("mindone.") for group in GROUPS)
+
+
+def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] = KINDS) -> list[tuple[str, str]]:
+    """Registers the models, blocks, datasets, losses and metrics with a host's own decorator, under the names that recipes use.
+
+    Among the models is AutoencoderKLTAE, which has from_pretrained and from_config.
+
+    Args:
+        register: `register(name)` or `register(kind, name)`, either giving a decorator: a registry's method, or a lambda around
+            one that wants more.
+        kinds: which of "models", "blocks", "datasets", "losses", "metrics"; a mapping also says what the host calls each,
+            {"models": "models", "losses": "loss"}.
+
+    Returns:
+        (kind, name) of each registered object, kinds as the host calls them.
+
+    Raises:
+        UserError: `register` takes neither one argument nor two, a kind is unknown, or two objects would get one name where
+            the host has no kinds.
+    """
+    takes_kind = _takes_kind(register)
+    theirs = dict(kinds) if isinstance(kinds, Mapping) else {kind: kind for kind in kinds}
+    for kind in theirs:
+        if kind not in KINDS:
+            raise UserError(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)} (kinds: {listed(KINDS)})")
+    found = [(kind, name) for kind in theirs for name in _names(kind)]
+    if not takes_kind:
+        _check_apart(found)
+    for kind, name in found:
+        decorator = register(theirs[kind], name) if takes_kind else register(name)
+        decorator(_object(kind, name))
+    return [(theirs[kind], name) for kind, name in found]
+
+
+def _names(kind):
+    """This package's names of a kind; what others have installed is theirs to bring."""
+    ours = sorted(point.name for point in distribution(_PACKAGE).entry_points if point.group == f"mindone.{kind}")
+    return [*ours, _FACE] if kind == "models" else ours
+
+
+def _object(kind, name):
+    if name == _FACE:
+        from .autoencoder_kl_tae import AutoencoderKLTAE
+
+        return AutoencoderKLTAE
+    return get(kind, name)
+
+
+def _check_apart(found):
+    kinds_of = {}
+    for kind, name in found:
+        kinds_of.setdefault(name, []).append(kind)
+    for name, kinds in kinds_of.items():
+        if len(kinds) > 1:
+            raise UserError(
+                f"{name!r} is a name in {' and in '.join(kinds)}, and the host's register takes a name alone: "
+                f"choose with kinds=[...], or give a lambda that tells them apart"
+            )
+
+
+def _takes_kind(register):
+    """Whether a host's registration wants a kind before the name.
+
+    Arguments without a default are what it wants. Where all have one, as MindFormers' register(module_type=..., alias=None, ...) has,
+    the names of the arguments tell.
+    """
+    try:
+        parameters = inspect.signature(register).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    taken = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in taken if p.default is p.empty]
+    if len(required) in (1, 2):
+        return len(required) == 2
+    if not required and taken:
+        if len(taken) == 1 or _means_name(taken[0]):
+            return False
+        if _means_name(taken[1]):
+            return True
+    shown = f"({', '.join(str(p) for p in parameters)})" if parameters else "a signature that cannot be read"
+    raise UserError(
+        f"register has {shown}; it must take (name) or (kind, name) and give a decorator: "
+        "put a lambda around it, register_into(lambda kind, name: ...)"
+    )
+
+
+def _means_name(parameter):
+    return any(word in parameter.name for word in ("name", "alias", "key"))

@@ -1,0 +1,54 @@
+"""Parameters as arrays by name, to a file and back."""
+
+import numpy as np
+
+import mindspore as ms
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from .errors import UserError
+
+
+def read_arrays(path):
+    """Name to array of a safetensors file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}; it must be a whole safetensors file: use an earlier checkpoint") from error
+
+
+def arrays_of(parameters, rename=lambda name: name):
+    """Name to array of parameters."""
+    return {rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters}
+
+
+def restore(parameters, arrays, source, rename=lambda name: name):
+    """Sets parameters from arrays; every one must be there with its shape.
+
+    Args:
+        parameters: MindSpore parameters.
+        arrays: name to array.
+        source: what the arrays came from, for the error.
+        rename: from a parameter's name to the array's.
+
+    Raises:
+        UserError: names or shapes do not match; all of them are listed.
+    """
+    parameters = list(parameters)
+    problems = []
+    for parameter in parameters:
+        found = arrays.get(rename(parameter.name))
+        if found is None:
+            problems.append(f"{rename(parameter.name)} is missing")
+        elif tuple(found.shape) != tuple(parameter.shape):
+            problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
+    if problems:
+        shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
+        raise UserError(f"{source} does not fit this recipe: {shown}: use the recipe it was made with, or start afresh in another folder")
+    for parameter in parameters:
+        value = arrays[rename(parameter.name)]
+        parameter.set_data(ms.Tensor(value, dtype=parameter.dtype))

@@ -1,0 +1,30 @@
+"""What changed in a recipe since a run's last session."""
+
+from .yaml_marks import parse
+
+
+def recipe_changes(before, now):
+    """The keys whose values differ.
+
+    Args:
+        before, now: texts of resolved recipes (config.yaml).
+
+    Returns:
+        Texts "train.steps: 300 -> 600" in the new recipe's order, then keys that are gone. A key that one side lacks counts as
+        null: a newer version of the package may know more keys.
+    """
+    old, new = (_flat(parse(text, "config.yaml")[0]) for text in (before, now))
+    keys = [*new, *(key for key in old if key not in new)]
+    return [f"{key}: {_shown(old, key)} -> {_shown(new, key)}" for key in keys if old.get(key) != new.get(key)]
+
+
+def _flat(tree, prefix=""):
+    """Dotted path to value; lists are values."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def _shown(tree, key):
+    value = tree.get(key)
+    return value if value is not None else "null" if key in tree else "not set"

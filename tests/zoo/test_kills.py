@@ -1,0 +1,41 @@
+"""A run killed ten times at random moments ends in the same files as one that nobody killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mindone_tae
+
+ROOT = Path(mindone_tae.__file__).resolve().parent.parent
+
+# Every kind of state: moving average, loss scale that follows refused steps, learning rate that changes, best checkpoint, evaluations.
+SETTINGS = [
+    "train.steps=50",
+    "train.save_every=2",
+    "train.eval_every=3",
+    "train.keep_checkpoints=2",
+    "train.keep_best=psnr",
+    "train.ema_decay=0.9",
+    "train.dynamic_loss_scale=true",
+    "train.loss_scale=1024",
+    "train.gradient_accumulation_steps=2",
+    "scheduler.name=cosine_decay",
+    "dataset.clips=23",
+    "dataset.broken=4",
+    "eval.dataset={broken: -1, clips: 2}",
+]
+
+
+def test_ten_kills_at_random_moments_change_no_bit(foreign_folder, foreign_recipe, tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/kill_run.py", "--config", foreign_recipe, "--output_path", "out", "--kills", "10", *SETTINGS],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(foreign_folder), str(ROOT)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    log = (tmp_path / "out/kills.log").read_text().splitlines()
+    assert len([line for line in log if line.startswith("kill ")]) == 10
+    assert log[-1].startswith("after 10 kills, equal bit for bit")

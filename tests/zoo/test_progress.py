@@ -1,0 +1,72 @@
+"""The bar and the log share a terminal without writing through one another."""
+
+import io
+import logging
+import sys
+
+import pytest
+
+from mindone_tae.zoo.progress import BarFriendlyHandler, Progress
+
+
+class Terminal(io.StringIO):
+    """Keeps what is written, and shows it as a terminal would."""
+
+    def isatty(self):
+        return True
+
+    def screen(self):
+        """The lines a person sees, for carriage return, newline and erase-to-end-of-line."""
+        lines, row, column = [""], 0, 0
+        text = self.getvalue().replace("\x1b[K", "\x00")
+        assert "\x1b[" not in text.replace("\x1b[A", "")
+        text = text.replace("\x1b[A", "\x01")
+        for letter in text:
+            if letter == "\r":
+                column = 0
+            elif letter == "\n":
+                row, column = row + 1, 0
+                lines += [""] * (row + 1 - len(lines))
+            elif letter == "\x00":
+                lines[row] = lines[row][:column]
+            elif letter == "\x01":
+                row -= 1
+            else:
+                lines[row] = lines[row][:column].ljust(column) + letter + lines[row][column + 1 :]
+                column += 1
+        return [line.rstrip() for line in lines if line.strip()]
+
+
+@pytest.fixture
+def logger():
+    logger = logging.getLogger("mindone_tae.test_progress")
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.handlers.clear()
+
+
+def test_log_lines_stand_whole_above_the_bar(monkeypatch, logger):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    logger.addHandler(BarFriendlyHandler(terminal))
+    with Progress("train", 4) as progress:
+        progress.bar.mininterval = 0
+        for step in range(4):
+            progress.advance({"loss": f"{step}"})
+            logger.info("step %d: psnr 20", step)
+    screen = terminal.screen()
+    assert screen[:4] == [f"step {step}: psnr 20" for step in range(4)]
+    assert len(screen) == 5 and screen[4].startswith("train 100%") and screen[4].endswith("loss=3")
+
+
+def test_without_a_terminal_there_are_lines_and_no_control_characters(monkeypatch, logger):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logger.addHandler(BarFriendlyHandler(stream))
+    with Progress("train", 100) as progress:
+        for step in range(100):
+            progress.advance({"loss": "1"})
+        logger.info("done")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 11 and lines[-1] == "done" and all("\r" not in line and "\x1b" not in line for line in lines)
+    assert lines[0].startswith("train 10/100 steps")

@@ -1,0 +1,125 @@
+"""Does training slow down, does its memory grow, and does it wait for its data?
+
+    python tools/benchmark/long_run.py                                # on clips it makes itself
+    python tools/benchmark/long_run.py --csv_path videos/train.csv --video_folder videos
+
+Two questions, each with the ratio that answers it:
+- 1,000 steps of a very small model: seconds a step and resident memory of the last 200 against steps 101 to 300.
+- tiny_64x64x8, and the same at 128x128x16: seconds a step with data read from the clips against those on one batch kept in memory.
+  Both kinds take turns in one run, 20 steps at a time, so that whatever else the machine does hits them alike.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+RECIPE = "tae/train/tiny_64x64x8"
+FIXED_SHAPE = ["dataset.mixed_strategy=null", "train.eval_every=0", "train.save_every=100000"]
+SMALL = ["model.block_out_channels=[8,8,8,8]", "dataset.size=[32,32]", "train.steps=1000"]
+SIZES = {"64x64x8": (["dataset.size=[64,64]", "dataset.sample_n_frames=8"], 5), "128x128x16": (["dataset.size=[128,128]", "dataset.sample_n_frames=16"], 2)}
+# A turn's first steps are not counted: what was read ahead while the other kind ran is used up in them.
+TURN_STEPS, UNCOUNTED = 20, 8
+
+
+def resident_bytes():
+    """Resident memory of this process."""
+    with open("/proc/self/statm", encoding="ascii") as pages:
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def run(overrides, stream=None):
+    """Trains in this process, step by step.
+
+    Args:
+        overrides: of the recipe.
+        stream: called with the loader's own stream of batches, gives the one to train on.
+
+    Returns:
+        list of (seconds, resident bytes after it), one for each step.
+    """
+    from mindone_tae.zoo import Trainer, load_recipe, loader, training_log
+
+    steps = []
+    note, read = training_log.TrainingLog.step, loader.BatchLoader.stream
+
+    def watched(log, step, entry):
+        note(log, step, entry)
+        steps.append((entry["seconds"], resident_bytes()))
+
+    training_log.TrainingLog.step = watched
+    if stream:
+        loader.BatchLoader.stream = lambda self, first, last: stream(read(self, first, last))
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(load_recipe(RECIPE, FIXED_SHAPE + overrides), folder).run()
+    return steps
+
+
+def long_run(data):
+    """Ratios of the last steps to early ones."""
+    seconds, memory = np.array(run(SMALL + data)).T
+    early, late = slice(100, 300), slice(800, 1000)
+    return {
+        "seconds a step, early": float(np.median(seconds[early])),
+        "seconds a step, late": float(np.median(seconds[late])),
+        "late / early, seconds": float(np.median(seconds[late]) / np.median(seconds[early])),
+        "resident MB, early": float(np.median(memory[early]) / 1e6),
+        "resident MB, late": float(np.median(memory[late]) / 1e6),
+        "late / early, memory": float(np.median(memory[late]) / np.median(memory[early])),
+    }
+
+
+def with_data(data, size):
+    """Ratio of steps with data to steps on a fixed batch."""
+    overrides, turns = SIZES[size]
+    total = 2 * turns * TURN_STEPS
+
+    def turn_about(batches):
+        kept = None
+        for step in range(total):
+            if step // TURN_STEPS % 2 == 0 or kept is None:
+                kept = next(batches)
+            yield kept
+
+    seconds = [step[0] for step in run([*overrides, f"train.steps={total}", *data], turn_about)]
+    counted = [[], []]
+    for step, value in enumerate(seconds):
+        if step % TURN_STEPS >= UNCOUNTED:
+            counted[step // TURN_STEPS % 2].append(value)
+    # the first turn holds the steps that compile
+    from_clips, fixed = statistics.median(counted[0]), statistics.median(counted[1])
+    return {"seconds a step, from the clips": from_clips, "seconds a step, fixed batch": fixed, "from the clips / fixed batch": from_clips / fixed}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csv_path", help="clips to read; without it, sample clips are made")
+    parser.add_argument("--video_folder", help="what the table's paths are relative to")
+    parser.add_argument("--only", choices=["long", *SIZES], help="one part; all unless given")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.csv_path is None:
+            from mindone_tae.data import make_sample_clips
+
+            options.csv_path, options.video_folder = str(make_sample_clips(Path(folder))[0]), folder
+        data = [f"dataset.csv_path={options.csv_path}", f"dataset.folder={options.video_folder or Path(options.csv_path).parent}"]
+        if options.only:
+            print(json.dumps(long_run(data) if options.only == "long" else with_data(data, options.only)), flush=True)
+            os._exit(0)
+        for part in ("long", *SIZES):
+            # a process of its own: memory that another part left behind is not its own
+            words = [sys.executable, __file__, "--only", part, "--csv_path", options.csv_path, "--video_folder", data[1].partition("=")[2]]
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+            print(f"\n{'1,000 small steps' if part == 'long' else part}")
+            for name, value in json.loads(done.stdout.strip().splitlines()[-1]).items():
+                print(f"  {name:32}{value:10.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
