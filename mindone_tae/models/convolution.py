@@ -39,7 +39,7 @@ class SpatialConv(nn.Cell):
         self.weight = Parameter(initializer(HeUniform(math.sqrt(5)), shape, ms.float32), name="weight")
         self.bias = Parameter(initializer("zeros", (out_channels,), ms.float32), name="bias")
         if stride == 1 and padding == kernel_size // 2:
-            self.conv = same_size_conv(out_channels, kernel_size)
+            self.conv = same_size_conv(in_channels, out_channels, kernel_size)
         else:
             self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding, stride=stride)
         self.bias_add = ops.BiasAdd()
@@ -93,7 +93,7 @@ class TemporalConv(nn.Cell):
         bias = self.bias
         if self.kernel_size == 1 or t == 1:
             # of one frame, the three taps see the same
-            kernel = self.weight if self.kernel_size == 1 else self.weight.sum(axis=-1)
+            kernel = self.weight if self.kernel_size == 1 else ops.matmul(ops.reshape(self.weight, (c * c, 3)), ops.ones((3, 1), ms.float32))
             kernel = ops.reshape(kernel, (c, c))
             if spatial_bias is not None:
                 bias = bias + ops.matmul(kernel, ops.cast(spatial_bias, ms.float32))
@@ -131,7 +131,7 @@ class Conv2_5d(FramesCell):
         self.dtype = dtype
         # In one convolution over space and time a result takes 27 * in products, in two 9 * in + 3 * out.
         self.folds = kernel_size == 1 or 18 * in_channels < 3 * out_channels
-        self.conv = same_size_conv(out_channels, kernel_size)
+        self.conv = same_size_conv(kernel_size * in_channels, out_channels, kernel_size)
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w)."""

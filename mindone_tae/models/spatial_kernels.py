@@ -1,18 +1,25 @@
-"""The 3x3 convolution inside a frame, with the kernel's gradient in the form that suits the device.
+"""The 3x3 convolution inside a frame, with gradients in the form that suits the device.
 
-On a CPU the native gradient of a 3x3 kernel runs at half the rate of the convolution it belongs to; unfolded pixels and one
-matrix product give the same sums in three quarters of the time. An NPU has a kernel of its own for it and keeps that.
+On a CPU the native gradients of a 3x3 convolution run at half to three quarters of its own rate; a convolution with the kernel turned
+round gives the same for the pixels, and unfolded pixels and one matrix product for the kernel. An NPU has kernels of its own for
+them and keeps those.
 """
+
+import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
+# Above this many pixels for each channel, work on pixels costs more than putting the kernel's taps in another order.
+_MANY_PIXELS = 16
 
-def same_size_conv(out_channels, kernel_size):
+
+def same_size_conv(in_channels, out_channels, kernel_size):
     """A convolution of stride 1 that keeps height and width by zero padding.
 
     Args:
+        in_channels: channels in, as a rule; another number works and is slower to train.
         out_channels: channels out.
         kernel_size: side of the square kernel, odd.
 
@@ -20,25 +27,32 @@ def same_size_conv(out_channels, kernel_size):
         A callable of x (n, c, h, w) and the kernel (out_channels, c, kernel_size, kernel_size).
     """
     if kernel_size > 1 and ms.get_context("device_target") == "CPU":
-        return UnfoldedGradientConv(out_channels, kernel_size)
+        return UnfoldedGradientConv(in_channels, out_channels, kernel_size)
     return ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
 
 
 class UnfoldedGradientConv(nn.Cell):
-    """A convolution of stride 1, zero padded to keep its size, whose kernel's gradient is a matrix product.
+    """A convolution of stride 1, zero padded to keep its size, whose gradients are a convolution and a matrix product.
 
     Args:
-        out_channels: channels out.
-        kernel_size: side of the square kernel, odd.
+        in_channels, out_channels: as `same_size_conv` takes them.
+        kernel_size: side k of the square kernel, odd.
     """
 
-    def __init__(self, out_channels, kernel_size):
+    def __init__(self, in_channels, out_channels, kernel_size):
         super().__init__()
-        padding = kernel_size // 2
-        self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding)
-        self.to_input = Conv2DBackpropInput(out_channels, kernel_size, pad_mode="pad", pad=(padding,) * 4, pad_list=(padding,) * 4)
-        self.unfold = ops.Im2Col(ksizes=kernel_size, strides=1, dilations=1, pads=padding)
+        k, padding = kernel_size, kernel_size // 2
+        self.conv = ops.Conv2D(out_channels, k, pad_mode="pad", pad=padding)
+        self.conv_back = ops.Conv2D(in_channels, k, pad_mode="pad", pad=padding)
+        self.to_input = Conv2DBackpropInput(out_channels, k, pad_mode="pad", pad=(padding,) * 4, pad_list=(padding,) * 4)
+        self.unfold = ops.Im2Col(ksizes=k, strides=1, dilations=1, pads=padding)
+        self.unfold_columns = ops.Im2Col(ksizes=(1, k), strides=1, dilations=1, pads=(0, padding))
+        self.unfold_rows = ops.Im2Col(ksizes=(k, 1), strides=1, dilations=1, pads=(padding, 0))
         self.to_kernel = ops.BatchMatMul(transpose_b=True)
+        self.backwards = ms.Tensor(np.arange(k)[::-1].astype(np.int32))
+        self.turned = ms.Tensor(np.eye(k * k, dtype=np.float32)[::-1].copy())
+        self.in_channels = in_channels
+        self.kernel_size = k
 
     def construct(self, x, kernel):
         """(n, c, h, w) and (out_channels, c, k, k) to (n, out_channels, h, w)."""
@@ -46,8 +60,29 @@ class UnfoldedGradientConv(nn.Cell):
 
     def bprop(self, x, kernel, out, dout):
         """Gradients of x and the kernel."""
+        return self.input_gradient(x, kernel, dout), self.kernel_gradient(x, kernel.shape, dout)
+
+    def input_gradient(self, x, kernel, dout):
+        """The gradient of x, of its shape."""
         n, c, h, w = x.shape
-        # depending on dout, the pixels are unfolded when the gradient is there and not kept from the forward pass
-        seen = ops.reshape(self.unfold(ops.depend(x, dout)), (n, c * kernel.shape[2] * kernel.shape[3], h * w))
-        products = self.to_kernel(ops.reshape(dout, (n, dout.shape[1], h * w)), seen)
-        return self.to_input(dout, kernel, x.shape), ops.reshape(products.sum(axis=0), kernel.shape)
+        k, width = self.kernel_size, kernel.shape[0]
+        if n * h * w < _MANY_PIXELS * c or c != self.in_channels:
+            return self.to_input(dout, kernel, x.shape)
+        turned = ops.matmul(ops.reshape(kernel, (width * c, k * k)), ops.cast(self.turned, kernel.dtype))
+        turned = ops.transpose(ops.reshape(turned, (width, c, k, k)), (1, 0, 2, 3))
+        return self.conv_back(dout, turned)
+
+    def kernel_gradient(self, x, shape, dout):
+        """The kernel's gradient, of its shape."""
+        n, c, h, w = x.shape
+        k, width = self.kernel_size, shape[0]
+        x = ops.depend(x, dout)  # unfolded when the gradient is there, not kept from the forward pass
+        if n * h * w < _MANY_PIXELS * c:
+            seen = ops.reshape(self.unfold(x), (n, c * k * k, h * w))
+            return ops.reshape(self.to_kernel(ops.reshape(dout, (n, width, h * w)), seen).sum(axis=0), shape)
+        # Pixels moved along rows meet gradients moved along columns: k copies of either instead of k*k of the pixels. What the
+        # gradient is moved by, the kernel's tap is moved by the other way.
+        seen = ops.reshape(self.unfold_columns(x), (n, c * k, h * w))
+        given = ops.reshape(self.unfold_rows(dout), (n, width * k, h * w))
+        products = ops.reshape(self.to_kernel(given, seen).sum(axis=0), (width, k, c, k))
+        return ops.transpose(ops.gather(products, self.backwards, 1), (0, 2, 1, 3))

@@ -86,20 +86,23 @@ class TrainStep(TrainOneStepWrapper):
         return terms, norm, refused, scale
 
     def measure(self, *tensors):
-        """One micro-step: the loss and its terms, and the sum of the step's gradients so far."""
+        """One micro-step: the loss and its terms, and the sum of the step's gradients so far, loss scale and all."""
         scale = ops.reshape(ops.cast(self.scale_sense, ms.float32), ())
         (_, terms), gradients = self.loss_and_gradients(scale, *tensors)
-        gradients = self.hyper_map(ops.partial(_multiply, 1.0 / (scale * self.accum_steps)), gradients)
         if self.accum_steps > 1:
             self.hyper_map(ops.partial(_add_to), self.accumulated_grads, gradients)
             gradients = self.accumulated_grads
         return terms, gradients
 
+    def share(self):
+        """What a step's summed gradients are multiplied by to be those of the loss, its mean over the micro-batches."""
+        return 1.0 / (ops.reshape(ops.cast(self.scale_sense, ms.float32), ()) * self.accum_steps)
+
     def gather(self, gradients):
-        """The step's gradients over all devices, with ZeRO this device's parts of them, and the norm of the whole."""
+        """The step's summed gradients over all devices, with ZeRO this device's parts, and the norm of the whole gradient of the loss."""
         if self.is_split is None:
             gradients = self.grad_reducer(gradients)
-            return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients)))
+            return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients))) * self.share()
         gradients = self.zero_helper.cal_gradients(gradients)
         squares = self.hyper_map(_square_sum, gradients)
         whole, parts = ops.zeros((), ms.float32), ops.zeros((), ms.float32)
@@ -108,20 +111,21 @@ class TrainStep(TrainOneStepWrapper):
                 parts = parts + squares[i]
             else:
                 whole = whole + squares[i]
-        return gradients, ops.sqrt(whole + self.over_devices(parts))
+        return gradients, ops.sqrt(whole + self.over_devices(parts)) * self.share()
 
     def not_finite(self, figure):
         """Whether a figure is not finite, on this device or any other."""
         return ops.logical_not(ops.isfinite(self.over_devices(ops.cast(figure, ms.float32))))
 
     def update(self, gradients, norm, refused):
-        """Ends a step: changes the weights, unless refused, and the loss scale."""
+        """Ends a step: changes the weights, unless refused, and the loss scale; `gradients` and `norm` are what `gather` gives."""
+        factor = self.share()
+        if self.clip_grad:
+            factor = factor * (self.clip_norm / ops.maximum(norm, self.clip_norm))
         self.process_loss_scale(refused)
         if not refused:
-            if self.clip_grad:
-                factor = self.clip_norm / ops.maximum(norm, self.clip_norm)
-                gradients = self.hyper_map(ops.partial(_multiply, factor), gradients)
-            self.run_optimizer(gradients)
+            # one pass over the gradients for everything they are multiplied by
+            self.run_optimizer(self.hyper_map(ops.partial(_multiply, factor), gradients))
             if self.ema is not None:
                 self.ema.ema_update()
         if self.accum_steps > 1:
@@ -141,7 +145,9 @@ def _multiply_tensor(factor, gradient):
 
 @_square_sum.register("Tensor")
 def _square_sum_tensor(gradient):
-    return ops.square(ops.cast(gradient, ms.float32)).sum()
+    squares = ops.square(ops.cast(gradient, ms.float32))
+    # rows first: a CPU takes four times as long over all axes at once
+    return ops.reshape(squares, (squares.shape[0] if squares.ndim else 1, -1)).sum(axis=1).sum()
 
 
 @_add_to.register("Tensor", "Tensor")

@@ -3,9 +3,9 @@
     python tools/benchmark/run.py            # about half an hour on two cores
     python tools/benchmark/run.py --quick    # a minute, tiny widths: shows that it runs, its ratios mean nothing
 
-Each contender has a process of its own. Where all fit into memory together they take turns, call by call, so that whatever else
-the machine does hits them alike; ratios are of medians. PyTorch takes part where it is installed for this Python, or for the one given by
---torch_python. Everything is float32; MindSpore runs in graph mode.
+Each contender has a process of its own. Where they fit into memory together they take turns, call by call, so that whatever else
+the machine does hits them alike; the plain network, which takes the most, has to go alone at times. Ratios are of medians. PyTorch
+takes part where it is installed for this Python, or for the one given by --torch_python. Everything is float32; MindSpore runs in graph mode.
 """
 
 import argparse
@@ -27,7 +27,8 @@ WORKS = ("encode", "decode", "train")
 QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": (8, 32, 32), "repeats": 1}
 # Recompute is looked at where activations take the memory, and not weights and their moments.
 FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "recompute_size": (8, 128, 128), "repeats": 5}
-# Above this many pixels a clip, contenders run one after the other, and training is left out: it takes tens of GB.
+# Above this many pixels a clip, inference of the plain network does not fit beside the others, and a training step fits into 24 GB only
+# with recompute, alone, and of the plain network not at all.
 TOGETHER_PIXELS = 8 * 64 * 64
 
 
@@ -71,23 +72,22 @@ class Worker:
         self.log.close()
 
 
-def measure(pythons, names, works, widths, size, repeats, together):
+def measure(pythons, groups, works, widths, size, repeats):
     """Every contender through every work.
 
     Args:
         pythons: the interpreter of each contender, by name.
-        names: contenders.
+        groups: lists of names; those of one group take turns call by call, one group goes after the other.
         works: what to do, of WORKS.
         widths: block_out_channels.
         size: (t, h, w).
         repeats: timed calls of each.
-        together: take turns call by call, all processes alive; otherwise one contender after the other.
 
     Returns:
         Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes.
     """
     found = {}
-    for group in [names] if together else [[name] for name in names]:
+    for group in groups:
         workers = [Worker(pythons[name], name, widths, size) for name in group]
         for work in works:
             answers = {worker.name: worker.ask(work, repeats=0) for worker in workers}
@@ -139,6 +139,8 @@ def report(size, found, write):
             write(f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory")
         if name == "ours" and ("torch", work) in found:
             write(f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch")
+        if name == "ours_recompute" and ("torch_recompute", work) in found:
+            write(f"{work}, both with recompute: {found['torch_recompute', work]['seconds'] / found[name, work]['seconds']:.2f} times as fast as PyTorch")
         if name == "ours_recompute" and ("ours", work) in found:
             kept, again = found["ours", work], found[name, work]
             write(f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time")
@@ -186,19 +188,22 @@ def main():
     rate = rate_worker.ask("matmul")["rate"]
     rate_worker.close()
     write(f"widths {plan['widths']}, float32; one large matrix product runs at {rate / 1e9:.0f} GFLOP/s here")
+    rivals = ["ours"] + (["torch"] if has_torch else [])
     for size in sizes:
         together = size[0] * size[1] * size[2] <= TOGETHER_PIXELS
         inference = [work for work in options.works if work != "train"]
-        names = ["plain", "ours"] + (["torch"] if has_torch else [])
-        found = measure(pythons, names, inference, plan["widths"], size, repeats, together) if inference else {}
+        found = {}
+        if inference:
+            found = measure(pythons, [["plain"] + rivals] if together else [["plain"], rivals], inference, plan["widths"], size, repeats)
         if "train" in options.works and together:
-            # one after the other: each takes around 10 GB
-            found.update(measure(pythons, names, ["train"], plan["widths"], size, max(1, repeats - 2), False))
+            found.update(measure(pythons, [["plain"], rivals], ["train"], plan["widths"], size, repeats))
+        elif "train" in options.works and not options.no_recompute:
+            found.update(measure(pythons, [[f"{name}_recompute"] for name in rivals], ["train"], plan["widths"], size, max(1, repeats - 3)))
         report(size, found, write)
         record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
     if "train" in options.works and not options.no_recompute:
         size = plan["recompute_size"]
-        found = measure(pythons, ["ours", "ours_recompute"], ["train"], plan["widths"], size, 1, False)
+        found = measure(pythons, [["ours"], ["ours_recompute"]], ["train"], plan["widths"], size, 1)
         report(size, found, write)
         record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
 

@@ -1,0 +1,57 @@
+"""The convolution inside a frame has the gradients of its definition, in either form and either mode."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from mindone_tae.models.spatial_kernels import UnfoldedGradientConv
+
+
+class Projected(nn.Cell):
+    """A convolution's result along a direction."""
+
+    def __init__(self, conv):
+        super().__init__()
+        self.conv = conv
+
+    def construct(self, x, kernel, direction):
+        return (self.conv(x, kernel) * direction).sum()
+
+
+def by_definition(x, kernel, direction):
+    """Gradients of sum(direction * conv(x, kernel)), tap by tap."""
+    k, (h, w) = kernel.shape[-1], x.shape[-2:]
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    of_padded, of_kernel = np.zeros_like(padded), np.zeros(kernel.shape)
+    for i in range(k):
+        for j in range(k):
+            of_kernel[:, :, i, j] = np.einsum("nohw,nchw->oc", direction, padded[:, :, i : i + h, j : j + w])
+            of_padded[:, :, i : i + h, j : j + w] += np.einsum("nohw,oc->nchw", direction, kernel[:, :, i, j])
+    return of_padded[:, :, k // 2 : k // 2 + h, k // 2 : k // 2 + w], of_kernel
+
+
+@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
+@pytest.mark.parametrize(
+    ("x_shape", "channels", "out_channels", "k"),
+    [
+        ((2, 4, 8, 12), 4, 6, 3),  # many pixels for each channel
+        ((1, 3, 9, 7), 3, 5, 5),
+        ((3, 32, 4, 4), 32, 8, 3),  # few
+        ((2, 4, 8, 12), 12, 6, 3),  # other channels than told
+    ],
+)
+def test_gradients_are_those_of_the_definition(mode, x_shape, channels, out_channels, k, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    kernel = rng.standard_normal((out_channels, x_shape[1], k, k)).astype(np.float32)
+    direction = rng.standard_normal((x_shape[0], out_channels, *x_shape[2:])).astype(np.float32)
+    try:
+        ms.set_context(mode=mode)
+        gradient = ms.grad(Projected(UnfoldedGradientConv(channels, out_channels, k)), (0, 1))
+        found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
+    finally:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+    for ours, theirs in zip(found, by_definition(x, kernel, direction)):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
