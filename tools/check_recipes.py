@@ -27,6 +27,11 @@ SIZE, FRAMES = [32, 32], 4
 SAMPLE_CLIPS = {"train": 3, "test": 1, "frames": 8, "size": (48, 64)}
 
 
+def kind_of(name):
+    """As a recipe's folder is called: "train", "eval" or "infer"."""
+    return name.split("/")[1]
+
+
 def small(recipe):
     """The overrides that fit a recipe to a CPU."""
     overrides = ["env.device_target=CPU", "model.dtype=float32", f"dataset.size={SIZE}"]
@@ -41,7 +46,7 @@ def words_of(kind, name, recipe, clips, weights):
     """The command line of a recipe, without what starts Python.
 
     Args:
-        kind: "train", "eval" or "infer", as its folder is called.
+        kind: by `kind_of`.
         name: the recipe's.
         recipe: a Recipe.
         clips: folder with train.csv and test.csv.
@@ -69,7 +74,7 @@ def run(name, clips, weights, folder, changes=()):
     Returns:
         dict with name, seconds, told (what came of it, a line) and good.
     """
-    recipe, kind = load_recipe(name), name.split("/")[1]
+    recipe, kind = load_recipe(name), kind_of(name)
     folder.mkdir(parents=True)
     named = recipe.model.get("pretrained")
     if named:
@@ -146,8 +151,9 @@ def main():
         folder = Path(folder)
         make_sample_clips(folder / "clips", **SAMPLE_CLIPS)
         weights = folder / "tae.ckpt"
-        model_changes = [change for change in changes if change.startswith("model.")]
-        subprocess.run([sys.executable, __file__, "--weights", str(weights), *model_changes], check=True, stdout=subprocess.DEVNULL)
+        if any(kind_of(name) != "train" or load_recipe(name).model.get("pretrained") for name in names):
+            model_changes = [change for change in changes if change.startswith("model.")]
+            subprocess.run([sys.executable, __file__, "--weights", str(weights), *model_changes], check=True, stdout=subprocess.DEVNULL)
         results = []
         for number, name in enumerate(names):
             results.append(run(name, folder / "clips", weights, folder / str(number), changes))

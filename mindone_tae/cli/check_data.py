@@ -5,6 +5,12 @@ from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
+_FLAG_OF = {
+    "set dataset.allow_outside=true": "add --allow_outside",
+    "dataset.video_column": "--video_column",
+    "dataset.folder": "--video_folder",
+}
+
 
 def add_to(commands):
     """Adds the command."""
@@ -47,9 +53,14 @@ def run(options, console):
     if options.format == "parquet":
         import_parquet()  # before the work, not after
     given = Path(options.collection)
+    if not given.exists():
+        raise UserError(f"{given} does not exist; check-data takes a table or a folder of videos: check the name")
     table = None if given.is_dir() else str(given)
     root = options.video_folder or str(given if table is None else given.parent)
-    items = read_collection(table, options.video_folder if table else root, options.video_column, True if options.allow_outside else None)
+    try:
+        items = read_collection(table, options.video_folder if table else root, options.video_column, True if options.allow_outside else None)
+    except UserError as error:
+        raise UserError(_by_flags(str(error))) from error
 
     folder = Path(options.output_path)
     journal, manifest = folder / "checked.jsonl", folder / f"manifest.{options.format}"
@@ -71,12 +82,23 @@ def run(options, console):
     summary = summarize(rows)
     RunFolder(folder).write_json(folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary})
     write_histograms(folder / "histograms.png", rows)
-    _tell(rows, summary, manifest, root, console)
+    # rows with absolute paths lie outside, which data sets with a folder refuse unless told
+    outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
+    keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (" dataset.allow_outside=true" if outside else "")
+    _tell(rows, summary, console)
+    console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {keys}")
     if not summary["readable"]:
         raise UserError(f"none of the {len(rows)} files can be used; a data set needs at least one: see the reasons in {manifest}")
 
 
-def _tell(rows, summary, manifest, root, console):
+def _by_flags(text):
+    """An error of a recipe's data set as one who gives flags can use it."""
+    for key, flag in _FLAG_OF.items():
+        text = text.replace(key, flag)
+    return text
+
+
+def _tell(rows, summary, console):
     for row in rows:
         if row["reason"]:
             console.print(f"bad  {row['path']}: {row['reason']}")
@@ -85,4 +107,3 @@ def _tell(rows, summary, manifest, root, console):
         most = list(summary[name].items())
         more = f", {len(most) - 6} more" if len(most) > 6 else ""
         console.print(f"{name:<8} " + ", ".join(f"{kind} ({count})" for kind, count in most[:6]) + more)
-    console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: dataset.manifest_path={manifest} dataset.folder={root}")

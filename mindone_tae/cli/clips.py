@@ -1,10 +1,13 @@
 """The clips that a command works through, and the model it works with."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from mindone_tae.zoo import UserError, build
+
+_logger = logging.getLogger(__name__)
 
 
 def start(recipe):
@@ -13,7 +16,14 @@ def start(recipe):
     from mindone_tae.zoo.protocols import build_model
 
     environment.start(recipe.env, recipe.model, recipe.train.seed)
+    warn_if_random(recipe)
     return build_model(recipe.model)
+
+
+def warn_if_random(recipe):
+    """Says so where a model that is only run has no weights."""
+    if recipe.model.get("pretrained", "") is None:
+        _logger.warning("no weights are given, so %s has random ones: add --ckpt_path", recipe.model["name"])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
+from . import flags
+
 RECIPE = "tae/train/tiny_64x64x8"
 
 
@@ -14,10 +16,14 @@ def add_to(commands):
     parser = commands.add_parser(
         "demo",
         help="make sample clips, train a small TAE on them, look at it and measure it",
-        description="Makes sample clips, trains a small TAE for a few minutes, reconstructs and evaluates clips it has not seen.",
+        description="Makes sample clips, trains a small TAE on them (or on --csv_path, --video_folder) for a few minutes, reconstructs and "
+        "evaluates clips it has not seen.",
     )
     parser.add_argument("--output_path", default="outputs/demo", metavar="DIR", help="default: outputs/demo")
+    parser.add_argument("--config", default=RECIPE, help=f"a recipe's name or file; default: {RECIPE}")
     parser.add_argument("--force", action="store_true", help="empty --output_path of an earlier demo first")
+    flags.add_data(parser)
+    flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 
@@ -34,7 +40,10 @@ def run(options, console):
     clips = {"csv_path": str(train_csv), "folder": str(folder / "clips")}
     pairs = [(f"dataset.{key}", value) for key, value in clips.items()]
     pairs += [("eval.dataset.csv_path", str(test_csv)), ("eval.dataset.folder", clips["folder"])]
-    recipe = load_recipe(RECIPE, pairs + options.overrides)
+    pairs += flags.data_overrides(options) + flags.model_overrides(options)
+    if options.batch_size is not None:
+        pairs.append(("train.batch_size", options.batch_size))
+    recipe = load_recipe(options.config, pairs + options.overrides)
 
     console.print(f"2/4  training, {recipe.train.steps} steps: {folder / 'run'}")
     from .train import train

@@ -40,8 +40,10 @@ def evaluate(recipe, folder, console):
     from mindone_tae.zoo.protocols import build_model
     from mindone_tae.zoo.run_folder import RunFolder
 
+    from .clips import warn_if_random
     from .pictures import write_pictures
 
+    warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
     evaluator = Evaluator(recipe.eval, ranks=ranks)
     model = build_model(recipe.model)
@@ -66,14 +68,14 @@ def evaluate(recipe, folder, console):
 def table(result):
     """The lines of the table: a row for each clip and one for the mean, the model's figures beside the baseline's."""
     metrics, baseline = list(result["mean"]), result["baseline"]
-    owners = [("", result["model"]["name"])] + ([("", baseline["name"])] if baseline else [])
+    owners = [result["model"]["name"]] + ([baseline["name"]] if baseline else [])
     width = max([len("mean over clips"), *(len(row["path"]) for row in result["clips"])])
-    group = len(metrics) * 9
-    lines = [" " * (width + 13) + "".join(f"{name:>{max(group, len(name) + 2)}}" for _, name in owners)]
-    lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(max(group, len(name) + 2)) for _, name in owners))
+    groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
+    lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
+    lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups))
 
     def row(label, shape, *figures):
-        cells = ["".join(f"{values[m]:>9.3f}" for m in metrics).rjust(max(group, len(owner[1]) + 2)) for values, owner in zip(figures, owners)]
+        cells = ["".join(f"{values[m]:>9.3f}" for m in metrics).rjust(group) for values, group in zip(figures, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
     others = baseline["clips"] if baseline else [None] * len(result["clips"])

@@ -38,7 +38,7 @@ def data_overrides(options, section="dataset"):
     if options.num_frames is not None:
         pairs.append((f"{section}.sample_n_frames", options.num_frames))
     if options.image_size is not None:
-        pairs.append((f"{section}.size", _size(options.image_size)))
+        pairs.append((f"{section}.size", size(options.image_size)))
     return pairs
 
 
@@ -52,7 +52,10 @@ def model_overrides(options):
     return pairs
 
 
-def _size(text):
+def size(text):
+    """--image_size as recipes write a size; None where it is not given."""
+    if text is None:
+        return None
     numbers = text.replace("x", ",").split(",")
     if all(number.strip().isdigit() for number in numbers):
         sides = [int(number) for number in numbers]

@@ -1,5 +1,6 @@
 """What a command that only runs a model works with: the recipe, from wherever it can be had."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from mindone_tae.zoo import UserError, load_recipe
@@ -28,10 +29,9 @@ def load(options, pairs, default):
     elif config is None:
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
-    pairs = model + pairs + flags.model_overrides(options)
-    recipe = load_recipe(config, pairs + options.overrides)
+    recipe = load_recipe(config, model + pairs + flags.model_overrides(options) + options.overrides)
     if recipe.env.device_target == "CPU" and not any(text.startswith("env.mode=") for text in options.overrides):
-        recipe = load_recipe(config, pairs + options.overrides + ["env.mode=1"])
+        recipe = replace(recipe, env=replace(recipe.env, mode=1))
     return recipe
 
 

@@ -19,12 +19,14 @@ def add_to(commands):
     parser = commands.add_parser(
         "decode",
         help="latents back to videos",
-        description="Turns what `encode` wrote, in either form, back into videos of the same length and frame rate, images into images.",
+        description="Turns what `encode` wrote, in either form, back into videos of the same length and frame rate, images into images: all of them, "
+        "or those of the clips that --csv_path or --video_folder name.",
     )
     parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
     parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it")
     flags.add_trained(parser)
+    flags.add_data(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
 
 
@@ -32,7 +34,8 @@ def run_decode(options, console):
     """Decodes every latent."""
     from .inference import load
 
-    latents, folder = whole_latents(options.latent_folder, options.convention), Path(options.output_path)
+    latents, folder = _chosen(whole_latents(options.latent_folder, options.convention), options), Path(options.output_path)
+    length, size = _lengths(options.num_frames), flags.size(options.image_size)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
     from mindone_tae.data import to_pixels
@@ -43,20 +46,69 @@ def run_decode(options, console):
     from .streams import decoded
 
     model = start(recipe)
+    _check_shapes(latents, model)
     others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {None, weights_sha256(model)}
     if others:
         console.print("some of the latents come from other weights than these: videos are right only where their decoders agree")
-    with Progress("decode", sum(latent.facts["frames"] for latent in latents), "frames") as progress:
+    with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
         for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
-            frames, z = group[0].facts["frames"], np.stack([unscaled_latent(latent.read()) for latent in group])
+            frames, z = length(group[0]), np.stack([unscaled_latent(latent.read()) for latent in group])
             with ExitStack() as files:
                 outputs = [files.enter_context(_output(folder / latent.name, latent.facts)) for latent in group]
                 for chunk in decoded(model, z, frames):
                     for output, recon in zip(outputs, chunk):
-                        for frame in to_pixels(recon):
+                        for frame in _resized(to_pixels(recon), size):
                             output.write(frame)
                     progress.advance(count=len(group) * chunk.shape[2])
     console.print(f"{len(latents)} videos: {folder}")
+
+
+def _check_shapes(latents, model):
+    """Raises UserError where a latent's shape is not that of the clip it says it is, of a model that tells."""
+    if not hasattr(model, "latent_size"):
+        return
+    for latent in latents:
+        frames, size, held = latent.facts["frames"], tuple(latent.facts["size"]), tuple(latent.shape[1:])
+        wanted = tuple(model.latent_size((frames, *size)))
+        if held != wanted:
+            raise UserError(
+                f"{latent.where} says it is of {frames} frames of {size}, so (lt, lh, lw) must be {wanted}, and it is {held}: encode the clip again"
+            )
+
+
+def _chosen(latents, options):
+    """Of these StoredLatents those of the clips that the data flags name; all without them."""
+    from mindone_tae.data import read_collection
+
+    if options.csv_path is None and options.video_folder is None:
+        return latents
+    named = {item.relative_path for item in read_collection(options.csv_path, options.video_folder)}
+    chosen = [latent for latent in latents if latent.name in named]
+    if not chosen:
+        raise UserError(
+            f"{options.latent_folder} holds no latent of the {len(named)} clips of {options.csv_path or options.video_folder}, but of others such as "
+            f"{latents[0].name}: give the table or folder that was encoded, or leave --csv_path and --video_folder out"
+        )
+    return chosen
+
+
+def _lengths(num_frames):
+    """A function from a StoredLatent to the frames to write of it."""
+    if num_frames is not None and num_frames != -1 and num_frames < 1:
+        raise UserError(f"--num_frames is {num_frames}; it must be 1 or more, or -1 for all frames")
+    most = None if num_frames == -1 else num_frames
+    return lambda latent: min(latent.facts["frames"], most or latent.facts["frames"])
+
+
+def _resized(frames, size):
+    """Frames, uint8 (t, h, w, 3), cut and resized to a size as recipes write it; as they are where it is None."""
+    from mindone_tae.data import crop_box, crop_resize, parse_size
+
+    if size is None:
+        return frames
+    source = frames.shape[1:3]
+    target = parse_size(size).of(*source)
+    return crop_resize(frames, target, crop_box(*source, target))
 
 
 def whole_latents(folder, convention=None):

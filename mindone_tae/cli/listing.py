@@ -9,14 +9,18 @@ def add_to(commands):
 
 def run(options, console):
     """Prints the names of every group and the recipes."""
-    from mindone_tae.zoo import names, recipe_names
+    from mindone_tae.zoo import UserError, names, recipe_names
     from mindone_tae.zoo.registry import GROUPS, entry_point
 
     for group in GROUPS:
         console.print(group)
         for name in names(group):
-            claim = entry_point(group, name)
-            console.print(f"  {name:<26}{claim.value}  ({claim.dist.name})")
+            try:
+                claim = entry_point(group, name)
+                told = f"{claim.value}  ({claim.dist.name})"
+            except UserError as error:  # claimed twice, which spoils this name and no other
+                told = f"cannot be used: {error}"
+            console.print(f"  {name:<26}{told}")
         console.print()
     console.print("recipes (--config NAME)")
     for name in recipe_names():

@@ -3,6 +3,7 @@
 import os
 
 from mindone_tae.zoo import UserError
+from mindone_tae.zoo.msrun import end_with_msrun
 
 
 def add_to(parser):
@@ -35,6 +36,7 @@ def leave_msrun():
     Returns:
         Whether it has nothing to do: msrun starts one beside the workers, to bring them together.
     """
+    end_with_msrun()
     return os.environ.pop("MS_ROLE", None) == "MS_SCHED"
 
 

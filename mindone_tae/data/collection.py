@@ -166,12 +166,11 @@ def _from_table(csv_path, folder, video_column, allow_outside):
 
 def _check_columns(csv_path, columns, video_column):
     if video_column not in columns:
-        headless = any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns)
-        remedy = (
-            f"its first line must be a header, not a file: add the line '{video_column}' on top"
-            if headless
-            else "set dataset.video_column to the column of paths"
-        )
+        remedy = "set dataset.video_column to the column of paths"
+        if any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns):
+            remedy = f"its first line must be a header, not a file: add the line '{video_column}' on top"
+        elif {"path", "frames", "reader", "reason"} <= set(columns):
+            remedy = "it is a manifest of mindone-tae check-data: give it as dataset.manifest_path"
         raise UserError(
             f"{csv_path} has no column '{video_column}'; its columns are {listed(filter(None, columns))}"
             f": {remedy}{did_you_mean(video_column, columns)}"

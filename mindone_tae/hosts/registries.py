@@ -15,7 +15,7 @@ _FACE = "AutoencoderKLTAE"
 KINDS = tuple(group.removeprefix("mindone.") for group in GROUPS)
 
 
-def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] = KINDS) -> list[tuple[str, str]]:
+def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] | str = KINDS) -> list[tuple[str, str]]:
     """Registers the models, blocks, datasets, losses and metrics with a host's own decorator, under the names that recipes use.
 
     Among the models is AutoencoderKLTAE, which has from_pretrained and from_config.
@@ -23,7 +23,7 @@ def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] =
     Args:
         register: `register(name)` or `register(kind, name)`, either giving a decorator: a registry's method, or a lambda around
             one that wants more.
-        kinds: which of "models", "blocks", "datasets", "losses", "metrics"; a mapping also says what the host calls each,
+        kinds: which of "models", "blocks", "datasets", "losses", "metrics", or one of them; a mapping also says what the host calls each,
             {"models": "models", "losses": "loss"}.
 
     Returns:
@@ -34,6 +34,7 @@ def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] =
             the host has no kinds.
     """
     takes_kind = _takes_kind(register)
+    kinds = [kinds] if isinstance(kinds, str) else kinds
     theirs = dict(kinds) if isinstance(kinds, Mapping) else {kind: kind for kind in kinds}
     for kind in theirs:
         if kind not in KINDS:

@@ -13,7 +13,7 @@ from mindspore import nn, ops
 from .decoder import Decoder
 from .dtypes import compute_dtype
 from .encoder import Encoder
-from .latent_scaling import scale_latents, unscale_latents
+from .latent_scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size
 from .posterior import sample_posterior, split_moments
 from .pretrained import load_pretrained
@@ -29,8 +29,8 @@ TAE_CONFIG = {
     "layers_per_block": 2,
     "norm_num_groups": 32,
     "dropout": 0.0,
-    "scaling_factor": 1.5305,
-    "shift_factor": 0.0609,
+    "scaling_factor": SCALING_FACTOR,
+    "shift_factor": SHIFT_FACTOR,
 }
 
 
@@ -98,6 +98,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         decode_dtype: str | None = None,
         memory_budget_gb: float | None = None,
     ):
+        for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)

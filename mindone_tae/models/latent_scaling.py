@@ -9,16 +9,19 @@ They differ, and mixing them up spoils a generator without an error, so the conv
 import math
 
 CONVENTIONS = ("mindone", "diffusers")
+# Stable Diffusion 3.5's, which the published TAE keeps.
+SCALING_FACTOR = 1.5305
+SHIFT_FACTOR = 0.0609
 
 
-def scale_latents(z, convention, scaling_factor, shift_factor):
+def scale_latents(z, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
     """Latents as a generator takes them.
 
     Args:
         z: latents as the encoder gives them, any shape, a Tensor or array.
         convention: "mindone" or "diffusers".
-        scaling_factor: TAE_CONFIG["scaling_factor"] for the published model.
-        shift_factor: TAE_CONFIG["shift_factor"] for the published model.
+        scaling_factor: the model's; the published one's unless given.
+        shift_factor: the model's; the published one's unless given.
 
     Returns:
         The scaled latents, same shape.
@@ -31,7 +34,7 @@ def scale_latents(z, convention, scaling_factor, shift_factor):
     return (z - shift_factor) * scaling_factor
 
 
-def unscale_latents(scaled, convention, scaling_factor, shift_factor):
+def unscale_latents(scaled, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
     """The inverse of `scale_latents`: latents as the decoder takes them."""
     if _check(convention) == "mindone":
         return (scaled - shift_factor) / scaling_factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class TileSizes:
 
 def check_multiple(name: str, value: int, ratio: int, least: int) -> None:
     """Raises ValueError unless a value is a whole multiple of the ratio and at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; it must be a whole number: use {max(least, 4 * ratio)}")
     if value < least:
         raise ValueError(f"{name} is {value}; it must be at least {least}: use {least} or another multiple of {ratio}")

@@ -8,6 +8,7 @@ blends the posterior's moments, decoding blends pixels.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 
 import mindspore as ms
 from mindspore import ops
@@ -73,7 +74,7 @@ class Tiling:
         changes = {name: value for name, value in pixels.items() if value is not None}
         for side in ("height", "width"):
             tile, stride = pixels[f"tile_sample_min_{side}"], f"tile_sample_stride_{side}"
-            if isinstance(tile, int) and stride not in changes:
+            if isinstance(tile, numbers.Integral) and stride not in changes:
                 ratio = 2**self.halvings
                 changes[stride] = max(tile * 3 // 4 // ratio, 1) * ratio
         if memory_budget_gb is not None:

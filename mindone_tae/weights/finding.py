@@ -62,7 +62,7 @@ def _checked(path):
     if path.suffix in PICKLE_SUFFIXES:
         refuse_pickle(path)
     if path.suffix not in SUFFIXES:
-        ending = repr(path.suffix or "neither")
+        ending = repr(path.suffix) if path.suffix else "neither"
         raise UserError(f"{path}: weights are {' or '.join(SUFFIXES)} files, and this ends in {ending}: give one of those")
     return path
 

@@ -8,7 +8,7 @@ import numpy as np
 from packaging.version import Version
 
 from .errors import UserError
-from .msrun import started_by_msrun
+from .msrun import end_with_msrun, started_by_msrun
 from .ranks import Ranks
 
 _logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def start(env, model, seed):
         UserError: as `check_device`.
     """
     check_device(env, model)
+    end_with_msrun()
     # Imported here: mindone takes a second to import, and a refused device need not wait for it.
     from mindone.utils import init_env
 

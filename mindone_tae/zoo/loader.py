@@ -44,9 +44,9 @@ class BatchLoader:
         self.ranks = ranks
         self._orders = {}
 
-    def steps_per_epoch(self):
-        """Steps that go once through the data, rounded up."""
-        return -(-len(self.dataset) // (self.batch_size * self.ranks))
+    def steps_of(self, epochs):
+        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after."""
+        return -(-epochs * len(self.dataset) // (self.batch_size * self.ranks))
 
     def positions(self, step):
         """(epoch, index in the dataset) of each item of this rank's batch."""

@@ -64,7 +64,7 @@ def entry_point(group, name):
         near = did_you_mean(name, entries)
         raise UserError(f"unknown {noun} '{name}' in group {group}{near} (known: {listed(sorted(entries))})")
     claims = entries[name]
-    if len({claim.value for claim in claims}) > 1:
+    if len(claims) > 1:
         claimants = " and ".join(f"{_package(claim)} ({claim.value})" for claim in claims)
         raise UserError(f"{noun} '{name}' is claimed by {claimants}: only one may have the name; uninstall the other")
     return claims[0]

@@ -62,7 +62,8 @@ def git_state(file):
     """The git checkout that holds a file.
 
     Returns:
-        dict with folder, commit, branch and changed (lines of `git status`, at most 100 of them; empty for a clean checkout);
+        dict with folder, commit, branch, changed (lines of `git status`, at most 100 of them; empty for a clean checkout) and
+        changed_count, both None where git did not tell in time;
         None where the file is not under git's control, or git is not there.
     """
     folder = Path(file).resolve().parent
@@ -70,8 +71,11 @@ def git_state(file):
         return None
     top, commit = _git(folder, "rev-parse", "--show-toplevel"), _git(folder, "rev-parse", "HEAD")
     branch, status = _git(folder, "rev-parse", "--abbrev-ref", "HEAD"), _git(folder, "status", "--porcelain")
-    changed = status.splitlines() if status else []
-    return {"folder": top, "commit": commit, "branch": branch, "changed": changed[:_LISTED_CHANGES], "changed_count": len(changed)}
+    state = {"folder": top, "commit": commit, "branch": branch}
+    if status is None:  # a repository so large that it took too long
+        return {**state, "changed": None, "changed_count": None}
+    changed = status.splitlines()
+    return {**state, "changed": changed[:_LISTED_CHANGES], "changed_count": len(changed)}
 
 
 def _git(folder, *words):

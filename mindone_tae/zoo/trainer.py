@@ -28,8 +28,8 @@ _PACKAGES_LOGGER = logging.getLogger(__name__.partition(".")[0])
 
 # mindone's optimizers that have no CPU kernels
 _NOT_ON_CPU = ("adamw_bf16", "adamw_mint", "came")
-# mindone's schedulers that go down over decay_steps; its default of 0 steps would drop them to end_lr right after the warm-up
-_DECAYING = ("cosine_decay", "polynomial_decay")
+# mindone's schedulers that go down over decay_steps; its default of 0 steps would drop them to end_lr right after the warm-up, or divide by 0
+_DECAYING = ("cosine_decay", "polynomial_decay", "cosine_annealing_warm_restarts_lr")
 
 
 class Trainer:
@@ -57,7 +57,7 @@ class Trainer:
         self.on_pictures = on_pictures
         self.checkpoints = None
         self.ranks = None
-        self._unreadable = 0
+        self._unreadable = []
 
     def run(self):
         """Trains to the recipe's last step.
@@ -95,7 +95,7 @@ class Trainer:
             rank=ranks.rank,
             ranks=ranks.count,
         )
-        steps = train.steps or -(-train.epochs * loader.steps_per_epoch() // train.gradient_accumulation_steps)
+        steps = train.steps or -(-loader.steps_of(train.epochs) // train.gradient_accumulation_steps)
         evaluations = Evaluations(recipe, self.checkpoints, self.on_pictures, ranks) if train.eval_every else None
 
         model = build_model(recipe.model)
@@ -104,7 +104,7 @@ class Trainer:
             _logger.warning("%s", note)
         # The first batch is tried before anything is compiled, so that a shape the model refuses is told at once.
         first_inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
-        learning_rates = _learning_rates(recipe.scheduler, loader.steps_per_epoch(), steps)
+        learning_rates = _learning_rates(recipe.scheduler, steps)
         training = (Adversarial if recipe.discriminator else Alone)(recipe, model, loss, len(first_inputs), learning_rates, ranks)
         state = TrainingState(training.networks, frozen=[loss])
 
@@ -124,7 +124,7 @@ class Trainer:
             state=state,
             checkpoints=self.checkpoints,
             evaluations=evaluations,
-            report_unreadable=lambda: self._report_unreadable(dataset),
+            report_unreadable=lambda everywhere: self._report_unreadable(dataset, everywhere),
             ranks=ranks,
         )
         log = TrainingLog(self.run_folder, first, self.checkpoints.evaluated) if ranks.first else NoLog()
@@ -162,13 +162,21 @@ class Trainer:
         text = "%s: %.2f million parameters, %d clips, step %d to %d, %s"
         _logger.info(text, self.recipe.model["name"], parameters / 1e6, len(dataset), first, steps, mode)
 
-    def _report_unreadable(self, dataset):
-        """Writes down the files found unreadable, where there are more than before."""
-        problems = list(getattr(dataset, "unreadable", ()))
-        if len(problems) > self._unreadable and self.ranks.first:
-            self.run_folder.write_unreadable(problems)
-            _logger.warning("%d files cannot be used and are left out, listed in %s", len(problems), self.run_folder.unreadable)
-        self._unreadable = len(problems)
+    def _report_unreadable(self, dataset, everywhere=True):
+        """Writes down the files found unreadable, where there are more than before.
+
+        Args:
+            dataset: that may have come upon them.
+            everywhere: on any rank, all of which call this together; otherwise on this one.
+        """
+        found = [[str(path), str(reason)] for path, reason in getattr(dataset, "unreadable", ())]
+        parts = self.ranks.gather(found) if everywhere else [found]
+        # by path: each rank may have come upon it
+        known = {path: reason for part in (self._unreadable, *parts) for path, reason in part}
+        if len(known) > len(self._unreadable) and self.ranks.first:
+            self.run_folder.write_unreadable(known.items())
+            _logger.warning("%d files cannot be used and are left out, listed in %s", len(known), self.run_folder.unreadable)
+        self._unreadable = list(known.items())
 
     def _last_checkpoint(self):
         if self.checkpoints.weights is None:
@@ -176,9 +184,10 @@ class Trainer:
         return f"the last checkpoint is {self.checkpoints.weights}, from which --resume goes on"
 
 
-def _learning_rates(scheduler, steps_per_epoch, steps):
+def _learning_rates(scheduler, steps):
     """The learning rate of each step; a decay without decay_steps takes all steps after the warm-up."""
     keywords = dict(scheduler)
     if keywords["name"] in _DECAYING and not keywords.get("decay_steps"):
         keywords["decay_steps"] = max(steps - keywords.get("warmup_steps", 0), 1)
-    return create_scheduler(steps_per_epoch, total_steps=steps, **keywords)
+    # Epochs of one step: the cosine with restarts counts in whole epochs, and makes as many rates as epochs have steps.
+    return create_scheduler(1, num_epochs=steps, total_steps=steps, **keywords)

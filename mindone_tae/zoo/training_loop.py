@@ -29,7 +29,7 @@ class TrainingLoop:
         state: TrainingState.
         checkpoints: Checkpoints.
         evaluations: Evaluations, or None where the recipe has none.
-        report_unreadable: called after each step, to tell of files that turned out to be unreadable.
+        report_unreadable: called after each step, to tell of files that turned out to be unreadable; with whether it is to ask every rank.
         ranks: Ranks, the processes that share a step.
     """
 
@@ -58,8 +58,9 @@ class TrainingLoop:
             UserError: too many steps in a row were not finite, or the folder cannot be written.
         """
         # A kill may have come between a checkpoint and its evaluation.
-        if self.checkpoints.evaluated != first:
+        if first and self.checkpoints.evaluated != first:
             self._evaluate_if_due(first, steps, log, stop)
+            self._stop_if_asked(first, steps, stop)
         micro_steps = self.settings.gradient_accumulation_steps
         batches = self.loader.stream(first * micro_steps, steps * micro_steps)
         refused_in_a_row = 0
@@ -71,16 +72,15 @@ class TrainingLoop:
             if done % self.settings.log_every == 0 or entry["refused"]:
                 log.step(done, {**terms, **entry})
             progress.advance({"loss": f"{terms['loss']:.4g}", "s/step": f"{entry['seconds']:.2f}"})
-            self.report_unreadable()
+            saves = done == steps or done % self.settings.save_every == 0
+            self.report_unreadable(saves)
             if entry["refused"]:
                 self._report_refused(done, terms, entry["gradient_norm"], refused_in_a_row)
 
-            if done == steps or done % self.settings.save_every == 0:
+            if saves:
                 self.checkpoints.save(done, self.state.arrays())
             self._evaluate_if_due(done, steps, log, stop)
-            number = self.ranks.largest(stop.signal or 0)  # all ranks leave after the same step
-            if number:
-                self._stop(done, steps, number)
+            self._stop_if_asked(done, steps, stop)
 
     def _step(self, step, batches):
         """One optimizer step: its loss and terms by name, and what else there is to log."""
@@ -111,7 +111,10 @@ class TrainingLoop:
         if self.evaluations and self.evaluations.are_due(step, steps):
             self.evaluations.run(step, self.training.networks[MODEL], self.state, log, stop)
 
-    def _stop(self, step, steps, number):
+    def _stop_if_asked(self, step, steps, stop):
+        number = self.ranks.largest(stop.signal or 0)  # all ranks leave after the same step
+        if not number:
+            return
         if self.checkpoints.step != step:
             self.checkpoints.save(step, self.state.arrays())
         self.ranks.largest(step)  # msrun kills the others when the first has gone, and one of them may still be saving

@@ -1,6 +1,7 @@
 """What a person sees: exit status, one clear line, files where they are looked for."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mindone_tae.cli import run
-from mindone_tae.data import open_video, read_latents, write_video
+from mindone_tae.cli.parser import parse
+from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
 
 TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
 
@@ -64,6 +66,27 @@ def test_what_needs_no_device_imports_no_mindspore(words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "reconstruct", "encode", "decode", "demo", "latent-stats"])
+def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(name):
+    words = "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 --image_size 64 --enable_tile"
+    options = vars(parse([name, *words.split(), *(["--latent_folder", "f"] if name == "decode" else [])]))
+    taken = {"config": "a.yaml", "output_path": "b", "csv_path": "c", "video_folder": "d", "ckpt_path": "e", "batch_size": 2}
+    taken.update(num_frames=3, image_size="64", enable_tile=True)
+    assert {key: options[key] for key in taken} == taken
+
+
+def test_list_goes_on_after_a_name_that_two_packages_claim(tmp_path):
+    info = tmp_path / "rival-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mindone.models]\ntae = rival:Model\n")
+    done = subprocess.run([sys.executable, "-m", "mindone_tae", "list"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0 and done.stderr == ""
+    claimed = next(line for line in done.stdout.splitlines() if line.startswith("  tae "))
+    assert "cannot be used" in claimed and "rival (rival:Model)" in claimed and "mindone_tae (" in claimed
+    assert "  psnr " in done.stdout and "tae/train/tiny_64x64x8" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -134,6 +157,35 @@ def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weigh
     for name, path in found.items():
         with open_video(path) as reader:
             assert (len(reader), reader.size) == (lengths[name], (32, 40)), name
+
+
+def test_a_model_without_weights_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_video("videos/a.mp4", np.zeros((1, 8, 8, 3), np.uint8), fps=8)
+    architecture = [f"model.{key}={json.dumps(value)}" for key, value in TINY.items() if key != "name"]
+    assert run(["encode", "--video_folder", "videos", "--image_size", "8", "--output_path", "latents", *architecture]) == 0
+    assert "no weights are given, so tae has random ones: add --ckpt_path" in capsys.readouterr().err
+
+
+def test_decode_takes_some_clips_some_frames_and_another_size(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    zeros = np.zeros((16, 2, 2, 3), np.float32)
+    for name in ("a.mp4", "deep/b.mp4"):
+        write_latents(f"latents/{name}.safetensors", LatentClip(zeros, zeros, frames=11, fps=5.0, size=(16, 24), source=name))
+    Path("some.csv").write_text("video\ndeep/b.mp4\nnever_encoded.mp4\n")
+    words = ["decode", "--ckpt_path", str(weights), "--latent_folder", "latents"]
+    assert run([*words, "--output_path", "some", "--csv_path", "some.csv", "--num_frames", "3", "--image_size", "32,32"]) == 0
+    assert [str(path) for path in Path("some").rglob("*.mp4")] == ["some/deep/b.mp4"]
+    with open_video("some/deep/b.mp4") as reader:
+        assert (len(reader), reader.size, reader.fps) == (3, (32, 32), 5.0)
+    Path("other.csv").write_text("video\nc.mp4\n")
+    write_latents("liar/a.mp4.safetensors", LatentClip(zeros, zeros, frames=10**11, fps=5.0, size=(16, 24), source="a.mp4"))
+    assert run([*words[:-1], "liar", "--output_path", "lied"]) == 2
+    assert "liar/a.mp4.safetensors says it is of 100000000000 frames" in capsys.readouterr().err
+    for refused, said in ((["--csv_path", "other.csv"], "no latent of the 1 clips of other.csv"), (["--num_frames", "0"], "--num_frames is 0")):
+        assert run([*words, "--output_path", "none", *refused]) == 2
+        assert said in capsys.readouterr().err
+    assert not Path("none").exists()
 
 
 def test_reconstruct_writes_video_side_by_side_and_sheet(weights, videos, tmp_path):

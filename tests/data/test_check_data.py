@@ -82,6 +82,43 @@ def test_wrong_flag_is_refused_before_the_work(clips, tmp_path, capsys, wrong, s
     assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "nowhere does not exist; check-data takes a table or a folder"),
+        (["paths.csv"], "its columns are file: set --video_column to"),
+        (["out.csv"], "or set --video_folder to"),
+        (["link.csv"], "or add --allow_outside"),
+    ],
+)
+def test_mistakes_in_a_table_name_the_flags_that_mend_them(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "paths.csv").write_text("file\na.mp4\n")
+    (tmp_path / "out.csv").write_text("video\n../a.mp4\n")
+    (tmp_path / "link.mp4").symlink_to("/etc/hosts")
+    (tmp_path / "link.csv").write_text("video\nlink.mp4\n")
+    assert check_data(*words, "--output_path", "checked") == 2
+    shown = capsys.readouterr().err
+    assert said in shown and "dataset." not in shown and len(shown.splitlines()) == 1
+
+
+def test_what_lies_outside_is_trained_on_as_the_check_says(make_video, tmp_path, monkeypatch, capsys):
+    make_video("clips/a.mp4", 4)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/list.csv").write_text(f"video\n{tmp_path / 'clips/a.mp4'}\n")
+    assert check_data(tmp_path / "lists/list.csv", "--output_path", tmp_path / "out") == 0
+    told = re.search("Train on it: (.*)", capsys.readouterr().out)[1]
+    keys = dict(pair.removeprefix("dataset.").split("=") for pair in told.split())
+    assert keys.pop("allow_outside") == "true"
+    assert TAEVideoDataset(size=16, sample_n_frames=4, allow_outside=True, **keys).describe(0)["frames"] == 4
+
+
+def test_manifest_given_as_a_table_says_where_it_belongs(clips, tmp_path):
+    assert check_data(clips, "--output_path", tmp_path / "out") == 0
+    with pytest.raises(UserError, match="has no column 'video'.*give it as dataset.manifest_path"):
+        TAEVideoDataset(csv_path=str(tmp_path / "out/manifest.csv"), folder=str(clips), size=16)
+
+
 def test_check_goes_on_where_it_was_killed_and_looks_again_at_what_changed(clips, tmp_path, monkeypatch):
     items, journal = read_collection(str(clips / "list.csv")), tmp_path / "out/checked.jsonl"
 

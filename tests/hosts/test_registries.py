@@ -82,6 +82,11 @@ def test_kinds_are_called_as_the_host_calls_them(two_arguments):
     assert two_arguments.registry["loss"]["tae_loss"] is TAELoss and ("loss", "tae_loss") in done
 
 
+def test_one_kind_may_be_given_as_it_is(two_arguments):
+    done = register_into(two_arguments.register, "metrics")
+    assert set(done) == {("metrics", name) for name in WRITTEN["metrics"]} and set(two_arguments.registry) == {"metrics"}
+
+
 def test_a_registry_of_open_sora_shape_gets_the_models_and_loads_a_folder(one_argument, two_levels, randomised, arrays_of, tmp_path):
     register_into(one_argument.register, ["models"])
     assert one_argument.get_model("tae") is TemporalAutoencoder and one_argument.get_model("psnr") is None

@@ -149,6 +149,8 @@ def test_more_frames_than_a_latent_holds_is_a_clear_error(tiny):
     "keywords, message",
     [
         ({"norm_num_groups": 3}, "norm_num_groups is 3; it must divide"),
+        ({"layers_per_block": 0}, "layers_per_block is 0; it must be at least 1"),
+        ({"latent_channels": 0}, "latent_channels is 0; it must be at least 1"),
         ({"dtype": "float31"}, "dtype is 'float31'"),
         ({"dtype": "bfloat16"}, "dtype is bfloat16; .* use float32"),
     ],
@@ -175,6 +177,7 @@ def test_float16_computes_close_to_float32_and_keeps_float32_parameters(tiny):
 def test_scaling_follows_the_named_convention_and_comes_back(convention, expected):
     scaled = scale_latents(2.0, convention, TAE_CONFIG["scaling_factor"], TAE_CONFIG["shift_factor"])
     assert scaled == pytest.approx(expected)
+    assert scale_latents(2.0, convention) == scaled and unscale_latents(scaled, convention) == pytest.approx(2.0)
     assert unscale_latents(scaled, convention, TAE_CONFIG["scaling_factor"], TAE_CONFIG["shift_factor"]) == pytest.approx(2.0)
 
 

@@ -1,8 +1,12 @@
 """What the tests of this room share: tiny models, and image VAEs written out name by name in the layouts that files have."""
 
+import sys
+import types
+
 import mindspore as ms
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 
@@ -105,3 +109,33 @@ def image_vae():
         return arrays
 
     return make
+
+
+@pytest.fixture
+def source(tmp_path, image_vae):
+    """source(layout, ...) is a file of a random image VAE."""
+
+    def make(layout="diffusers", name="vae.safetensors", change=lambda arrays: arrays, **keywords):
+        save_file(change(image_vae(layout, **keywords)), tmp_path / name)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def fake_torch(monkeypatch):
+    """Modules with the names that torch's pickles mention, for Python's own pickler to refer to."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for kind in ("Float", "Half", "BFloat16", "Long"):
+        name = f"{kind}Storage"
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2():
+        raise AssertionError("called")
+
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    torch._utils = utils
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    return torch

@@ -169,10 +169,11 @@ def test_a_pickle_is_never_opened_and_the_way_to_convert_it_is_told(tmp_path, mo
     assert str(path) in message and "weights_only=True" in message and f"'{path.stem}.safetensors'" in message
 
 
-def test_another_kind_of_file_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(UserError, match=r"weights are \.safetensors or \.ckpt files, and this ends in '\.txt'"):
-        read_weights(tmp_path / "notes.txt")
+@pytest.mark.parametrize(("name", "ending"), [("notes.txt", r"'\.txt'"), ("notes", "neither")])
+def test_another_kind_of_file_is_refused(tmp_path, name, ending):
+    (tmp_path / name).write_text("hello")
+    with pytest.raises(UserError, match=rf"weights are \.safetensors or \.ckpt files, and this ends in {ending}:"):
+        read_weights(tmp_path / name)
 
 
 @pytest.fixture

@@ -12,22 +12,31 @@ written = []
 
 
 def watch(event, arguments):
-    """Notes what this process opens to write below the runs' folders."""
+    """Notes what this process opens to write below the runs' folders, and what it moves there: safetensors opens its files unseen."""
     if event == "open" and isinstance(arguments[0], (str, bytes)) and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
-        path = Path(os.fsdecode(arguments[0])).absolute()
-        if path.is_relative_to(folder / "runs"):
-            written.append(path.name)
+        note(arguments[0])
+    elif event == "os.rename":
+        note(arguments[1])
+
+
+def note(file):
+    """Adds a file below the runs' folders to what was written."""
+    path = Path(os.fsdecode(file)).absolute()
+    if path.is_relative_to(folder / "runs"):
+        written.append(path.name)
 
 
 def several_runs():
     """Trains what shared.json lists, run by run; what this rank wrote and what it found in the end goes to rank_N.json."""
-    from mindone_tae.zoo import Trainer, load_recipe, training_loop
+    from mindone_tae.zoo import Trainer, load_recipe, registry, training_loop
     from mindone_tae.zoo.stopping import Stopped
 
     found = {}
     for name, overrides, resume in json.loads((folder / "shared.json").read_text()):
         trainer = Trainer(load_recipe(folder / "recipe.yaml", overrides), folder / "runs" / name, resume=resume)
         if name == "stopped":
+            noise = registry.get("mindone.datasets", "foreign_noise")
+            noise.sample = finding_bad_files(noise.sample)
             training_loop.TrainingLoop._step = stopping_in_step_3(training_loop.TrainingLoop._step)
         try:
             trainer.run()
@@ -36,6 +45,16 @@ def several_runs():
             stopped = str(stop)
         found[name] = [trainer.ranks.rank, trainer.ranks.count, trainer.checkpoints.step, stopped]
     (folder / f"rank_{rank}.json").write_text(json.dumps({"written": written, "found": found}))
+
+
+def finding_bad_files(sample):
+    """Reading, in which each rank comes upon a file of its own and one of both."""
+
+    def read(self, index, rng, choice=None):
+        self.unreadable = [(f"of_{rank}.mp4", "broken"), ("of_both.mp4", "broken")]
+        return sample(self, index, rng, choice)
+
+    return read
 
 
 def stopping_in_step_3(make):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ ZERO = ["train.zero_stage=1"]
 FOUR = ["train.batch_size=4"]
 ACCUMULATED = ["train.gradient_accumulation_steps=2"]
 # Its generator's charge is what the reconstruction's logits are on average: of halves, or of the whole.
-JUDGED = ["discriminator={name: patchgan_2d, width: 2, layers: 1}", "adversarial.start_step=1"]
+JUDGED = ["discriminator={name: patchgan_2d, width: 2, layers: 1}"]
 RUNS = [
     ("two", TWO, False),
     ("two_accumulated", [*TWO, *ACCUMULATED], False),
@@ -69,21 +70,20 @@ RUNS = [
     ("zero_cut", [*TWO, *ZERO, *ACCUMULATED], True),
     ("judged", [*TWO, *JUDGED], False),
     ("zero_judged", [*TWO, *ZERO, *JUDGED], False),
-    ("stopped", [*TWO, "train.save_every=4"], False),
+    ("stopped", [*TWO, "train.save_every=2"], False),
 ]
 
 
 def msrun(folder, packages, case, **variables):
-    """Runs ranks_script.py on two ranks; the finished process and its seconds."""
+    """Runs ranks_script.py on two ranks; the finished process, and when it ended."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     programs = Path(sys.executable).parent
     environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(packages), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     command = [programs / "msrun", "--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True", "--log_dir=logs", "python", SCRIPT, case, folder]
-    started = time.monotonic()
     done = subprocess.run(list(map(str, command)), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    return done, time.monotonic() - started
+    return done, time.time()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,17 @@ def packages(tmp_path_factory, foreign_folder):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, packages):
+def failing(tmp_path_factory, packages):
+    """The folder of a run on two ranks of which one fails, and what gives the finished process and when it ended; it mostly waits, beside `runs`."""
+    folder = tmp_path_factory.mktemp("failing")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    with ThreadPoolExecutor(1) as pool:
+        # seconds after which msrun gives up a process that it has killed
+        yield folder, pool.submit(msrun, folder, packages, "failing", MS_NODE_TIMEOUT="5")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, packages, failing):
     """A folder with the runs of one process, in one/, and of two, in runs/, and what the two had to say."""
     folder = tmp_path_factory.mktemp("cards")
     (folder / "recipe.yaml").write_text(RECIPE)
@@ -172,8 +182,13 @@ def test_the_evaluation_of_two_ranks_is_that_of_one(runs):
 def test_only_the_first_rank_writes(runs):
     told = [json.loads((runs / f"rank_{rank}.json").read_text()) for rank in range(2)]
     assert [entry["found"]["two"] for entry in told] == [[0, 2, 4, None], [1, 2, 4, None]]
-    assert "metrics.jsonl" in told[0]["written"] and told[1]["written"] == []
+    assert {"metrics.jsonl", "step_00000004.safetensors"} <= set(told[0]["written"]) and told[1]["written"] == []
     assert sorted(path.name for path in (runs / "runs/two").iterdir()) == sorted(path.name for path in (runs / "one/two").iterdir())
+
+
+def test_a_file_that_only_the_second_rank_found_unreadable_is_written_down_too(runs):
+    told = (runs / "runs/stopped/unreadable.csv").read_text().splitlines()
+    assert told == ["path,reason", "of_0.mp4,broken", "of_both.mp4,broken", "of_1.mp4,broken"]
 
 
 def test_a_rank_that_is_asked_to_stop_has_all_of_them_save_and_leave_after_that_step(runs):
@@ -183,14 +198,28 @@ def test_a_rank_that_is_asked_to_stop_has_all_of_them_save_and_leave_after_that_
     assert (runs / "runs/stopped/checkpoints/step_00000003.safetensors").exists()
 
 
-def test_a_rank_that_dies_ends_the_run_with_its_reason(tmp_path, packages):
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
-    # seconds after which msrun gives up a process that it has killed
-    done, seconds = msrun(tmp_path, packages, "failing", MS_NODE_TIMEOUT="5")
-    assert done.returncode != 0 and seconds < 120
+def test_a_rank_that_dies_ends_the_run_with_its_reason(failing):
+    folder, run = failing
+    done, ended = run.result()
+    last_word = (folder / "logs/worker_1.log").stat().st_mtime
+    assert done.returncode != 0 and ended - last_word < 120
     assert "the disk of rank 1 is gone: mount it" in done.stdout
-    steps = [line["step"] for line in lines(tmp_path / "runs/failing")]
-    assert 2 < len(steps) < 400 and (tmp_path / "runs/failing/checkpoints/step_00000002.safetensors").exists()
+    steps = [line["step"] for line in lines(folder / "runs/failing")]
+    assert 2 < len(steps) < 400 and (folder / "runs/failing/checkpoints/step_00000002.safetensors").exists()
+
+
+def test_a_rank_ends_with_msrun_and_no_other_process_does(tmp_path):
+    waits = "import time; from mindone_tae.zoo.msrun import end_with_msrun; end_with_msrun(); print('waits', flush=True); time.sleep(0.5); print('went on')"
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}])"
+    told = {}
+    for starter, role in (("msrun", "MS_WORKER"), ("msrun", "MS_SCHED"), ("another", "MS_WORKER")):
+        (tmp_path / starter).write_text(starts)
+        process = subprocess.Popen([sys.executable, tmp_path / starter], env={**os.environ, "MS_ROLE": role}, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "waits\n"
+        process.kill()
+        process.wait()
+        told[starter, role] = process.stdout.read()  # to the end of the process that it started
+    assert told == {("msrun", "MS_WORKER"): "", ("msrun", "MS_SCHED"): "went on\n", ("another", "MS_WORKER"): "went on\n"}
 
 
 @pytest.mark.parametrize("started_by, overrides, message", [(None, "env.distributed=true", "msrun did not start this process"), ("MS_WORKER", "env.distributed=false", "each would do all of it")])

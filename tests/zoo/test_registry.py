@@ -114,10 +114,11 @@ def test_one_package_seen_twice_on_the_path_is_no_conflict_and_the_first_counts(
     assert get("models", "double").__name__ == "Fresh"
 
 
-def test_two_packages_giving_one_name_the_same_meaning_are_no_conflict(install):
+def test_two_packages_claiming_one_name_for_one_thing_are_both_named_too(install):
     install("meant_plugin", {"mindone.models": {"meant": "meant_plugin:A"}}, "class A: pass")
     install("echo_plugin", {"mindone.models": {"meant": "meant_plugin:A"}}, "")
-    assert get("models", "meant").__name__ == "A"
+    with pytest.raises(UserError, match="echo_plugin.*meant_plugin|meant_plugin.*echo_plugin"):
+        get("models", "meant")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def psnr(a, b):
 
 def borders(length, tile, stride):
     """Positions at which a tile begins or ends, the clip's own ends left out."""
-    starts = range(0, length, stride)
+    starts = range(0, max(length - tile + stride, 1), stride)
     return sorted({p for start in starts for p in (start, start + tile) if 0 < p < length})
 
 

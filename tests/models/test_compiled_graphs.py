@@ -1,0 +1,65 @@
+"""How many graphs MindSpore compiles, counted where it compiles them, whoever asks for it; a few seconds each, so tiny networks."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore.common import api
+
+
+def normal(*shape, seed=1):
+    return ms.Tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
+@pytest.fixture
+def compiled(monkeypatch, pynative, tmp_path):
+    """Graph mode; the names of what is compiled from now on, each time it is."""
+    names = []
+    for executor in {api.GraphExecutor_, api.JitExecutor_}:
+
+        def compile_and_note(self, what, *args, _compile=executor.compile, **kwargs):
+            names.append(type(what).__name__ if isinstance(what, ms.nn.Cell) else getattr(what, "__name__", str(what)))
+            return _compile(self, what, *args, **kwargs)
+
+        monkeypatch.setattr(executor, "compile", compile_and_note)
+    monkeypatch.chdir(tmp_path)  # where a failed compilation leaves its dump
+    ms.set_context(mode=ms.GRAPH_MODE)
+    return names
+
+
+def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_model, compiled):
+    model = random_model(encode_tile=8, decode_tile=8, decode_overlap=4)
+    ms.set_context(mode=ms.GRAPH_MODE)
+    model.enable_tiling(6, 6, None, 4, 4)
+    # 61 frames of 14x10: the last tile is shifted along every axis, and padded in time
+    _, mean, _ = model.encode(normal(1, 3, 61, 14, 10))
+    assert compiled == ["Encoder"]
+    assert model.decode(mean, 61).shape == (1, 3, 61, 14, 10)
+    assert compiled == ["Encoder", "Decoder"]
+    # another length and size; a stream in uneven chunks; a batch, one at a time
+    model.decode(model.encode(normal(1, 3, 18, 8, 16))[1], 17)
+    x = normal(1, 3, 29, 14, 10).asnumpy()
+    assert sum(recon.shape[2] for _, recon in model.reconstruct_frames([x[:, :, :1], x[:, :, 1:12], x[:, :, 12:]])) == 29
+    model.enable_slicing()
+    model.encode(normal(2, 3, 18, 8, 8))
+    assert compiled == ["Encoder", "Decoder"]
+
+
+def test_lengths_of_one_latent_length_share_the_decoders_graph(random_model, compiled):
+    """The encoder's they do not: see `test_a_clip_is_encoded_at_its_own_length`."""
+    model = random_model()
+    ms.set_context(mode=ms.GRAPH_MODE)
+    z = normal(1, 4, 3, 4, 4)
+    assert [model.decode(z, t).shape[2] for t in (5, 6)] == [5, 6]
+    assert compiled == ["Decoder"]
+
+
+def test_float16_graphs_agree_with_float32_to_a_hundredth(random_model, compiled):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    single, half = random_model(), random_model(dtype="float16")
+    x, z = normal(1, 3, 5, 8, 8), normal(1, 4, 3, 4, 4)
+    expected = single.encode(x)[1].asnumpy(), single.decode(z).asnumpy()
+    ms.set_context(mode=ms.GRAPH_MODE)
+    for found, value in zip((half.encode(x)[1].asnumpy(), half.decode(z).asnumpy()), expected):
+        assert value.std() > 0.1
+        assert 0 < np.abs(found - value).max() < 1e-2
+    assert compiled == ["Encoder", "Decoder"]
