@@ -63,7 +63,7 @@ class LineBomb:
         return self._line
 
 
-def session(recipe, folder, bomb=None, seconds=None, report=None):
+def session(recipe, folder, bomb=None, seconds=None, last_line=None, report=None):
     """Runs the recipe in a process of its own, resuming what is there.
 
     Args:
@@ -71,6 +71,7 @@ def session(recipe, folder, bomb=None, seconds=None, report=None):
         folder: of the run.
         bomb: LineBomb or None.
         seconds: until it is killed; None leaves it.
+        last_line: with seconds, it is killed sooner where metrics.jsonl has so many lines: the machine may be faster than it was before.
         report: called in the process after the run.
 
     Returns:
@@ -89,7 +90,9 @@ def session(recipe, folder, bomb=None, seconds=None, report=None):
         finally:
             os._exit(status)
     if seconds is not None:
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and len(lines_of(folder)) < last_line:
+            time.sleep(0.005)
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
@@ -114,7 +117,8 @@ def killed(recipe, folder, kills, rng, counts, seconds, write):
         kind = list(KINDS)[kill % len(KINDS)]
         note.write_text("by the clock")
         if kind == "clock":
-            done = not session(recipe, folder, seconds=rng.uniform(0, seconds * min(1, 5 * share)))
+            most = len(lines_of(folder)) + 5 * recipe.train.save_every
+            done = not session(recipe, folder, seconds=rng.uniform(0, seconds * min(1, 5 * share)), last_line=most)
         else:
             reach = counts[kind] * (share if KINDS[kind][1] else 1)
             done = not session(recipe, folder, LineBomb(kind, rng.randint(1, max(1, int(reach))), note))
@@ -126,11 +130,16 @@ def killed(recipe, folder, kills, rng, counts, seconds, write):
 
 def state_of(folder):
     """What a kill left, in words."""
-    pointer, metrics = folder / "checkpoints/latest.json", folder / "metrics.jsonl"
+    pointer = folder / "checkpoints/latest.json"
     saved = json.loads(pointer.read_text())["step"] if pointer.exists() else "none"
-    lines = metrics.read_text().splitlines() if metrics.exists() else []
     halves = len(list(folder.glob("**/.*.tmp*")))
-    return f"last checkpoint {saved}, {len(lines)} lines of metrics, {halves} files half written"
+    return f"last checkpoint {saved}, {len(lines_of(folder))} lines of metrics, {halves} files half written"
+
+
+def lines_of(folder):
+    """The lines of metrics.jsonl, none before it is there."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_text().splitlines() if metrics.exists() else []
 
 
 def differences(whole, other):

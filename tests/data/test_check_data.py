@@ -56,7 +56,7 @@ def test_manifest_tells_of_every_file_what_it_holds_or_why_it_is_bad(clips, tmp_
     assert (summary["files"], summary["readable"], summary["frames"]) == (6, 3, 37)
     assert summary["hours"] == pytest.approx(1.8 / 3600, abs=1e-6) and summary["codecs"] == {"h264": 2, "png": 1}
     with Image.open(tmp_path / "out/histograms.png") as picture:
-        assert len(set(picture.convert("L").getdata())) > 3
+        assert np.unique(np.asarray(picture.convert("L"))).size > 3
     said = capsys.readouterr()
     assert "3 of 6 files can be used" in said.out and "bad  empty.mp4: 0 bytes" in said.out
     assert "check 6/6 files" in said.err

@@ -53,7 +53,7 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(foreign_folde
     process = start(words, foreign_folder, tmp_path)
     wait_for_steps(tmp_path / "run", process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode in statuses, err
     last = err.strip().splitlines()[-1]
     assert "--resume goes on" in last and "Traceback" not in err
@@ -63,7 +63,7 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(foreign_folde
     if not resumed:
         return
     again = start([*words[:4], f"train.steps={step + 1}", "--resume"], foreign_folder, tmp_path)
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=180)
     assert again.returncode == 0, err
     assert saved_step(tmp_path / "run") == step + 1
     assert [json.loads(line)["step"] for line in metrics(tmp_path / "run")] == list(range(1, step + 2))
@@ -76,10 +76,13 @@ def test_a_second_ctrl_c_leaves_at_once(foreign_folder, foreign_recipe, tmp_path
     wait_for_steps(tmp_path / "run", process, steps=1)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    time.sleep(1)
+    until = time.monotonic() + 60
+    while "asked to stop" not in (tmp_path / "run/log.txt").read_text() and time.monotonic() < until:
+        time.sleep(0.05)
     assert process.poll() is None and "asked to stop" in (tmp_path / "run/log.txt").read_text()
+    time.sleep(1)  # one that comes sooner counts as the same
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
 
 
@@ -96,7 +99,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(foreign_f
     assert step % 7 == 0 and step > 0
 
     again = start([*words[:4], f"train.steps={step + 7}", "train.save_every=7", "--resume"], foreign_folder, tmp_path)
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=180)
     assert again.returncode == 0, err
     assert [json.loads(line)["step"] for line in metrics(tmp_path / "run")] == list(range(1, step + 8))
 
@@ -104,6 +107,6 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(foreign_f
 def test_a_folder_that_cannot_be_made_is_status_2(foreign_folder, foreign_recipe, tmp_path):
     (tmp_path / "file").write_text("")
     process = start(["--config", foreign_recipe, "--output_path", "file/run"], foreign_folder, tmp_path)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 2
     assert len(err.strip().splitlines()) == 1 and "file/run" in err and "cannot be written" in err

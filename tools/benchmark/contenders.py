@@ -91,20 +91,17 @@ class TorchContender:
     """The network in PyTorch, eager.
 
     Args:
-        name: "torch" or "torch_recompute".
         widths: block_out_channels.
         size: (t, h, w) in frames and pixels.
     """
 
-    def __init__(self, name, widths, size):
+    def __init__(self, widths, size):
         import torch
         from torch_tae import TorchTAE
 
         torch.manual_seed(0)
         self.torch = torch
         self.model = TorchTAE(block_out_channels=widths)
-        if name == "torch_recompute":
-            self.model.recompute_blocks()
         self.x, self.noise = [torch.from_numpy(array) for array in inputs(size)]
         self.optimizer = None
 
@@ -137,6 +134,6 @@ class TorchContender:
 
 def build(name, widths, size, graphs=None):
     """The contender of that name."""
-    if name.startswith("torch"):
-        return TorchContender(name, widths, size)
+    if name == "torch":
+        return TorchContender(widths, size)
     return MindSporeContender(name, widths, size, graphs)

@@ -107,7 +107,7 @@ def draw(path, widths, found):
         axes.annotate(WAYS[way], (frames[-1], peaks[-1]), (0, 9), textcoords="offset points", ha="right", color=COLOURS[way])
     idle = min(figures["idle_gb"] for points in found.values() for figures in points.values())
     axes.axhline(idle, color="#777777", linewidth=1, linestyle=":")
-    axes.annotate("before the first frame", (FRAMES[0], idle), (0, 4), textcoords="offset points", color="#777777", fontsize=9)
+    axes.annotate("before the first frame", (FRAMES[0], idle), (0, -12), textcoords="offset points", color="#777777", fontsize=9)
     axes.set_xticks(sorted({frames for points in found.values() for frames in points}))
     axes.set_ylim(0, 1.15 * max(figures["peak_gb"] for points in found.values() for figures in points.values()))
     axes.set(xlabel=f"frames of {SIDE}x{SIDE}", ylabel="peak memory of the process, GB", title=f"Encode and decode, widths {', '.join(map(str, widths))}, float32")

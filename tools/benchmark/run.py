@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 from graphs import final_graphs, traffic
+from operations import operations
 
 HERE = Path(__file__).resolve().parent
 WORKS = ("encode", "decode", "train")
@@ -28,7 +29,7 @@ QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": 
 # Recompute is looked at where activations take the memory, and not weights and their moments.
 FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "recompute_size": (8, 128, 128), "repeats": 5}
 # Above this many pixels a clip, inference of the plain network does not fit beside the others, and a training step fits into 24 GB only
-# with recompute, alone, and of the plain network not at all.
+# alone, and of the plain network not at all.
 TOGETHER_PIXELS = 8 * 64 * 64
 
 
@@ -123,14 +124,15 @@ def graph_traffic(python, names, works, widths, size):
     return found
 
 
-def report(size, found, write):
+def report(widths, size, found, write):
     """Writes one size's table: each contender's figures, then ours against the others."""
     write(f"\n{size[0]}x{size[1]}x{size[2]}")
-    write(f"{'':16}{'work':8}{'median s':>9}{'min':>8}{'max':>8}{'first call s':>14}{'peak GB':>9}")
+    write(f"{'':16}{'work':8}{'median s':>9}{'min':>8}{'max':>8}{'first call s':>14}{'GFLOP/s':>9}{'peak GB':>9}")
     for (name, work), figures in sorted(found.items(), key=lambda item: (WORKS.index(item[0][1]), item[0][0])):
         low, high = figures["spread"]
+        rate = operations(work, widths, size) / figures["seconds"] / 1e9
         write(
-            f"{name:16}{work:8}{figures['seconds']:9.2f}{low:8.2f}{high:8.2f}{figures['first_seconds']:14.1f}"
+            f"{name:16}{work:8}{figures['seconds']:9.2f}{low:8.2f}{high:8.2f}{figures['first_seconds']:14.1f}{rate:9.0f}"
             f"{figures['peak_bytes'] / 1e9:9.2f}"
         )
     for name, work in found:
@@ -139,8 +141,6 @@ def report(size, found, write):
             write(f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory")
         if name == "ours" and ("torch", work) in found:
             write(f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch")
-        if name == "ours_recompute" and ("torch_recompute", work) in found:
-            write(f"{work}, both with recompute: {found['torch_recompute', work]['seconds'] / found[name, work]['seconds']:.2f} times as fast as PyTorch")
         if name == "ours_recompute" and ("ours", work) in found:
             kept, again = found["ours", work], found[name, work]
             write(f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time")
@@ -177,7 +177,7 @@ def main():
     sizes = [tuple(map(int, size.split("x"))) for size in options.sizes] if options.sizes else plan["sizes"]
     has_torch = torch_works(options.torch_python)
     pythons = {name: sys.executable for name in ("plain", "ours", "ours_recompute")}
-    pythons.update({name: options.torch_python for name in ("torch", "torch_recompute")})
+    pythons["torch"] = options.torch_python
     lines, record = [], {"machine": platform.platform(), "date": datetime.date.today().isoformat(), "results": []}
 
     def write(line):
@@ -197,14 +197,14 @@ def main():
             found = measure(pythons, [["plain"] + rivals] if together else [["plain"], rivals], inference, plan["widths"], size, repeats)
         if "train" in options.works and together:
             found.update(measure(pythons, [["plain"], rivals], ["train"], plan["widths"], size, repeats))
-        elif "train" in options.works and not options.no_recompute:
-            found.update(measure(pythons, [[f"{name}_recompute"] for name in rivals], ["train"], plan["widths"], size, max(1, repeats - 3)))
-        report(size, found, write)
+        elif "train" in options.works:
+            found.update(measure(pythons, [[name] for name in rivals], ["train"], plan["widths"], size, max(1, repeats - 3)))
+        report(plan["widths"], size, found, write)
         record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
     if "train" in options.works and not options.no_recompute:
         size = plan["recompute_size"]
         found = measure(pythons, [["ours"], ["ours_recompute"]], ["train"], plan["widths"], size, 1)
-        report(size, found, write)
+        report(plan["widths"], size, found, write)
         record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
 
     if not options.no_graphs:

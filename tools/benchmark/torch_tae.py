@@ -7,7 +7,6 @@ PyTorch's weight and bias.
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 
 class Conv2_5d(nn.Module):
@@ -39,8 +38,6 @@ def over_lines(x, layer):
 class ResnetBlock(nn.Module):
     """Norm, SiLU, convolution, twice, and the residual."""
 
-    recomputes = False
-
     def __init__(self, in_channels, out_channels, groups):
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, in_channels, eps=1e-6)
@@ -50,10 +47,6 @@ class ResnetBlock(nn.Module):
         self.nin_shortcut = Conv2_5d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
 
     def forward(self, x):
-        return checkpoint(self.compute, x, use_reentrant=False) if self.recomputes and self.training else self.compute(x)
-
-    def compute(self, x):
-        """The block, whether or not its activations are kept."""
         y = self.conv1(F.silu(self.norm1(x)))
         return self.nin_shortcut(x) + self.conv2(F.silu(self.norm2(y)))
 
@@ -213,12 +206,6 @@ class TorchTAE(nn.Module):
         super().__init__()
         self.encoder = Encoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)
         self.decoder = Decoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)
-
-    def recompute_blocks(self):
-        """Residual blocks are computed again in the backward pass."""
-        for module in self.modules():
-            if isinstance(module, ResnetBlock):
-                module.recomputes = True
 
     def forward(self, x, noise):
         mean, logvar = self.encoder(x).chunk(2, dim=1)
