@@ -209,7 +209,7 @@ def test_a_rank_that_dies_ends_the_run_with_its_reason(failing):
 
 
 def test_a_rank_ends_with_msrun_and_no_other_process_does(tmp_path):
-    waits = "import time; from mindone_tae.zoo.msrun import end_with_msrun; end_with_msrun(); print('waits', flush=True); time.sleep(0.5); print('went on')"
+    waits = "import time; from mindone_tae.zoo.msrun import end_with_msrun; end_with_msrun(); print('waits', flush=True); time.sleep(2); print('went on')"
     starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}])"
     told = {}
     for starter, role in (("msrun", "MS_WORKER"), ("msrun", "MS_SCHED"), ("another", "MS_WORKER")):
