@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from mindone_tae.zoo.errors import UserError
 
 from .collection import Item
-from .file_check import DEPTHS, ClipInfo, inspect_file
-from .manifest import COLUMNS, file_state, manifest_row
+from .file_check import DEPTHS, inspect_file
+from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
 from .reader_base import UnreadableVideo
 
 
@@ -48,10 +48,9 @@ class CollectionCheck:
         """
         rows = {row["path"]: row for row in self._earlier()}
         for item in self.items:
-            row = rows.get(manifest_row(item, self._folder, ClipInfo(0, 0.0, (0, 0)))["path"])
+            row = rows.get(manifest_path_of(item, self._folder))
             if row is not None and (row["bytes"], row["modified"]) == file_state(item.path):
-                extra = {name: value for name, value in item.extra.items() if name not in COLUMNS}
-                self._rows[item.path] = {**{name: row[name] for name in COLUMNS}, **extra}
+                self._rows[item.path] = {**{name: row[name] for name in COLUMNS}, **other_columns(item)}
         return len(self._rows)
 
     def _earlier(self):

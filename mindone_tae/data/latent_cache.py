@@ -5,11 +5,10 @@ Every process sees for itself which clips are its own, by their names: none wait
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
+from mindone_tae.zoo.atomic_file import remove_temporaries
 from mindone_tae.zoo.errors import UserError
 
 from .latent_clip import LatentClip, StoredLatent
@@ -19,7 +18,6 @@ from .latent_shards import INDEX
 
 MISSING, DAMAGED = "missing", "damaged"
 SOURCE, CHECKPOINT, SETTINGS = "source changed", "other checkpoint", "other settings"
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.\d+\.tmp\.safetensors")
 
 
 def why_to_encode(held: StoredLatent | None, expected: dict) -> str | None:
@@ -67,9 +65,9 @@ class LatentFiles:
         self.damaged: set[str] = set()
         if (folder / INDEX).exists():
             raise UserError(f"{folder} holds latents in shards; files of one clip cannot lie among them: give --shard_size_mb, or another --output_path")
-        remove_temporaries(folder, lambda name: self.mine(name.removesuffix(SUFFIX)))
+        remove_temporaries(folder, lambda path: path.suffix == SUFFIX and self.mine(clip_name(path, folder)), below=True)
         for path in latent_paths(folder):
-            name = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
+            name = clip_name(path, folder)
             try:
                 self.latents[name] = open_latents(path, name)
             except UserError:
@@ -98,14 +96,6 @@ def owner(name: str, ranks: int) -> int:
     return zlib.crc32(name.encode("utf-8", "surrogateescape")) % ranks
 
 
-def remove_temporaries(folder: Path, mine: Callable[[str], bool]) -> None:
-    """Removes what killed writers left.
-
-    Args:
-        folder: of the cache.
-        mine: whether a file, by its path below the folder, is this process's to write; others may be writing theirs right now.
-    """
-    for path in folder.rglob(f".*.tmp{SUFFIX}"):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and mine(path.with_name(match["stem"] + SUFFIX).relative_to(folder).as_posix()):
-            path.unlink(missing_ok=True)
+def clip_name(path: Path, folder: Path) -> str:
+    """The clip whose latent a file of a cache is."""
+    return path.relative_to(folder).as_posix().removesuffix(SUFFIX)

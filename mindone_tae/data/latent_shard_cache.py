@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mindone_tae.zoo.atomic_file import remove_temporaries
 from mindone_tae.zoo.errors import UserError
 
-from .latent_cache import owner, remove_temporaries
+from .latent_cache import owner
 from .latent_clip import LatentClip, StoredLatent
-from .latent_files import DamagedLatent
+from .latent_files import SUFFIX, DamagedLatent
 from .latent_folder import latent_paths
 from .latent_shards import open_shard, shard_number, shard_path, write_index, write_shard
 from .manifest import file_state
@@ -44,7 +45,7 @@ class LatentShards:
         loose = next((path for path in paths if shard_number(path) is None or path.parent != folder), None)
         if loose is not None:
             raise UserError(f"{folder} holds {loose.relative_to(folder)}, which is no shard; shards need a folder of their own: leave out --shard_size_mb, or give another --output_path")
-        remove_temporaries(folder, lambda name: self._owns(shard_number(Path(name)) or 0))
+        remove_temporaries(folder, lambda path: path.suffix == SUFFIX and self._owns(shard_number(path) or 0), below=True)
         for path in paths:
             number = shard_number(path)
             try:

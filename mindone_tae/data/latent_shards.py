@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mindone_tae.weights.safetensors_file import write_safetensors
-from mindone_tae.zoo.atomic_file import explained, replacing
+from mindone_tae.zoo.atomic_file import explained, remove_temporaries, replacing
 from mindone_tae.zoo.errors import UserError
 
 from .latent_clip import ARRAYS, LatentClip, StoredLatent, check_scaling, checked_name, facts_from_json, stored_latent
@@ -97,8 +97,7 @@ def write_index(folder: Path, open_one=open_shard) -> None:
                 clips[name] = {"shard": path.name, "tensors": {kind: f"{name}/{kind}" for kind in kinds}}
         text = json.dumps({"format": INDEX_FORMAT, "clips": clips}, indent=1, sort_keys=True) + "\n"
         index = folder / INDEX
-        for left in folder.glob(f".{index.stem}.*.tmp{index.suffix}"):  # by killed ones: nobody else writes it now
-            left.unlink(missing_ok=True)
+        remove_temporaries(folder, lambda path: path == index)  # of killed ones: nobody else writes it now
         if not index.is_file() or index.read_text(encoding="utf-8") != text:
             with replacing(index) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -30,7 +30,7 @@ def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo) -> 
     info = ClipInfo(0, 0.0, (0, 0)) if bad else found
     size, modified = file_state(item.path)
     own = {
-        "path": item.relative_path if os.path.join(folder, item.relative_path) == item.path else item.path,
+        "path": manifest_path_of(item, folder),
         "frames": info.frames,
         "fps": round(info.fps, 6),
         "width": info.size[1],
@@ -42,7 +42,17 @@ def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo) -> 
         "bytes": size,
         "modified": modified,
     }
-    return {**own, **{name: value for name, value in item.extra.items() if name not in own}}
+    return {**own, **other_columns(item)}
+
+
+def manifest_path_of(item: Item, folder: str) -> str:
+    """How a manifest of a folder names a file."""
+    return item.relative_path if os.path.join(folder, item.relative_path) == item.path else item.path
+
+
+def other_columns(item: Item) -> dict[str, str]:
+    """What a file's own table says of it beside what a manifest does."""
+    return {name: value for name, value in item.extra.items() if name not in COLUMNS}
 
 
 def file_state(path: str) -> tuple[int, int]:
@@ -100,7 +110,7 @@ def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, Cli
 
 
 def _without_facts(item):
-    return Item(item.path, item.relative_path, {name: value for name, value in item.extra.items() if name not in COLUMNS})
+    return Item(item.path, item.relative_path, other_columns(item))
 
 
 def _facts(item, manifest):

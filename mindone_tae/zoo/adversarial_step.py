@@ -6,7 +6,7 @@ Both take their gradients of the same reconstruction, and both change or neither
 import mindspore as ms
 from mindspore import nn, ops
 
-from .step import ForwardWithLoss
+from .step import ForwardWithLoss, square_sum
 
 # As VQGAN has them (Esser et al., arXiv 2012.09841, section 3.1, and its code).
 _RATIO_EPS = 1e-4
@@ -105,11 +105,11 @@ class AdaptiveWeight(nn.Cell):
 
     def construct(self, *tensors):
         """The ratio, at most 1e4: a scalar, float32, without gradient."""
-        scale = ops.reshape(ops.cast(self.step.scale_sense, ms.float32), ())
+        scale = self.step.current_scale()
         _, pulls = self.gradient_of_loss(scale, *tensors)
         _, pushes = self.gradient_of_charge(scale, *tensors)
         pull, push = self.reducer(pulls)[0], self.reducer(pushes)[0]
-        ratio = _norm(pull) / (_norm(push) + _RATIO_EPS * scale)
+        ratio = ops.sqrt(square_sum(pull)) / (ops.sqrt(square_sum(push)) + _RATIO_EPS * scale)
         return ops.minimum(ratio, ops.full_like(ratio, _LARGEST_RATIO))
 
 
@@ -161,7 +161,3 @@ class AdversarialStep(nn.Cell):
         self.model_step.update(gradients, norm, refused)
         self.discriminator_step.update(discriminator_gradients, discriminator_norm, refused)
         return terms, norm, refused, scale
-
-
-def _norm(gradient):
-    return ops.sqrt(ops.square(ops.cast(gradient, ms.float32)).sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-_TEMPORARY = re.compile(r"\.\d+\.tmp(\.\w+)?$")
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.\d+\.tmp(?P<suffix>(\.\w+)?)")
 
 
 @contextmanager
@@ -54,10 +54,17 @@ def explained(path):
         ) from error
 
 
-def remove_temporaries(folder):
-    """Removes what `replacing` leaves in a folder when it is killed between its first line and its last."""
-    for path in Path(folder).glob(".*.tmp*"):
-        if _TEMPORARY.search(path.name):
+def remove_temporaries(folder, of=lambda path: True, below=False):
+    """Removes what `replacing` leaves in a folder when it is killed between its first line and its last.
+
+    Args:
+        folder: the folder.
+        of: whether what was to become the file of this path goes; another process may be writing it right now.
+        below: in the folders below, too.
+    """
+    for path in Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and of(path.with_name(match["stem"] + match["suffix"])):
             path.unlink(missing_ok=True)
 
 

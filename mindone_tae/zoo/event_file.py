@@ -32,8 +32,9 @@ class EventFile:
         self._path = Path(folder) / "events"
         with explained(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # with the process's number: two sessions may start within the second that names the file
-            self._writer = EventsWriter(str(self._path), f".{os.getpid()}")
+            # two sessions may start within the second that names the file, in one process even
+            earlier = len(list(self._path.parent.iterdir()))
+            self._writer = EventsWriter(str(self._path), f".{earlier}.{os.getpid()}")
         self._flushed = 0.0
         if first_step:
             self._write(Event(step=first_step + 1, session_log=SessionLog(status=SessionLog.START)))

@@ -87,16 +87,19 @@ class TrainStep(TrainOneStepWrapper):
 
     def measure(self, *tensors):
         """One micro-step: the loss and its terms, and the sum of the step's gradients so far, loss scale and all."""
-        scale = ops.reshape(ops.cast(self.scale_sense, ms.float32), ())
-        (_, terms), gradients = self.loss_and_gradients(scale, *tensors)
+        (_, terms), gradients = self.loss_and_gradients(self.current_scale(), *tensors)
         if self.accum_steps > 1:
             self.hyper_map(ops.partial(_add_to), self.accumulated_grads, gradients)
             gradients = self.accumulated_grads
         return terms, gradients
 
+    def current_scale(self):
+        """The loss scale, a scalar, float32."""
+        return ops.reshape(ops.cast(self.scale_sense, ms.float32), ())
+
     def share(self):
         """What a step's summed gradients are multiplied by to be those of the loss, its mean over the micro-batches."""
-        return 1.0 / (ops.reshape(ops.cast(self.scale_sense, ms.float32), ()) * self.accum_steps)
+        return 1.0 / (self.current_scale() * self.accum_steps)
 
     def gather(self, gradients):
         """The step's summed gradients over all devices, with ZeRO this device's parts, and the norm of the whole gradient of the loss."""
@@ -132,6 +135,13 @@ class TrainStep(TrainOneStepWrapper):
             self.hyper_map(_clear, self.accumulated_grads)
 
 
+def square_sum(gradient):
+    """The sum of a gradient's squares, a scalar, float32."""
+    squares = ops.square(ops.cast(gradient, ms.float32))
+    # rows first: a CPU takes four times as long over all axes at once
+    return ops.reshape(squares, (squares.shape[0] if squares.ndim else 1, -1)).sum(axis=1).sum()
+
+
 _multiply = ops.MultitypeFuncGraph("multiply")
 _square_sum = ops.MultitypeFuncGraph("square_sum")
 _add_to = ops.MultitypeFuncGraph("add_to")
@@ -145,9 +155,7 @@ def _multiply_tensor(factor, gradient):
 
 @_square_sum.register("Tensor")
 def _square_sum_tensor(gradient):
-    squares = ops.square(ops.cast(gradient, ms.float32))
-    # rows first: a CPU takes four times as long over all axes at once
-    return ops.reshape(squares, (squares.shape[0] if squares.ndim else 1, -1)).sum(axis=1).sum()
+    return square_sum(gradient)
 
 
 @_add_to.register("Tensor", "Tensor")

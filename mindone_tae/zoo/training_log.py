@@ -4,12 +4,11 @@ import logging
 
 import numpy as np
 
+from .curves import NOT_DRAWN
 from .event_file import EventFile
 
 _logger = logging.getLogger(__name__)
 
-# What a line of metrics.jsonl says beside numbers that can be drawn.
-_NOT_DRAWN = ("step", "shape", "refused")
 _PICTURE_FRAMES = 6
 
 
@@ -38,7 +37,7 @@ class TrainingLog:
             entry: name to figure.
         """
         self.run_folder.append_metrics({"step": step, **entry})
-        self.events.scalars(step, {f"train/{name}": value for name, value in entry.items() if name not in _NOT_DRAWN})
+        self.events.scalars(step, {f"train/{name}": value for name, value in entry.items() if name not in NOT_DRAWN})
 
     def evaluation(self, step, result):
         """Notes an evaluation.

@@ -1,7 +1,8 @@
-"""Somebody else's package: a model and a dataset of its own, registered by its own entry points, installed in a folder."""
+"""Somebody else's package, a model and a dataset of its own, registered by its own entry points, installed in a folder; and the two modes."""
 
 import sys
 
+import mindspore as ms
 import pytest
 
 MODEL = '''
@@ -91,3 +92,16 @@ def foreign_recipe(foreign_folder, tmp_path, monkeypatch):
     yield path
     for name in [name for name in sys.modules if name.startswith("foreign_package")]:
         del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def modes_restored():
+    yield
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
+def mode(request, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ms.set_context(mode=request.param)
+    return request.param

@@ -14,19 +14,6 @@ GAN_TERMS = ["gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake"]
 PATCHGAN = ("discriminator={name: patchgan_2d, width: 2, layers: 1}",)
 
 
-@pytest.fixture(autouse=True)
-def modes_restored():
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
-def mode(request, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=request.param)
-    return request.param
-
-
 def train(recipe_path, folder, *overrides, resume=False):
     return Trainer(load_recipe(recipe_path, (*PATCHGAN, *overrides)), folder, resume=resume).run()
 

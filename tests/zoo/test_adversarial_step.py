@@ -9,19 +9,6 @@ from mindone_tae.zoo.adversarial_step import AdaptiveWeight, AdversarialStep, Di
 from mindone_tae.zoo.step import TrainStep
 
 
-@pytest.fixture(autouse=True)
-def modes_restored():
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
-def mode(request, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=request.param)
-    return request.param
-
-
 # Two networks small enough to work out by hand: recon = factor * x, logits = slope * pixels, the square error.
 
 

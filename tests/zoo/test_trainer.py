@@ -24,14 +24,6 @@ def checkpoint(folder, step, part=""):
     return load_file(folder / "checkpoints" / f"step_{step:08d}.{part}safetensors")
 
 
-@pytest.fixture(autouse=True)
-def modes_restored():
-    import mindspore as ms
-
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.mark.parametrize("mode", [0, 1])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(foreign_recipe, tmp_path, mode):
     settings = (f"env.mode={mode}", "train.ema_decay=0.9", "scheduler.name=cosine_decay", "scheduler.end_lr=0.001", "scheduler.decay_steps=6")

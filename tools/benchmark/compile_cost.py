@@ -12,7 +12,6 @@ repeated up to a multiple of 8.
 import argparse
 import os
 import sys
-import time
 
 os.environ.setdefault("GLOG_v", "3")
 
@@ -21,16 +20,10 @@ import numpy as np
 
 from mindone_tae import TemporalAutoencoder
 from tiling import randomise
+from worker import timed
 
 LENGTHS = (1, 8, 13, 16, 17)
 SIDE = 64
-
-
-def timed(call):
-    """Seconds that a call takes, and what it gives."""
-    start = time.perf_counter()
-    value = call()
-    return time.perf_counter() - start, value
 
 
 def main():

@@ -15,18 +15,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from worker import peak_bytes
+
 os.environ.setdefault("GLOG_v", "3")
 
 FRAMES = (64, 128, 256, 512)
 SIDE, CHUNK_FRAMES = 64, 16
 WAYS = {"stream": "reconstruct_frames", "whole": "reconstruct"}
 COLOURS = {"stream": "#2166ac", "whole": "#d6604d"}
-
-
-def peak_gb():
-    """The highest resident memory of this process, in GB."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")) / 1e9
 
 
 def available_gb():
@@ -53,12 +49,12 @@ def run(widths, way, frames):
         return rng.uniform(-1, 1, (1, 3, t, SIDE, SIDE)).astype(np.float32)
 
     model.reconstruct(ms.Tensor(chunk(1)))
-    idle = peak_gb()
+    idle = peak_bytes() / 1e9
     if way == "stream":
         given = sum(recon.shape[2] for _, recon in model.reconstruct_frames(chunk(CHUNK_FRAMES) for _ in range(frames // CHUNK_FRAMES)))
     else:
         given = model.reconstruct(ms.Tensor(chunk(frames))).asnumpy().shape[2]
-    answers.write(json.dumps({"idle_gb": idle, "peak_gb": peak_gb(), "frames": given}) + "\n")
+    answers.write(json.dumps({"idle_gb": idle, "peak_gb": peak_bytes() / 1e9, "frames": given}) + "\n")
     answers.flush()
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU
 
