@@ -47,11 +47,15 @@ class SpatialConv(nn.Cell):
 
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h', w')."""
-        return self.bias_add(self.unbiased(x), ops.cast(self.bias, self.dtype))
+        return self.compute(x, self.weight, self.bias)
 
-    def unbiased(self, x):
-        """As `construct`, without the bias."""
-        return self.conv(x, ops.cast(self.weight, self.dtype))
+    def compute(self, x, weight, bias):
+        """As `construct`, with parameters from outside."""
+        return self.bias_add(self.unbiased(x, weight), ops.cast(bias, self.dtype))
+
+    def unbiased(self, x, weight):
+        """As `compute`, without the bias."""
+        return self.conv(x, ops.cast(weight, self.dtype))
 
 
 class TemporalConv(nn.Cell):
@@ -71,40 +75,46 @@ class TemporalConv(nn.Cell):
         self.weight = Parameter(_identity_taps(channels, kernel_size), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
         self.pointwise = ops.Conv2D(channels, 1)
-        self.taps = FrameTaps(channels, uneven=stride > 1)
+        self.taps = FrameTaps(channels)
         self.bias_add = ops.BiasAdd()
         self.channels = channels
         self.kernel_size = kernel_size
         self.stride = stride
         self.dtype = dtype
 
-    def construct(self, x, b, spatial_bias=None):
-        """Convolves.
+    def construct(self, x, b):
+        """(t*b, c, h, w) to (ceil(t/stride)*b, c, h, w)."""
+        return self.compute(x, b, self.weight, self.bias)
+
+    def compute(self, x, b, weight, bias, spatial_bias=None):
+        """As `construct`, with parameters from outside.
 
         Args:
             x: (t*b, c, h, w).
             b: the batch size.
+            weight: (c, c, 1, kernel_size).
+            bias: (c,).
             spatial_bias: (c,) to be added to x first; going through the kernel it costs no pass over x.
 
         Returns:
             (ceil(t/stride)*b, c, h, w).
         """
         c, t = self.channels, x.shape[0] // b
-        bias = self.bias
+        weight = ops.cast(weight, ms.float32)  # MindSpore's mixed precision, put around a network, casts parameters in its graph
         if self.kernel_size == 1 or t == 1:
             # of one frame, the three taps see the same
-            kernel = self.weight if self.kernel_size == 1 else ops.matmul(ops.reshape(self.weight, (c * c, 3)), ops.ones((3, 1), ms.float32))
+            kernel = weight if self.kernel_size == 1 else ops.matmul(ops.reshape(weight, (c * c, 3)), ops.ones((3, 1), ms.float32))
             kernel = ops.reshape(kernel, (c, c))
             if spatial_bias is not None:
                 bias = bias + ops.matmul(kernel, ops.cast(spatial_bias, ms.float32))
             y = self.pointwise(x, ops.cast(ops.reshape(kernel, (c, c, 1, 1)), self.dtype))
         else:
-            kernel = ops.reshape(ops.transpose(self.weight, (0, 2, 3, 1)), (c, 3 * c))  # columns as the frames are gathered
+            kernel = ops.reshape(ops.transpose(weight, (0, 2, 3, 1)), (c, 3 * c))  # columns as the frames are gathered
             if spatial_bias is not None:
-                spatial_bias = ops.cast(spatial_bias, ms.float32)  # MindSpore's mixed precision casts what cells are called with
+                spatial_bias = ops.cast(spatial_bias, ms.float32)
                 bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
-            take, give = neighbours(t, b, self.stride)
-            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give)
+            take, give, pairs = neighbours(t, b, self.stride)
+            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give, pairs)
         return self.bias_add(y, ops.cast(bias, self.dtype))
 
 
@@ -135,24 +145,28 @@ class Conv2_5d(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w)."""
-        if self.folds:
-            return self.folded(x, b)
-        return self.conv_temp(self.conv_spat.unbiased(x), b, self.conv_spat.bias)
-
-    def folded(self, x, b):
-        """Both convolutions as one, whose kernel is the product of theirs."""
         spatial, temporal = self.conv_spat, self.conv_temp
+        return self.compute(x, b, spatial.weight, spatial.bias, temporal.weight, temporal.bias)
+
+    def compute(self, x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias):
+        """As `frames`, with the parameters of `conv_spat` and `conv_temp` from outside."""
+        if self.folds:
+            return self.folded(x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias)
+        return self.conv_temp.compute(self.conv_spat.unbiased(x, spatial_weight), b, temporal_weight, temporal_bias, spatial_bias)
+
+    def folded(self, x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias):
+        """Both convolutions as one, whose kernel is the product of theirs."""
         width, k, t = self.out_channels, self.kernel_size, x.shape[0] // b
         taps = 1 if t == 1 else k
-        after = ops.reshape(temporal.weight, (width, width, k))
+        after = ops.reshape(temporal_weight, (width, width, k))
         if k > 1 and t == 1:
             after = after.sum(axis=-1)
         after = ops.reshape(ops.transpose(ops.reshape(after, (width, width, taps)), (0, 2, 1)), (width * taps, width))
-        kernel = ops.matmul(after, ops.reshape(spatial.weight, (width, self.in_channels * k * k)))
+        kernel = ops.matmul(after, ops.reshape(spatial_weight, (width, self.in_channels * k * k)))
         kernel = ops.cast(ops.reshape(kernel, (width, taps * self.in_channels, k, k)), self.dtype)
-        bias = temporal.bias + ops.reshape(ops.matmul(after, spatial.bias), (width, taps)).sum(axis=1)
+        bias = temporal_bias + ops.reshape(ops.matmul(after, spatial_bias), (width, taps)).sum(axis=1)
         if taps > 1:
             rows, c, h, w = x.shape
-            take, _ = neighbours(t, b, 1)
+            take, _, _ = neighbours(t, b, 1)
             x = ops.reshape(ops.gather(x, take, 0), (rows, taps * c, h, w))
         return self.bias_add(self.conv(x, kernel), ops.cast(bias, self.dtype))

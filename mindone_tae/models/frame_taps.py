@@ -1,69 +1,62 @@
-"""A convolution over time as one pointwise convolution over frames gathered side by side, with a gradient that keeps none of them.
+"""A convolution over time as one pointwise convolution over frames gathered side by side, with a gradient of the same form.
 
 In the frames-major layout a frame is a row, so that frames are picked by their rows: the frames an output sees are gathered next to each
 other on the channel axis and meet a 1x1 kernel. Left to itself, autodiff would keep the gathered frames, three times the
-activation, and scatter its gradient; here they are gathered again, and the gradient is gathered back.
+activation, and scatter its gradient. Here the gradients that came out of a frame are gathered side by side instead, and serve both: with the
+kernel turned over they are the frame's own gradient, and their products with the frame are the kernel's.
 """
 
 from mindspore import nn, ops
-from mindspore.ops.operations import Conv2DBackpropInput
 
 
 class FrameTaps(nn.Cell):
     """Pointwise convolution over gathered rows.
 
     Args:
-        out_channels: channels out, of all groups together.
-        group: groups of channels, each convolved by itself.
-        uneven: rows of x are used differently often, so that `give` holds entries that stand for nowhere.
+        channels: channels in.
+        group: results for each gathered row, of the same number of channels, each with a kernel of its own.
+        zero_row: `take` may say x's number of rows, for zeros.
     """
 
-    def __init__(self, out_channels, group=1, uneven=False):
+    def __init__(self, channels, group=1, zero_row=False):
         super().__init__()
-        self.pointwise = ops.Conv2D(out_channels, 1, group=group)
-        self.to_input = Conv2DBackpropInput(out_channels, 1, group=group)
+        self.pointwise = ops.Conv2D(group * channels, 1, group=group)
+        self.pointwise_back = ops.Conv2D(channels, 1)
         self.to_kernel = ops.BatchMatMul(transpose_b=True)
         self.gather = ops.Gather()
+        self.zeros = ops.ZerosLike()  # the function of that name cannot be compiled inside a gradient that is defined by a gradient
         self.group = group
-        self.uneven = uneven
+        self.zero_row = zero_row
 
-    def construct(self, x, kernel, take, give):
+    def construct(self, x, kernel, take, give, pairs):
         """Convolves.
 
         Args:
             x: (rows, c, h, w).
-            kernel: (out_channels, taps*c/group, 1, 1).
-            take: (rows_out*taps,) int32, for each row of the result the rows of x it sees.
-            give: (uses, rows) int32, for each row of x where `take` uses it; rows_out*taps stands for nowhere.
+            kernel: (group*c, taps*c/group, 1, 1).
+            take, give, pairs: int32, as `frame_tables` makes them.
 
         Returns:
-            (rows_out, out_channels, h, w).
+            (rows_out, group*c, h, w).
         """
-        return self.pointwise(self.gathered(x, kernel, take), kernel)
-
-    def gathered(self, x, kernel, take):
-        """(rows, c, h, w) to (rows_out, taps*c, h, w)."""
         _, c, h, w = x.shape
         taps = kernel.shape[1] * self.group // c
-        return ops.reshape(self.gather(x, take, 0), (take.shape[0] // taps, taps * c, h, w))
+        if self.zero_row:
+            x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0)
+        seen = ops.reshape(self.gather(x, take, 0), (take.shape[0] // taps, taps * c, h, w))
+        return self.pointwise(seen, kernel)
 
-    def kernel_gradient(self, seen, dout):
-        """The products of what came out with what went in, summed over rows and pixels: (group, out/group, taps*c/group)."""
-        rows, c, h, w = seen.shape
-        out = ops.reshape(dout, (rows, self.group, dout.shape[1] // self.group, h * w))
-        products = self.to_kernel(out, ops.reshape(seen, (rows, self.group, c // self.group, h * w)))
-        return products.sum(axis=0)
-
-    def bprop(self, x, kernel, take, give, out, dout):
+    def bprop(self, x, kernel, take, give, pairs, out, dout):
         """Gradients of x and the kernel."""
-        _, c, h, w = x.shape
-        # depending on dout, the frames are gathered when the gradient is there and not kept from the forward pass
-        seen = self.gathered(ops.depend(x, dout), kernel, take)
-        kernel_gradient = ops.reshape(self.kernel_gradient(seen, dout), kernel.shape)
-        used = ops.reshape(self.to_input(dout, kernel, seen.shape), (take.shape[0], c, h, w))
-        if self.uneven:
-            used = ops.cat((used, ops.zeros((1, c, h, w), used.dtype)), axis=0)
-        gradient = self.gather(used, give[0], 0)
-        for i in range(1, give.shape[0]):
-            gradient = gradient + self.gather(used, give[i], 0)
-        return gradient, kernel_gradient, ops.zeros_like(take), ops.zeros_like(give)
+        rows, c, h, w = x.shape
+        group, slots = self.group, give.shape[0] // rows
+        taps = slots // group
+        dout = ops.reshape(dout, (dout.shape[0] * group, c, h, w))
+        sums = self.gather(dout, pairs[0], 0) + self.gather(dout, pairs[1], 0)
+        dout = ops.cat((dout, sums, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
+        met = self.gather(dout, give, 0)
+        products = self.to_kernel(ops.reshape(met, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(axis=0)
+        of_kernel = ops.transpose(ops.reshape(products, (group, taps, c, c)), (0, 2, 1, 3))
+        back = ops.transpose(ops.reshape(kernel, (group, c, taps, c)), (3, 0, 2, 1))
+        of_x = self.pointwise_back(ops.reshape(met, (rows, slots * c, h, w)), ops.reshape(back, (c, slots * c, 1, 1)))
+        return of_x, ops.reshape(of_kernel, kernel.shape), self.zeros(take), self.zeros(give), self.zeros(pairs)

@@ -37,13 +37,17 @@ class GroupNorm(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, c, h, w)."""
+        return self.compute(x, b, self.gamma, self.beta)
+
+    def compute(self, x, b, gamma, beta):
+        """As `frames`, with parameters from outside."""
         rows, c, h, w = x.shape
         t, g = rows // b, self.num_groups
         x = ops.reshape(ops.cast(x, ms.float32), (t, b * g, c // g * h * w, 1))
         ones, zeros = ops.ones((b * g,), ms.float32), ops.zeros((b * g,), ms.float32)
         x = ops.reshape(self.normalize(x, ones, zeros, zeros, ones)[0], (t, b * c, h, w))
         # parameters are float32 unless MindSpore's mixed precision, put around a network, casts them in its graph
-        gamma, beta = ops.cast(self.gamma, ms.float32), ops.cast(self.beta, ms.float32)
+        gamma, beta = ops.cast(gamma, ms.float32), ops.cast(beta, ms.float32)
         if b > 1:
             gamma, beta = ops.tile(gamma, (b,)), ops.tile(beta, (b,))
         ones, zeros = ops.ones((b * c,), ms.float32), ops.zeros((b * c,), ms.float32)

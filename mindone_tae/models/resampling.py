@@ -78,6 +78,10 @@ class SpatialUpsample(FramesCell):
 _MEETING = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
 
 
+# Which of the three taps of a kernel over time (rows) the two of the first and the two of the second copy of a frame (columns) are sums of.
+_MEETING_IN_TIME = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]])
+
+
 class TemporalUpsample(FramesCell):
     """Twice the frames: nearest, then a convolution of 3 frames with zero padding.
 
@@ -92,18 +96,18 @@ class TemporalUpsample(FramesCell):
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
         self.conv = TemporalConv(channels, 3, dtype=dtype)
-        self.taps = FrameTaps(2 * channels, group=2, uneven=True)
+        self.taps = FrameTaps(channels, group=2, zero_row=True)
+        self.sums = ms.Tensor(_MEETING_IN_TIME.astype(np.float32))  # (3, 4)
         self.dtype = dtype
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (2*t*b, c, h, w)."""
         rows, c, h, w = x.shape
-        before, centre, after = ops.split(ops.reshape(self.conv.weight, (c, c, 3)), 1, axis=2)
-        first, second = ops.cat((before, centre + after), axis=2), ops.cat((before + centre, after), axis=2)
-        kernel = ops.transpose(ops.cat((first, second), axis=0), (0, 2, 1))  # (2*c, 2, c)
-        take, give = doubled(rows // b, b)
-        x = ops.cat((x, ops.zeros((b, c, h, w), x.dtype)), axis=0)
-        y = self.taps(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), self.dtype), take, give)
+        kernel = ops.reshape(self.conv.weight, (c * c, 3))
+        kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 2, 2))
+        kernel = ops.reshape(ops.transpose(kernel, (2, 0, 3, 1)), (2 * c, 2 * c, 1, 1))  # rows by copy, columns as the frames are gathered
+        take, give, pairs = doubled(rows // b, b)
+        y = self.taps(x, ops.cast(kernel, self.dtype), take, give, pairs)
         y = ops.reshape(y, (2 * rows, c, h, w))
         if b > 1:
             y = ops.gather(y, copies_side_by_side(rows // b, b), 0)
