@@ -18,6 +18,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from safetensors.numpy import load_file
@@ -87,6 +88,8 @@ def session(recipe, folder, bomb=None, seconds=None, last_line=None, report=None
             if report:
                 report()
             status = 0
+        except BaseException:
+            traceback.print_exc()  # which leaving at once would swallow
         finally:
             os._exit(status)
     if seconds is not None:

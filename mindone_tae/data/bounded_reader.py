@@ -90,6 +90,13 @@ class BoundedReader(VideoReader):
     def read_resized(self, indices, size, box):
         return self._frames("read_resized", indices=self._valid(indices).tolist(), size=list(size), box=list(box))
 
+    def stretch(self, first, last):
+        header = self._ask("stretch", first=int(first), last=int(last))[0]
+        if header is None:
+            self._open("pyav")
+            return self.stretch(first, last)
+        return tuple(header["stretch"])
+
     def close(self):
         process, self._process = self._process, None
         if process is None:
@@ -99,3 +106,21 @@ class BoundedReader(VideoReader):
         except (Hung, Crashed):
             return
         self._pool.give_back(process)
+
+
+def bounded_stamp(path: str | os.PathLike, timeout_s: float, pool: ReaderPool | None = None) -> tuple[int, ...] | None:
+    """`stamp_of` in another process, as asking a dead network disk hangs; None also where no answer came in time.
+
+    Args:
+        path: the file.
+        timeout_s: seconds that it may take.
+        pool: processes to use; None those shared by all.
+    """
+    pool = pool or _pool
+    process = pool.take()
+    try:
+        stamp = process.ask("stamp", timeout_s, path=os.path.abspath(path))[0].get("stamp")
+    except (Hung, Crashed):
+        return None
+    pool.give_back(process)
+    return stamp and tuple(stamp)

@@ -70,6 +70,7 @@ class DecordReader(VideoReader):
             raise UnreadableVideo(self.path, f"decord counts {self._count} frames of {index.count}: use reader auto or pyav")
         if sorted(self.size) != sides:
             raise UnreadableVideo(self.path, "decord takes another of its video streams: use reader auto or pyav")
+        self.keyframes = index.keyframes
         self.fps = fps if math.isfinite(fps) else 0.0
 
     def _may_be_rotated(self):

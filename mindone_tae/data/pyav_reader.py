@@ -85,7 +85,7 @@ class PyAVReader(VideoReader):
     def _index_packets(self):
         """Learn the frames' timestamps and which are keyframes."""
         index = index_packets(self.path, self._container, self._stream)
-        self._count, self._timestamps, self._keyframes = index.count, index.times, index.keyframes
+        self._count, self._timestamps, self.keyframes = index.count, index.times, index.keyframes
         self._number_of = {pts: number for number, pts in enumerate(index.times or ())}
 
     def __len__(self):
@@ -100,10 +100,10 @@ class PyAVReader(VideoReader):
 
     def _seek(self, index):
         """Decode from the last keyframe at or before a frame."""
-        position = bisect_right(self._keyframes, index)
+        position = bisect_right(self.keyframes, index)
         if not position:
             return self._restart()
-        keyframe = self._keyframes[position - 1]
+        keyframe = self.keyframes[position - 1]
         self._container.seek(self._timestamps[keyframe], stream=self._stream, backward=True)
         self._from_start, self._next = False, keyframe
         self._decoding = self._decode()
@@ -121,7 +121,7 @@ class PyAVReader(VideoReader):
         """One frame, uint8 (h, w, 3)."""
         if self._container is None:
             raise ValueError(f"{self.path} was closed: open it again to read")
-        keyframe_between = bisect_right(self._keyframes, index) > bisect_right(self._keyframes, self._next)
+        keyframe_between = bisect_right(self.keyframes, index) > bisect_right(self.keyframes, self._next)
         if index < self._next or keyframe_between:
             try:
                 self._seek(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -47,12 +48,14 @@ class VideoReader:
         size: (h, w) in pixels, after rotation.
         codec: of the frames, in FFmpeg's or Pillow's words.
         name: of the reader, as `open_video` takes it.
+        keyframes: numbers of the frames that can be decoded alone, rising; empty where unknown, or where all can.
     """
 
     name: str = ""
     codec: str = ""
     fps: float = 0.0
     size: tuple[int, int] = (0, 0)
+    keyframes: Sequence[int] = ()
 
     def __init__(self, path: str | os.PathLike):
         """Check the file itself.
@@ -129,6 +132,22 @@ class VideoReader:
         if outside.size:
             raise IndexError(f"frame {outside[0]} is outside {self.path}, which has frames 0 to {len(self) - 1}")
         return indices
+
+    def stretch(self, first: int, last: int) -> tuple[int, int]:
+        """The frames around some that are decoded together with them.
+
+        Args:
+            first: frame number.
+            last: frame number, not below first.
+
+        Returns:
+            The number of the last keyframe up to first, and of the first one after last (or the count of frames); first and
+            last + 1 where keyframes are unknown.
+        """
+        before, after = bisect_right(self.keyframes, first), bisect_right(self.keyframes, last)
+        if not before:
+            return first, last + 1
+        return self.keyframes[before - 1], self.keyframes[after] if after < len(self.keyframes) else len(self)
 
     def frames(self) -> Iterator[np.ndarray]:
         """All frames in order, uint8 (h, w, 3) RGB each, a few in memory at a time.

@@ -82,7 +82,7 @@ class ReaderProcess:
         """Have one thing done; see `reader_process`.
 
         Args:
-            do: "open", "read", "read_resized" or "close".
+            do: "open", "read", "read_resized", "stretch", "stamp" or "close".
             seconds: it may take.
 
         Raises:

@@ -11,6 +11,7 @@ import os
 import signal
 from importlib import import_module
 
+from .file_stamp import stamp_of
 from .messages import Ended, receive, send
 from .reader_base import UnreadableVideo
 
@@ -78,6 +79,12 @@ class _Server:
     def read_resized(self, indices, size, box):
         frames = self._reader.read_resized(indices, tuple(size), tuple(box))
         return {"reader": self._reader.name}, frames
+
+    def stretch(self, first, last):
+        return {"stretch": self._reader.stretch(first, last)}, None
+
+    def stamp(self, path):
+        return {"stamp": stamp_of(path)}, None
 
     def close(self):
         reader, self._reader = self._reader, None

@@ -75,7 +75,7 @@ class AutoReader(VideoReader):
 
     def _use(self, reader):
         self._reader, self.fps, self.size = reader, reader.fps, reader.size
-        self.name, self.codec = reader.name, reader.codec
+        self.name, self.codec, self.keyframes = reader.name, reader.codec, reader.keyframes
 
     def __len__(self):
         return len(self._reader)

@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 
 from mindone_tae.zoo.errors import UserError
 
+from .bounded_reader import bounded_stamp
 from .collection import Item
 from .file_check import ClipInfo, inspect_file, inspect_files
+from .file_stamp import stamp_of
+from .frame_cache import FrameCache
+from .kept_reader import KeptReader
 from .reader_base import UnreadableVideo, VideoReader
 from .readers import open_video
 
@@ -23,19 +27,21 @@ class Roster:
         items: the files.
         reader: see `open_video`.
         timeout_s: see `open_video`.
+        cache_mb: megabytes of frames that `open_kept` keeps; 0 none.
 
     Attributes:
         items: the files; those that `learn` refuses are taken out.
         unreadable: list of (path, reason); grows when a file fails later.
     """
 
-    def __init__(self, items: list[Item], reader: str = "auto", timeout_s: float | None = None):
+    def __init__(self, items: list[Item], reader: str = "auto", timeout_s: float | None = None, cache_mb: float = 0):
         self.items = items
         self.unreadable: list[tuple[str, str]] = []
         self._reader, self._timeout_s = reader, timeout_s
+        self._cache = FrameCache(cache_mb) if cache_mb else None
         self._bad: set[str] = set()
         self._infos: dict[str, ClipInfo] = {}
-        self._lock = threading.Lock()  # guards the three above
+        self._lock = threading.Lock()  # guards what is known of files
 
     def check(self, num_threads: int) -> dict[str, ClipInfo | UnreadableVideo]:
         """Open every file, for `learn`."""
@@ -116,3 +122,20 @@ class Roster:
         info = self.known(item)
         known = info is not None and info.reader == "pyav" and self._reader == "auto"
         return open_video(item.path, "pyav" if known else self._reader, self._timeout_s)
+
+    def open_kept(self, item: Item, stretches: bool) -> VideoReader:
+        """As `open`, with the file's frames from memory where they were read before.
+
+        Args:
+            item: the file.
+            stretches: see `KeptReader`.
+
+        Raises:
+            UnreadableVideo: it cannot be opened.
+        """
+        if self._cache is None:
+            return self.open(item)
+        stamp = stamp_of(item.path) if self._timeout_s is None else bounded_stamp(item.path, self._timeout_s)
+        if stamp is None:
+            return self.open(item)
+        return KeptReader(item.path, lambda: self.open(item), stamp, self._cache, stretches)

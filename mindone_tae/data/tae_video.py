@@ -14,7 +14,7 @@ from .manifest import known_items
 from .reader_base import UnreadableVideo
 from .readers import check_reader_name
 from .roster import Roster
-from .transforms import crop_box, from_pixels
+from .transforms import crop, from_pixels
 
 
 class TAEVideoDataset:
@@ -52,6 +52,8 @@ class TAEVideoDataset:
             folder is given, and no links.
         read_timeout_s: seconds that opening and each reading may take, in processes that are killed when the time is over;
             None reads in this process without a bound.
+        cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
+            none. Samples are the same with it and without.
 
     Attributes:
         output_columns: list of names, the order of a sample.
@@ -85,6 +87,7 @@ class TAEVideoDataset:
         manifest_path: str | None = None,
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
+        cache_mb: float = 256.0,
     ):
         check_reader_name(reader)
         for name, value in (("num_check_threads", num_check_threads), ("clips_per_video", clips_per_video)):
@@ -92,6 +95,8 @@ class TAEVideoDataset:
                 raise UserError(f"{name} is {value}; it must be 1 or more: use 1 if unsure")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
             raise UserError(f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60")
+        if not 0 <= cache_mb <= 2**20:
+            raise UserError(f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames")
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
@@ -100,10 +105,9 @@ class TAEVideoDataset:
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
-        self._roster = Roster(items, reader, read_timeout_s)
+        self._roster = Roster(items, reader, read_timeout_s, cache_mb)
         self.output_columns = self._checked_columns(output_columns)
-        if found is None and check_files:
-            found = self._roster.check(num_check_threads)
+        found = self._roster.check(num_check_threads) if found is None and check_files else found
         if found is not None:
             self._roster.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
         self._buckets = self._made_buckets(found is not None)
@@ -188,17 +192,15 @@ class TAEVideoDataset:
 
     def _clip(self, item, clip_frames, clip, bucket, rng):
         """One clip of a file, float32 (c, t, h, w)."""
-        with self._roster.open(item) as reader:
+        starts = None if self._deterministic else rng
+        with self._roster.open_kept(item, stretches=starts is not None) as reader:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
-            starts = None if self._deterministic else rng
-            stride = self._rate.stride(reader.fps)
-            indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
-            size = self._sizes.of(reader.size, bucket)
-            box = crop_box(*reader.size, size, rng if self._random_crop else None)
+            indices = clip_indices(len(reader), clip_frames, self._rate.stride(reader.fps), starts, clip, self._clips_per_video)
+            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None)
             flipped = self._random_flip and rng.random() < 0.5
-            frames = reader.read_resized(indices, size, box)
+            frames = part.cut(reader.read_resized(indices, part.resized, part.box))
         return from_pixels(frames[:, :, ::-1] if flipped else frames)
 
     def stream(self, index: int, chunk_frames: int = 16):
@@ -215,12 +217,11 @@ class TAEVideoDataset:
             UnreadableVideo: the file cannot be read (any more).
         """
         with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
-            stride = self._rate.stride(reader.fps)
-            indices = clip_indices(len(reader), self._counts.default, stride, None, index % self._clips_per_video, self._clips_per_video)
-            size = self._sizes.of(reader.size)
-            box = crop_box(*reader.size, size)
+            stride, clip = self._rate.stride(reader.fps), index % self._clips_per_video
+            indices = clip_indices(len(reader), self._counts.default, stride, None, clip, self._clips_per_video)
+            part = crop(*reader.size, self._sizes.of(reader.size))
             for start in range(0, len(indices), chunk_frames):
-                yield from_pixels(reader.read_resized(indices[start : start + chunk_frames], size, box))
+                yield from_pixels(reader.read_resized(indices[start : start + chunk_frames], part.resized, part.box))
 
     def clip_frames(self, index: int) -> int:
         """How many frames `stream` gives."""

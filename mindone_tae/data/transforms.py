@@ -77,25 +77,65 @@ def _check_side(size, side):
     raise UserError(f"size is {size!r}; sides must be multiples of {_MULTIPLE}, and {side} is not: {remedy}")
 
 
-def crop_box(
-    height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None
-) -> tuple[float, float, float, float]:
-    """The largest part of a frame that has the wanted aspect ratio.
+def crop_box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest part of a frame that has the wanted aspect ratio, in its centre.
 
     Args:
         height: of the source, pixels.
         width: of the source, pixels.
         size: wanted (h, w).
-        rng: draws where the part lies; None takes the centre.
 
     Returns:
         (left, top, right, bottom) in source pixels, not rounded.
     """
     scale = max(size[0] / height, size[1] / width)
     box_height, box_width = min(height, size[0] / scale), min(width, size[1] / scale)
-    across, down = (0.5, 0.5) if rng is None else rng.random(2)
-    left, top = (width - box_width) * across, (height - box_height) * down
+    left, top = (width - box_width) * 0.5, (height - box_height) * 0.5
     return left, top, min(left + box_width, width), min(top + box_height, height)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How frames become those of a clip: a box is resized, and a window cut out of the result.
+
+    Attributes:
+        box: (left, top, right, bottom) in source pixels.
+        resized: (h, w) that it becomes.
+        corner: (top, left) of the window, pixels of the resized frame.
+        size: (h, w) of the window.
+    """
+
+    box: tuple[float, float, float, float]
+    resized: tuple[int, int]
+    corner: tuple[int, int]
+    size: tuple[int, int]
+
+    def cut(self, frames: np.ndarray) -> np.ndarray:
+        """The window of frames (t, *resized, 3): a view (t, *size, 3)."""
+        (top, left), (height, width) = self.corner, self.size
+        return frames[:, top : top + height, left : left + width]
+
+
+def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None) -> Crop:
+    """The largest part of a frame that has the wanted aspect ratio, resized to that size.
+
+    A drawn part lies a whole number of pixels of the wanted size from the frame's border. So all of them are windows of one resized
+    frame, which may be kept for the next draw.
+
+    Args:
+        height: of the source, pixels.
+        width: of the source, pixels.
+        size: wanted (h, w).
+        rng: draws where the part lies; None takes the centre, to a fraction of a pixel.
+    """
+    if rng is None:
+        return Crop(crop_box(height, width, size), size, (0, 0), size)
+    if size[0] * width >= size[1] * height:
+        resized = size[0], size[0] * width // height
+    else:
+        resized = size[1] * height // width, size[1]
+    corner = tuple(int(rng.integers(whole - part + 1)) for whole, part in zip(resized, size))
+    return Crop(crop_box(height, width, resized), resized, corner, size)
 
 
 def crop_resize(frames: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:

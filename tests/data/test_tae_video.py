@@ -190,15 +190,18 @@ def test_loader_threads_get_what_one_thread_gets(collection):
     assert len(dataset.unreadable) == 3
 
 
-def test_readers_are_closed_after_use(collection, monkeypatch):
+@pytest.mark.parametrize("cache_mb, files", [(0, 7), (64, 4)])
+def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
     opened, closed = [], []
     for name, cls in READERS.items():
         monkeypatch.setattr(cls, "close", lambda self, close=cls.close: (closed.append(self), close(self)))
     monkeypatch.setattr("mindone_tae.data.roster.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
-    dataset = TAEVideoDataset(collection, size=32, sample_n_frames=2, check_files=False, read_timeout_s=None)
+    dataset = TAEVideoDataset(
+        collection, size=32, sample_n_frames=2, deterministic_sample=True, check_files=False, read_timeout_s=None, cache_mb=cache_mb
+    )
     for index in range(7):
         dataset[index]
-    assert len(opened) == 7 and len(closed) >= 7
+    assert len(opened) == files and len(closed) >= files
 
 
 @pytest.mark.parametrize(

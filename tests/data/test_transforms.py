@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mindone_tae.data.transforms import crop_box, crop_resize, from_pixels, parse_size, to_pixels
+from mindone_tae.data.transforms import crop, crop_box, crop_resize, from_pixels, parse_size, to_pixels
 from mindone_tae.zoo.errors import UserError
 
 
@@ -38,11 +38,41 @@ def test_centre_crop_is_the_largest_part_of_the_wanted_shape():
     assert crop_box(32, 48, (64, 96)) == (0.0, 0.0, 48.0, 32.0)
 
 
-def test_random_crop_stays_inside_moves_and_follows_its_generator():
-    boxes = [crop_box(480, 640, (64, 64), np.random.default_rng(seed)) for seed in range(50)]
-    assert all(left >= 0 and right <= 640 and (top, bottom) == (0, 480) for left, top, right, bottom in boxes)
-    assert len({box[0] for box in boxes}) == 50 and min(box[0] for box in boxes) < 20 and max(box[0] for box in boxes) > 140
-    assert crop_box(480, 640, (64, 64), np.random.default_rng(3)) == boxes[3]
+@pytest.mark.parametrize(
+    "source, size, resized, box",
+    [
+        ((480, 640), (64, 64), (64, 85), (1.25, 0.0, 638.75, 480.0)),  # 85.3 pixels wide: the 85 in the middle
+        ((640, 480), (64, 128), (170, 128), (0.0, 1.25, 480.0, 638.75)),
+        ((32, 48), (64, 96), (64, 96), (0.0, 0.0, 48.0, 32.0)),
+    ],
+)
+def test_drawn_crops_are_windows_of_one_resized_frame(source, size, resized, box):
+    parts = [crop(*source, size, np.random.default_rng(seed)) for seed in range(2000)]
+    assert {(part.resized, part.box, part.size) for part in parts} == {(resized, box, size)}
+    spare = resized[0] - size[0], resized[1] - size[1]
+    assert {part.corner for part in parts} == {(top, left) for top in range(spare[0] + 1) for left in range(spare[1] + 1)}
+    assert crop(*source, size, np.random.default_rng(3)) == parts[3]
+
+
+def test_drawn_crop_never_asks_for_more_than_there_is():
+    rng = np.random.default_rng(0)
+    for height, width, *size in rng.integers(1, 3000, (500, 4)).tolist():
+        part = crop(height, width, tuple(size), rng)
+        left, top, right, bottom = part.box
+        assert left >= 0 and top >= 0 and right <= width and bottom <= height
+        assert part.cut(np.empty((1, *part.resized, 0), np.uint8)).shape == (1, *size, 0)
+
+
+def test_window_cut_out_of_a_resized_frame_is_the_box_resized_alone():
+    frames = np.random.default_rng(0).integers(0, 255, (2, 24, 64, 3), dtype=np.uint8)
+    part = crop(24, 64, (24, 24), np.random.default_rng(1))
+    top, left = part.corner
+    assert left and np.array_equal(part.cut(crop_resize(frames, part.resized, part.box)), frames[:, :, left : left + 24])
+
+
+def test_crop_that_is_not_drawn_is_the_centre():
+    part = crop(480, 640, (64, 64))
+    assert (part.box, part.resized, part.corner) == (crop_box(480, 640, (64, 64)), (64, 64), (0, 0))
 
 
 def test_crop_takes_the_pixels_inside_the_box():

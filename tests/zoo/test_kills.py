@@ -9,7 +9,8 @@ import mindone_tae
 
 ROOT = Path(mindone_tae.__file__).resolve().parent.parent
 
-# Every kind of state: moving average, loss scale that follows refused steps, learning rate that changes, best checkpoint, evaluations.
+# Every kind of state: moving averages, loss scale that follows refused steps, learning rate that changes, best checkpoint, evaluations,
+# and a second network that joins late, with an optimizer of its own.
 SETTINGS = [
     "train.steps=50",
     "train.save_every=2",
@@ -24,6 +25,8 @@ SETTINGS = [
     "dataset.clips=23",
     "dataset.broken=4",
     "eval.dataset={broken: -1, clips: 2}",
+    "discriminator={name: patchgan_2d, width: 2, layers: 1}",
+    "adversarial={start_step: 5, ema_decay: 0.8, optimizer: {name: adam, betas: [0.5, 0.9]}}",
 ]
 
 
