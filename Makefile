@@ -13,7 +13,7 @@ export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 help:
 	@echo "make test       set up .venv and run the tests"
 	@echo "make demo       set up .venv, train a small TAE on sample clips, look at it and measure it (outputs/demo)"
-	@echo "make bench      set up .venv and compare with a plain version of the network, and with PyTorch where it is installed"
+	@echo "make bench      set up .venv and compare with a plain version of the network, and with PyTorch where it is installed; what lengths cost to compile"
 	@echo "make recipes    set up .venv and run every recipe on this CPU, training recipes for two steps"
 	@echo "make two-cards  set up .venv and train on two CPU processes beside one with the whole batch"
 	@echo "make clean      remove .venv and what was built"
@@ -34,6 +34,7 @@ demo: setup
 
 bench: setup
 	$(BIN)/python tools/benchmark/run.py
+	$(BIN)/python tools/benchmark/compile_cost.py
 
 recipes: setup
 	$(BIN)/python tools/check_recipes.py
