@@ -17,6 +17,8 @@ from mindone_tae.data.latent_folder import find_latents
 from mindone_tae.data.tae_video import TAEVideoDataset, UnreadableVideo
 from mindone_tae.weights import save_weights
 
+pytestmark = pytest.mark.apart
+
 FRAMES = {"a.mp4": 9, "b.mp4": 9, "deep/c.mp4": 3, "deep/d.gif": 9}  # of the clips that `videos` makes
 SHARDS = ["--shard_size_mb", "0.0007"]  # two of the four clips
 
