@@ -1,6 +1,7 @@
 """What every test needs of MindSpore: the CPU, PyNative mode unless a test says otherwise, errors where they happen."""
 
 import os
+import signal
 import sys
 
 # MindSpore writes its dumps below the working directory, and its log to stderr, unless told otherwise before it is imported.
@@ -8,6 +9,10 @@ os.environ.setdefault("GLOG_v", "3")
 
 
 def pytest_configure(config):
+    # A shell's background job ignores Ctrl-C, and so would the processes that tests start and send it to.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     import mindspore as ms
 
     ms.set_device("CPU")

@@ -3,13 +3,16 @@
     python tools/check_recipes.py                                     # all of them; a few minutes and up to 6 GB each
     python tools/check_recipes.py tae/train/mixed_256x256x32 model.block_out_channels=[8,8,8,8] model.norm_num_groups=4
 
-Changed are the device (CPU), the type (float32: a CPU computes no bfloat16), the sizes (32x32, 4 frames), the clips and the number of
-steps; keys that follow are changed as well. A recipe for several cards runs on two CPU processes under msrun. Weights that a recipe
-names are made at random, under the published checkpoint's names. Each recipe has a process and a folder of its own. Exit status 0 where
-everything ran and every loss is finite, 1 where not.
+Changed are the device (CPU), the type (float32: a CPU computes no bfloat16), the sizes (32x32, 4 frames), the clips, the paths of weights
+and the number of steps; keys that follow are changed as well. A recipe for several cards runs on two CPU processes under msrun. The weights
+that a recipe needs are made at random: the model's under the published checkpoint's names, and LPIPS's for every recipe that has the term.
+The first two steps of the mixed recipes happen to be of videos; their shapes are printed. Each recipe has a folder and a process of
+its own, forked from one that has imported everything and computed nothing, which saves their starting up. Exit status 0 where everything
+ran and every loss is finite, 1 where not.
 """
 
 import argparse
+import importlib
 import json
 import math
 import os
@@ -19,12 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import save_file
+
+from mindone_tae.cli import main as command
 from mindone_tae.zoo import load_recipe, recipe_names
 
 SIZE, FRAMES = [32, 32], 4
 SAMPLE_CLIPS = {"train": 3, "test": 1, "frames": 8, "size": (48, 64)}
+# What the commands would import one by one.
+HEAVY = ("mindone.utils", "mindone.trainers", "mindone_tae.models", "mindone_tae.losses", "mindone_tae.metrics", "mindone_tae.weights", "mindone_tae.data")
 
 
 def kind_of(name):
@@ -42,24 +52,26 @@ def small(recipe):
     return overrides
 
 
-def words_of(kind, name, recipe, clips, weights):
+def words_of(name, clips, weights):
     """The command line of a recipe, without what starts Python.
 
     Args:
-        kind: by `kind_of`.
         name: the recipe's.
-        recipe: a Recipe.
         clips: folder with train.csv and test.csv.
-        weights: for recipes that take them on the command line.
+        weights: folder with tae.ckpt and lpips.safetensors, as `make_weights` fills it.
     """
+    recipe, kind = load_recipe(name), kind_of(name)
     shared = ["--config", name, "--output_path", "out", "--video_folder", str(clips), *small(recipe)]
     test = str(clips / "test.csv")
     if kind == "train":
         steps = ["train.steps=2", "train.epochs=null", "train.save_every=2"]
+        if recipe.loss.get("perceptual_weight"):
+            steps.append(f"loss.lpips_path={weights / 'lpips.safetensors'}")
+        if recipe.model.get("pretrained"):
+            steps.append(f"model.pretrained={weights / 'tae.ckpt'}")
         return ["train", *shared, "--csv_path", str(clips / "train.csv"), f"eval.dataset.csv_path={test}", *steps]
-    command = "evaluate" if kind == "eval" else "encode"
     frames = [f"--num_frames={FRAMES}", f"--image_size={SIZE[0]}"]
-    return [command, *shared, *frames, "--csv_path", test, "--ckpt_path", str(weights), "env.mode=0"]
+    return ["evaluate" if kind == "eval" else "encode", *shared, *frames, "--csv_path", test, "--ckpt_path", str(weights / "tae.ckpt")]
 
 
 def run(name, clips, weights, folder, changes=()):
@@ -74,24 +86,57 @@ def run(name, clips, weights, folder, changes=()):
     Returns:
         dict with name, seconds, told (what came of it, a line) and good.
     """
-    recipe, kind = load_recipe(name), kind_of(name)
     folder.mkdir(parents=True)
-    named = recipe.model.get("pretrained")
-    if named:
-        (folder / named).parent.mkdir(parents=True, exist_ok=True)
-        os.link(weights, folder / named)
-    start = [sys.executable]
-    if recipe.env.distributed:
-        # msrun starts what is called python on the PATH
-        start = [shutil.which("msrun", path=_path()), "--worker_num=2", "--local_worker_num=2", f"--master_port={_free_port()}", "--join=True", "--log_dir=ranks", "python"]
-    command = [*start, "-m", "mindone_tae", *words_of(kind, name, recipe, clips, weights), *changes]
+    words = [*words_of(name, clips, weights), *changes]
     started = time.monotonic()
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": _path()}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with open(folder / "said.txt", "w", encoding="utf-8") as said:
+        if load_recipe(name).env.distributed:
+            status = _on_two_ranks(words, folder, said)
+        else:
+            status = forked(lambda: command(words), folder, said)
     seconds = time.monotonic() - started
-    if done.returncode:
-        return {"name": name, "seconds": seconds, "told": f"status {done.returncode}: " + " / ".join(done.stdout.strip().splitlines()[-5:]), "good": False}
-    told, good = (_of_training if kind == "train" else _of_inference)(folder / "out")
+    if status:
+        last = (folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+        return {"name": name, "seconds": seconds, "told": f"status {status}: " + " / ".join(last), "good": False}
+    told, good = (_of_training if kind_of(name) == "train" else _of_inference)(folder / "out")
     return {"name": name, "seconds": seconds, "told": told, "good": good}
+
+
+def forked(work, folder, said):
+    """Runs a function in a fork of this process.
+
+    Args:
+        work: the function; it may end the process itself.
+        folder: to run it in.
+        said: open file that gets what it prints.
+
+    Returns:
+        The status it ended with, negative where a signal ended it.
+    """
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.chdir(folder)
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()  # which leaving at once would swallow
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _on_two_ranks(words, folder, said):
+    # msrun starts what is called python on the PATH
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    msrun = [shutil.which("msrun", path=path), "--worker_num=2", "--local_worker_num=2", f"--master_port={_free_port()}", "--join=True", "--log_dir=ranks"]
+    started = [*msrun, "python", "-m", "mindone_tae", *words]
+    return subprocess.run(started, cwd=folder, env={**os.environ, "PATH": path}, stdout=said, stderr=subprocess.STDOUT).returncode
 
 
 def _of_training(folder):
@@ -113,55 +158,53 @@ def _of_inference(folder):
     return f"{len(latents)} latents", bool(latents)
 
 
-def _path():
-    """The PATH with this Python's own programs first."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
-
 def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def make_weights(path, changes):
-    """Writes random weights of a model of the recipes' size as the published checkpoint has them."""
+def make_weights(folder, changes):
+    """Writes random weights of a model of the recipes' size as the published checkpoint has them, and random ones of LPIPS."""
     from mindone_tae import TemporalAutoencoder
+    from mindone_tae.losses.lpips_weights import shapes
     from mindone_tae.weights import save_weights
 
-    recipe = load_recipe("tae/eval/default", changes)
+    recipe = load_recipe("tae/eval/default", [change for change in changes if change.startswith("model.")])
     tae = TemporalAutoencoder(**{key: value for key, value in recipe.model.items() if key not in ("name", "pretrained", "dtype")})
-    save_weights({f"autoencoder.{parameter.name}": parameter for parameter in tae.get_parameters()}, path)
+    save_weights({f"autoencoder.{parameter.name}": parameter for parameter in tae.get_parameters()}, folder / "tae.ckpt")
+
+    rng = np.random.default_rng(0)
+    lpips = {}
+    for name, shape in shapes().items():
+        values = rng.standard_normal(shape, np.float32) * math.prod(shape[1:]) ** -0.5
+        lpips[name] = np.abs(values) if name.startswith("lin") else values  # distances of features are weighted, never subtracted
+    save_file(lpips, folder / "lpips.safetensors")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; all unless given")
-    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)  # makes them there and ends
     options, changes = parser.parse_known_args()
     changes += [word for word in options.names if "=" in word]
     names = [word for word in options.names if "=" not in word] or recipe_names()
-    if options.weights:
-        make_weights(options.weights, changes)
-        os._exit(0)
-
+    for module in HEAVY:
+        importlib.import_module(module)
     from mindone_tae.data import make_sample_clips
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make_sample_clips(folder / "clips", **SAMPLE_CLIPS)
-        weights = folder / "tae.ckpt"
-        if any(kind_of(name) != "train" or load_recipe(name).model.get("pretrained") for name in names):
-            model_changes = [change for change in changes if change.startswith("model.")]
-            subprocess.run([sys.executable, __file__, "--weights", str(weights), *model_changes], check=True, stdout=subprocess.DEVNULL)
+        if forked(lambda: make_weights(folder, changes), folder, sys.stderr):
+            raise SystemExit("the weights cannot be made: see above")
         results = []
         for number, name in enumerate(names):
-            results.append(run(name, folder / "clips", weights, folder / str(number), changes))
+            results.append(run(name, folder / "clips", folder, folder / str(number), changes))
             print(f"{name:36}{results[-1]['seconds']:7.0f} s  {results[-1]['told']}", flush=True)
             shutil.rmtree(folder / str(number))
     failed = [result["name"] for result in results if not result["good"]]
     print(f"{len(results) - len(failed)} of {len(results)} recipes ran" + (f"; not: {', '.join(failed)}" if failed else ""))
-    os._exit(1 if failed else 0)
+    os._exit(1 if failed else 0)  # MindSpore's own teardown at times aborts a finished process
 
 
 if __name__ == "__main__":

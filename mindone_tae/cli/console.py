@@ -53,7 +53,9 @@ class Console:
         self.noise = noise
         self._move_descriptors()
         self._set_up_logging()
-        os.environ.setdefault("MS_DEV_SAVE_GRAPHS_PATH", str(folder / "graphs"))  # dumps of graphs that failed to compile
+        if "MS_DEV_SAVE_GRAPHS_PATH" not in os.environ:  # dumps of graphs that failed to compile
+            os.environ["MS_DEV_SAVE_GRAPHS_PATH"] = str(folder / "graphs")
+            self._undo.append(lambda: os.environ.pop("MS_DEV_SAVE_GRAPHS_PATH", None))
         # MindSpore binds its logger to the stderr it finds at its first word; the file stays open as long as the process.
         terminal = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = open(self.noise, "a", encoding="utf-8", buffering=1)

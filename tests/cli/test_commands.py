@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from mindone_tae.cli import run
+from mindone_tae.cli.console import Console
 from mindone_tae.cli.parser import parse
 from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
+
+pytestmark = pytest.mark.apart
 
 TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
 
@@ -165,6 +168,15 @@ def test_a_model_without_weights_is_told(tmp_path, monkeypatch, capsys):
     architecture = [f"model.{key}={json.dumps(value)}" for key, value in TINY.items() if key != "name"]
     assert run(["encode", "--video_folder", "videos", "--image_size", "8", "--output_path", "latents", *architecture]) == 0
     assert "no weights are given, so tae has random ones: add --ckpt_path" in capsys.readouterr().err
+
+
+def test_a_command_leaves_the_environment_as_it_was(tmp_path):
+    before = dict(os.environ)
+    console = Console()
+    console.quiet(tmp_path)
+    assert os.environ["MS_DEV_SAVE_GRAPHS_PATH"] == str(tmp_path / "graphs")
+    console.close()
+    assert dict(os.environ) == before
 
 
 def test_decode_takes_some_clips_some_frames_and_another_size(weights, tmp_path, monkeypatch, capsys):

@@ -12,10 +12,12 @@ import pytest
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
-from mindone_tae.data import open_video, write_video
+from mindone_tae.data import VideoWriter, open_video, write_video
 from mindone_tae.data.latent_folder import find_latents
 from mindone_tae.data.tae_video import TAEVideoDataset, UnreadableVideo
 from mindone_tae.weights import save_weights
+
+pytestmark = pytest.mark.apart
 
 FRAMES = {"a.mp4": 9, "b.mp4": 9, "deep/c.mp4": 3, "deep/d.gif": 9}  # of the clips that `videos` makes
 SHARDS = ["--shard_size_mb", "0.0007"]  # two of the four clips
@@ -124,18 +126,20 @@ def test_samples_depend_on_neither_order_nor_processes_nor_batches(encode):
     assert np.abs(noise["a.mp4"] - noise["b.mp4"]).max() > 0.5
 
 
-def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weights):
+def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weights, monkeypatch):
+    # compared are the frames that are handed over, not those that a video makes of them: one rounding apart, it may code them otherwise
+    handed, write = {}, VideoWriter.write
+    monkeypatch.setattr(VideoWriter, "write", lambda writer, frame: (handed.setdefault(str(writer.path), []).append(frame.astype(int)), write(writer, frame)))
     encode("files")
     encode("shards", *SHARDS, "--convention", "diffusers")
     for form in ("files", "shards"):
         assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", form, "--output_path", f"from_{form}", "--batch_size", "2"]) == 0
     for name, frames in FRAMES.items():
-        found = []
         for form in ("files", "shards"):
             with open_video(f"from_{form}/{name}") as reader:
                 assert (len(reader), reader.size, reader.fps) == (frames, (8, 16), pytest.approx(10, rel=0.01)), name
-                found.append(reader.read(range(frames)).astype(int))
-        assert np.abs(found[0] - found[1]).max() <= 3
+        first, second = (handed[f"from_{form}/{name}"] for form in ("files", "shards"))
+        assert np.abs(np.array(first) - np.array(second)).max() <= 1
 
 
 def test_decode_says_that_latents_are_of_other_weights(encode, weights, capsys):

@@ -15,6 +15,8 @@ from mindone_tae.data import LatentClip, open_video, read_latents, write_latents
 from mindone_tae.models.latent_scaling import scale_posterior
 from mindone_tae.weights import save_diffusers_folder, save_weights
 
+pytestmark = pytest.mark.apart
+
 TINY = {"block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 1.5, "shift_factor": 0.25}
 
 

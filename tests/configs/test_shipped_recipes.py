@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -108,14 +106,3 @@ def test_a_training_recipe_for_ascend_says_what_may_not_be_left_to_chance(name):
 def test_the_exact_evaluation_leaves_no_type_to_the_device():
     env = load_recipe("tae/eval/exact_256x256x16").env
     assert (env.conv_allow_hf32, env.precision_mode, env.deterministic) == (False, "must_keep_origin_dtype", True)
-
-
-def test_a_training_recipe_makes_two_steps_on_a_cpu(tmp_path):
-    narrow = ["model.block_out_channels=[8,8,8,8]", "model.norm_num_groups=4", "model.layers_per_block=1"]
-    command = [sys.executable, str(CONFIGS.parent / "tools/check_recipes.py"), "tae/train/mixed_length_256x256x32", *narrow]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 of 1 recipes ran" in done.stdout
-    losses = re.search(r"losses ([\d.]+) and ([\d.]+)", done.stdout)
-    # a network that gives next to nothing is off by about half of the range of [-1, 1], summed over 3 x 32 x 32
-    assert all(300 < float(loss) < 3000 for loss in losses.groups())

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mindone_tae
 
 
@@ -20,6 +22,7 @@ def run(words, foreign_folder, cwd):
     )
 
 
+@pytest.mark.apart
 def test_it_is_trained_and_evaluated_by_the_command(foreign_folder, foreign_recipe, tmp_path):
     listed = run(["list"], foreign_folder, tmp_path)
     assert "foreign_scale" in listed.stdout and "foreign_noise" in listed.stdout

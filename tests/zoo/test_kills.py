@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import mindone_tae
 
 ROOT = Path(mindone_tae.__file__).resolve().parent.parent
@@ -30,6 +32,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.apart
 def test_ten_kills_at_random_moments_change_no_bit(foreign_folder, foreign_recipe, tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "tools/kill_run.py", "--config", foreign_recipe, "--output_path", "out", "--kills", "10", *SETTINGS],

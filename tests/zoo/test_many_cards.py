@@ -17,6 +17,8 @@ from mindone_tae.zoo import Trainer, UserError, load_recipe
 from mindone_tae.zoo.ranks import Ranks
 from mindone_tae.zoo.sharding import check_stage
 
+pytestmark = pytest.mark.apart
+
 SCRIPT = Path(__file__).with_name("ranks_script.py")
 
 # A model with what can go wrong: weights that split evenly over two ranks and weights that do not, and noise drawn on the host.

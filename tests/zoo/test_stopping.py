@@ -13,6 +13,8 @@ import pytest
 
 import mindone_tae
 
+pytestmark = pytest.mark.apart
+
 
 def start(words, foreign_folder, cwd, **how):
     path = os.pathsep.join([str(foreign_folder), str(Path(mindone_tae.__file__).parent.parent)])

@@ -1,0 +1,81 @@
+"""Every recipe that comes with the package runs in graph mode on a CPU, training recipes for two steps, at tiny widths."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mindone_tae.cli import flags
+from mindone_tae.cli.parser import parse
+from mindone_tae.zoo import load_recipe, recipe_names
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+import check_recipes
+
+NAMES = recipe_names()
+NARROW = ["model.block_out_channels=[8,8,8,8]", "model.norm_num_groups=4", "model.layers_per_block=1"]
+# All that a run may change: the device, the type, sizes, the number of steps, and where files are; evaluation takes the dataset's.
+CHANGED = {
+    "env.device_target",
+    *(f"model.{key}" for key in ("dtype", "block_out_channels", "norm_num_groups", "layers_per_block", "pretrained")),
+    *(f"dataset.{key}" for key in ("size", "sample_n_frames", "mixed_lengths", "csv_path", "folder")),
+    "loss.lpips_path",
+    *(f"train.{key}" for key in ("steps", "epochs", "save_every")),
+}
+# Frames of the two steps: of images, and of videos of any length up to the longest.
+IMAGES, VIDEOS = {1}, {2, 4}
+
+
+def flat(tree, above=""):
+    """Dotted keys and their values."""
+    found = {}
+    for key, value in tree.items():
+        found.update(flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value})
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What tools/check_recipes.py says of each recipe, by name, and at its end."""
+    command = [sys.executable, str(TOOLS / "check_recipes.py"), *NARROW]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("recipes"))
+    by_name = dict(re.findall(r"^(tae/\S+) +\d+ s  (.+)$", done.stdout, re.MULTILINE))
+    assert by_name.keys() == set(NAMES), done.stdout
+    return {**by_name, "": done.stdout.strip().splitlines()[-1]}
+
+
+@pytest.mark.apart
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_runs_and_gives_values_that_its_first_steps_can_have(name, told):
+    if name.startswith("tae/infer/"):
+        assert told[name] == "1 latents"
+        return
+    recipe = load_recipe(name)
+    if name.startswith("tae/eval/") or recipe.train.eval_every:
+        # a network that gives next to nothing is off by the clip itself: 10.8 dB if its pixels are uniform in [-1, 1], 6 if all are black or white
+        assert 6 < float(re.search(r"psnr ([\d.]+)$", told[name])[1]) < 16
+    if name.startswith("tae/train/"):
+        found = re.match(r"losses ([\d.]+) and ([\d.]+) \((\S+), (\S+)\)", told[name])
+        # and by about half of the range, summed over 3 x 32 x 32
+        assert all(300 < float(loss) < 3000 for loss in found.groups()[:2])
+        shapes = [[int(side) for side in shape.split("x")] for shape in found.groups()[2:]]
+        assert all(shape[0] == recipe.train.batch_size and shape[3:] == [32, 32] for shape in shapes)
+        assert {shape[2] for shape in shapes} <= (IMAGES if "/image_" in name else VIDEOS)
+
+
+@pytest.mark.apart
+def test_all_of_them_run(told):
+    assert told[""] == f"{len(NAMES)} of {len(NAMES)} recipes ran"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_changed_for_it_but_device_type_sizes_steps_and_paths(name):
+    options = parse([*check_recipes.words_of(name, Path("clips"), Path("weights")), *NARROW])
+    overrides = flags.data_overrides(options) + flags.model_overrides(options) + options.overrides
+    shipped, run = (flat(yaml.safe_load(load_recipe(name, changes).to_yaml())) for changes in ([], overrides))
+    assert {key.removeprefix("eval.") for key in shipped.keys() | run.keys() if shipped.get(key) != run.get(key)} <= CHANGED
+    assert run["env.mode"] == 0 and (run["train.steps"] == 2 or "/train/" not in name)
