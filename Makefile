@@ -28,8 +28,8 @@ $(VENV)/ready: setup.cfg pyproject.toml constraints.txt
 
 # Two pytest processes for two cores: the tests marked apart (setup.cfg), which are shown when both are done, and all others.
 test: setup
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) -p no:cacheprovider -m apart >$(VENV)/apart.log 2>&1 </dev/null & apart=$$!; \
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m 'not apart'; here=$$?; \
+	@$(BIN)/python -m pytest -p no:cacheprovider -m apart >$(VENV)/apart.log 2>&1 </dev/null & apart=$$!; \
+	$(BIN)/python -m pytest -m 'not apart'; here=$$?; \
 	wait $$apart; there=$$?; \
 	echo 'and those marked apart:'; cat $(VENV)/apart.log; \
 	test $$here -eq 0 && test $$there -eq 0
