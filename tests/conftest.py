@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 
+import pytest
+
 # MindSpore writes its dumps below the working directory, and its log to stderr, unless told otherwise before it is imported.
 os.environ.setdefault("GLOG_v", "3")
 
@@ -18,6 +20,18 @@ def pytest_configure(config):
     ms.set_device("CPU")
     ms.set_context(mode=ms.PYNATIVE_MODE)
     ms.runtime.launch_blocking()
+
+
+@pytest.fixture(params=[1, 0], ids=["pynative", "graph"])
+def mode(request, monkeypatch, tmp_path):
+    """Runs a test in each of MindSpore's modes and gives its number, in a folder where a failed compilation may leave its dump."""
+    import mindspore as ms
+
+    before = ms.get_context("mode")
+    monkeypatch.chdir(tmp_path)
+    ms.set_context(mode=request.param)
+    yield request.param
+    ms.set_context(mode=before)
 
 
 def pytest_unconfigure(config):

@@ -47,14 +47,10 @@ class SpatialConv(nn.Cell):
 
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h', w')."""
-        return self.compute(x, self.weight, self.bias)
-
-    def compute(self, x, weight, bias):
-        """As `construct`, with parameters from outside."""
-        return self.bias_add(self.unbiased(x, weight), ops.cast(bias, self.dtype))
+        return self.bias_add(self.unbiased(x, self.weight), ops.cast(self.bias, self.dtype))
 
     def unbiased(self, x, weight):
-        """As `compute`, without the bias."""
+        """As `construct`, without the bias, and with a weight from outside."""
         return self.conv(x, ops.cast(weight, self.dtype))
 
 

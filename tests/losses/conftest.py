@@ -1,21 +1,10 @@
-"""What the tests of this room share: the two modes, and LPIPS weights drawn at random."""
+"""What the tests of this room share: LPIPS weights drawn at random."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 _CONVS = {1: (0, 2), 2: (5, 7), 3: (10, 12, 14), 4: (17, 19, 21), 5: (24, 26, 28)}
-
-
-@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
-def mode(request, monkeypatch, tmp_path):
-    """Runs a test in each mode, in a folder where a failed compilation may leave its dump."""
-    before = ms.get_context("mode")
-    monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=request.param, device_target="CPU")
-    yield
-    ms.set_context(mode=before)
 
 
 @pytest.fixture(scope="session")

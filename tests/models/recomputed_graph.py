@@ -14,17 +14,9 @@ from mindspore import nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools/benchmark")]
 from graphs import final_graphs
+from test_recomputation import Loss
 
 from mindone_tae.models.residual import ResnetBlock
-
-
-class Loss(nn.Cell):
-    def __init__(self, blocks):
-        super().__init__()
-        self.blocks = blocks
-
-    def construct(self, x):
-        return ms.ops.square(self.blocks(x)).sum()
 
 
 how, folder = sys.argv[1:]

@@ -40,14 +40,6 @@ def gradients(cell, *arrays):
     return [value.asnumpy(), of_input.asnumpy(), *(gradient.asnumpy() for gradient in of_weights)]
 
 
-@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
-def mode(request, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=request.param)
-    yield request.param
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
 @pytest.mark.parametrize("out_channels", [4, 6])
 def test_a_recomputed_block_has_the_same_gradients_of_its_input_and_of_every_parameter(mode, out_channels):
     x = np.random.default_rng(1).standard_normal((1, 4, 3, 4, 4)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Somebody else's package, a model and a dataset of its own, registered by its own entry points, installed in a folder; and the two modes."""
+"""Somebody else's package, a model and a dataset of its own, registered by its own entry points, installed in a folder."""
 
 import sys
 
@@ -98,10 +98,3 @@ def foreign_recipe(foreign_folder, tmp_path, monkeypatch):
 def modes_restored():
     yield
     ms.set_context(mode=ms.PYNATIVE_MODE)
-
-
-@pytest.fixture(params=[ms.PYNATIVE_MODE, ms.GRAPH_MODE], ids=["pynative", "graph"])
-def mode(request, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    ms.set_context(mode=request.param)
-    return request.param
