@@ -1,8 +1,9 @@
-"""The 3x3 convolution inside a frame, with gradients in the form that suits the device.
+"""The 3x3 convolution inside a frame, in the form that suits the device.
 
 On a CPU the native gradients of a 3x3 convolution run at half to three quarters of its own rate; a convolution with the kernel turned
-round gives the same for the pixels, and unfolded pixels and one matrix product for the kernel. An NPU has kernels of its own for
-them and keeps those.
+round gives the same for the pixels, and unfolded pixels and one matrix product for the kernel. Where few channels come out, unfolding the
+pixels takes longer than the products they meet, and the results of the taps are moved instead. An NPU has kernels of its own and
+keeps those.
 """
 
 import numpy as np
@@ -27,7 +28,8 @@ def same_size_conv(in_channels, out_channels, kernel_size):
         A callable of x (n, c, h, w) and the kernel (out_channels, c, kernel_size, kernel_size).
     """
     if kernel_size > 1 and ms.get_context("device_target") == "CPU":
-        return UnfoldedGradientConv(in_channels, out_channels, kernel_size)
+        few = kernel_size**2 * out_channels <= in_channels
+        return MovedResultsConv(out_channels, kernel_size) if few else UnfoldedGradientConv(in_channels, out_channels, kernel_size)
     return ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
 
 
@@ -86,3 +88,50 @@ class UnfoldedGradientConv(nn.Cell):
         given = ops.reshape(self.unfold_rows(dout), (n, width * k, h * w))
         products = ops.reshape(self.to_kernel(given, seen).sum(axis=0), (width, k, c, k))
         return ops.transpose(ops.gather(products, self.backwards, 1), (0, 2, 1, 3))
+
+
+class MovedResultsConv(nn.Cell):
+    """A convolution of stride 1, zero padded to keep its size: a pointwise one to the result of every tap, and these moved and added.
+
+    Args:
+        out_channels: as `same_size_conv` takes it; worth its while where kernel_size**2 * out_channels is at most the channels in.
+        kernel_size: side k of the square kernel, odd.
+    """
+
+    def __init__(self, out_channels, kernel_size):
+        super().__init__()
+        k, taps = kernel_size, kernel_size**2
+        self.pointwise = ops.Conv2D(out_channels * taps, 1)
+        # The last tap's results come first, which is the order gradients are unfolded in.
+        backwards = np.eye(taps, dtype=np.float32)[::-1]
+        self.backwards = ms.Tensor(backwards.copy())
+        moves = np.einsum("op,mn->opmn", np.eye(out_channels, dtype=np.float32), backwards)
+        self.moves = ms.Tensor(moves.reshape(out_channels, out_channels * taps, k, k))
+        self.move = ops.Conv2D(out_channels, k, pad_mode="pad", pad=k // 2)
+        self.unfold = ops.Im2Col(ksizes=k, strides=1, dilations=1, pads=k // 2)
+        self.to_kernel = ops.BatchMatMul(transpose_b=True)
+        self.out_channels = out_channels
+        self.taps = taps
+
+    def construct(self, x, kernel):
+        """(n, c, h, w) and (out_channels, c, k, k) to (n, out_channels, h, w)."""
+        by_tap = self.by_tap(kernel)
+        results = self.pointwise(x, ops.reshape(by_tap, (*by_tap.shape, 1, 1)))
+        return self.move(results, ops.cast(self.moves, x.dtype))
+
+    def by_tap(self, kernel):
+        """(out_channels, c, k, k) to (out_channels*k*k, c), the last tap first."""
+        width, c, taps = self.out_channels, kernel.shape[1], self.taps
+        turned = ops.matmul(ops.reshape(kernel, (width * c, taps)), ops.cast(self.backwards, kernel.dtype))
+        return ops.reshape(ops.transpose(ops.reshape(turned, (width, c, taps)), (0, 2, 1)), (width * taps, c))
+
+    def bprop(self, x, kernel, out, dout):
+        """Gradients of x and the kernel."""
+        n, c, h, w = x.shape
+        width, taps = self.out_channels, self.taps
+        given = ops.reshape(self.unfold(dout), (n, width * taps, h * w))
+        of_x = ops.matmul(ops.transpose(self.by_tap(kernel), (1, 0)), given)
+        products = self.to_kernel(given, ops.reshape(x, (n, c, h * w))).sum(axis=0)
+        turned = ops.reshape(ops.transpose(ops.reshape(products, (width, taps, c)), (0, 2, 1)), (width * c, taps))
+        of_kernel = ops.matmul(turned, ops.cast(self.backwards, turned.dtype))
+        return ops.reshape(of_x, x.shape), ops.reshape(of_kernel, kernel.shape)

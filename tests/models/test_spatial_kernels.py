@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from mindone_tae.models.spatial_kernels import UnfoldedGradientConv
+from mindone_tae.models.spatial_kernels import MovedResultsConv, UnfoldedGradientConv, same_size_conv
 
 
 class Projected(nn.Cell):
@@ -31,27 +31,34 @@ def by_definition(x, kernel, direction):
     return of_padded[:, :, k // 2 : k // 2 + h, k // 2 : k // 2 + w], of_kernel
 
 
-@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
 @pytest.mark.parametrize(
-    ("x_shape", "channels", "out_channels", "k"),
+    ("x_shape", "out_channels", "k", "conv"),
     [
-        ((2, 4, 8, 12), 4, 6, 3),  # many pixels for each channel
-        ((1, 3, 9, 7), 3, 5, 5),
-        ((3, 32, 4, 4), 32, 8, 3),  # few
-        ((2, 4, 8, 12), 12, 6, 3),  # other channels than told
+        ((2, 4, 8, 12), 6, 3, UnfoldedGradientConv(4, 6, 3)),  # many pixels for each channel
+        ((1, 3, 9, 7), 5, 5, UnfoldedGradientConv(3, 5, 5)),
+        ((3, 32, 4, 4), 8, 3, UnfoldedGradientConv(32, 8, 3)),  # few
+        ((2, 4, 8, 12), 6, 3, UnfoldedGradientConv(12, 6, 3)),  # other channels than told
+        ((2, 27, 5, 7), 3, 3, MovedResultsConv(3, 3)),
+        ((1, 4, 9, 6), 2, 5, MovedResultsConv(2, 5)),
     ],
 )
-def test_gradients_are_those_of_the_definition(mode, x_shape, channels, out_channels, k, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_gradients_are_those_of_the_definition(mode, x_shape, out_channels, k, conv):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(x_shape).astype(np.float32)
     kernel = rng.standard_normal((out_channels, x_shape[1], k, k)).astype(np.float32)
     direction = rng.standard_normal((x_shape[0], out_channels, *x_shape[2:])).astype(np.float32)
-    try:
-        ms.set_context(mode=mode)
-        gradient = ms.grad(Projected(UnfoldedGradientConv(channels, out_channels, k)), (0, 1))
-        found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
-    finally:
-        ms.set_context(mode=ms.PYNATIVE_MODE)
+    gradient = ms.grad(Projected(conv), (0, 1))
+    found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
     for ours, theirs in zip(found, by_definition(x, kernel, direction)):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize(("in_channels", "out_channels", "cell"), [(27, 3, MovedResultsConv), (26, 3, UnfoldedGradientConv)])
+def test_results_are_those_of_a_convolution_whichever_form_the_channels_choose(mode, in_channels, out_channels, cell):
+    rng = np.random.default_rng(1)
+    x = ms.Tensor(rng.standard_normal((2, in_channels, 5, 8)).astype(np.float32))
+    kernel = ms.Tensor(rng.standard_normal((out_channels, in_channels, 3, 3)).astype(np.float32))
+    conv = same_size_conv(in_channels, out_channels, 3)
+    assert isinstance(conv, cell)
+    native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
+    np.testing.assert_allclose(conv(x, kernel).asnumpy(), native(x, kernel).asnumpy(), atol=1e-4)
