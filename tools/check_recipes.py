@@ -6,9 +6,9 @@
 Changed are the device (CPU), the type (float32: a CPU computes no bfloat16), the sizes (32x32, 4 frames), the clips, the paths of weights
 and the number of steps; keys that follow are changed as well. A recipe for several cards runs on two CPU processes under msrun. The weights
 that a recipe needs are made at random: the model's under the published checkpoint's names, and LPIPS's for every recipe that has the term.
-The first two steps of the mixed recipes happen to be of videos; their shapes are printed. Each recipe has a folder and a process of
-its own, forked from one that has imported everything and computed nothing, which saves their starting up. Exit status 0 where everything
-ran and every loss is finite, 1 where not.
+The shapes of the steps are printed: the seeds of mixed_256x256x16 and mixed_length_256x256x32 give them a video and an image, that of the
+other mixed recipes two videos. Each recipe has a folder and a process of its own, forked from one that has imported everything and
+computed nothing, which saves their starting up. Exit status 0 where everything ran and every loss is finite, 1 where not.
 """
 
 import argparse

@@ -10,11 +10,13 @@ from mindone_tae.zoo.errors import did_you_mean
 
 from . import check_data, demo, encode, evaluate, inflate, latent_stats, latents, listing, plot, reconstruct, train
 
-_DOTTED = re.compile(r"(?:--)?([a-z_]+(?:\.[a-z_0-9]+)+)(?:=(.*))?", re.DOTALL)
+# a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
+_KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
 
 _EPILOG = """\
 Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
+and a whole section by its name: "discriminator={name: patchgan_3d}"
 
 Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
 """
@@ -54,16 +56,16 @@ def parse(arguments):
 
 
 def _overrides(words, parser, taken):
-    """Pairs from `a.b=c`, `--a.b=c` and `--a.b c`."""
+    """Texts "key=value" from `a.b=c`, `--a.b=c`, `--a.b c` and `a={b: c}`."""
     found, words = [], list(words)
     while words:
         word = words.pop(0)
-        match = _DOTTED.fullmatch(word)
+        match = _KEY.fullmatch(word)
         if match is None or not taken:
             flags = [flag for action in parser._actions for flag in action.option_strings]
             raise UserError(f"unknown argument {word!r}{did_you_mean(word, flags)}: see {parser.prog} --help")
-        path, value = match.groups()
-        if value is None:
+        path, (_, sign, value) = match["key"] or match["section"], word.partition("=")
+        if not sign:
             if not word.startswith("--") or not words:
                 raise UserError(f"{word} has no value: write {path}=VALUE")
             value = words.pop(0)

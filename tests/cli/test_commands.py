@@ -99,6 +99,8 @@ def test_list_goes_on_after_a_name_that_two_packages_claim(tmp_path):
         (["train", "--config", "tae/train/tiny_64x64x9", "--output_path", "x"], "tiny_64x64x8"),
         (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "train.stepz=3"], "did you mean 'steps'"),
         (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "model.name=tea"], "did you mean 'tae'"),
+        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminatr={name: patchgan_3d}"], "did you mean 'discriminator'"),
+        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminator={name: patchgan_4d}"], "did you mean 'patchgan_3d'"),
         (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "--cvs_path", "y"], "did you mean '--csv_path'"),
         (["train", "--config", "tae/train/tiny_64x64x8"], "--output_path"),
         (["decode", "--latent_folder", "nowhere", "--output_path", "x"], "--latent_folder"),
@@ -140,6 +142,11 @@ def test_a_mistake_found_while_starting_is_told_the_same_way(words, message, tmp
     assert message in done.stderr and "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_keys_and_sections_of_a_recipe_are_set_in_every_spelling():
+    words = ["train.steps=3", "--train.seed=4", "--train.note", "a=b", "discriminator={name: patchgan_3d}"]
+    assert parse(["train", "--config", "r", *words, "--output_path", "x"]).overrides == ["train.steps=3", "train.seed=4", "train.note=a=b", "discriminator={name: patchgan_3d}"]
 
 
 def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weights, videos, tmp_path):
