@@ -25,6 +25,7 @@ from mindone.diffusers.models.modeling_utils import ModelMixin
 
 from ..models.autoencoder import TemporalAutoencoder
 from ..models.dtypes import compute_dtype
+from ..models.posterior import split_moments
 from ..weights import save_diffusers_folder
 from ..zoo.errors import UserError
 from .host_config import HostConfig
@@ -151,7 +152,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             A tuple of the reconstruction (b, c, t, h, w), float32, as long as `sample`.
         """
         moments = self.encoder(sample)
-        z = self.diag_gauss_dist.sample(moments, generator) if sample_posterior else self.diag_gauss_dist.mode(moments)
+        z = self.diag_gauss_dist.sample(moments, generator) if sample_posterior else split_moments(moments)[0]
         recon = self.decoder(z)[:, :, : sample.shape[2]]
         return DecoderOutput(sample=recon) if return_dict else (recon,)
 

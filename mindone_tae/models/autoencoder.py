@@ -61,6 +61,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         decode_dtype: the type the decoder computes in; None is dtype.
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
             after `enable_tiling(memory_budget_gb=...)`. None means no budget.
+        share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
@@ -97,6 +98,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         encode_dtype: str | None = None,
         decode_dtype: str | None = None,
         memory_budget_gb: float | None = None,
+        share_statistics: bool = True,
     ):
         for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
             if value < 1:
@@ -113,7 +115,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         self.block_out_channels = tuple(block_out_channels)
         self.halvings = self.encoder.halvings
         frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
-        self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb))
+        self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb, share_statistics=share_statistics))
+        self._shared = {}
         self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic

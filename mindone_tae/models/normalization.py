@@ -33,6 +33,7 @@ class GroupNorm(FramesCell):
         self.normalize = ops.BatchNorm(is_training=True, epsilon=eps, momentum=0.0)
         self.scale = ops.BatchNorm(is_training=False, epsilon=1e-12)
         self.num_groups = num_groups
+        self.eps = eps
         self.dtype = dtype
 
     def frames(self, x, b):

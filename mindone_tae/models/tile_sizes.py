@@ -33,6 +33,7 @@ class TileSizes:
         tile_sample_stride_height: pixels from one tile to the next; what a tile is longer is blended.
         tile_sample_stride_width: pixels from one tile to the next.
         memory_budget_gb: GB (1e9 bytes) for activations, in place of the four sizes in pixels; None means those.
+        share_statistics: the norms take the statistics of all tiles of a frame together, which takes a second pass over them.
     """
 
     encode_tile: int = 32
@@ -44,6 +45,7 @@ class TileSizes:
     tile_sample_stride_height: int = 192
     tile_sample_stride_width: int = 192
     memory_budget_gb: float | None = None
+    share_statistics: bool = True
 
     def check(self, ratio: int) -> None:
         """Raises ValueError for a size that a network of this ratio cannot be tiled by."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 import dataclasses
 import numbers
 
+import numpy as np
+
 import mindspore as ms
 from mindspore import ops
 
 from .activation_memory import activation_bytes, tile_within
 from .blending import blend_tiles, gather
+from .shared_statistics import SharedStatistics
 from .tile_sizes import Grid, TileSizes, check_multiple
 
 
 class Tiling:
     """What an autoencoder can be asked in order to take less memory; names as in mindone.diffusers.
 
-    The class it is mixed into has encoder, decoder, halvings and block_out_channels. Tiles
+    The class it is mixed into has encoder, decoder, halvings, block_out_channels and an empty dict `_shared`. Tiles
     pass through the host, so no gradient flows through a tiled call; `construct`, which training uses, never tiles.
     """
 
@@ -43,11 +46,12 @@ class Tiling:
         tile_sample_stride_width: int | None = None,
         tile_sample_stride_num_frames: int | None = None,
         memory_budget_gb: float | None = None,
+        share_statistics: bool | None = None,
     ):
         """Encodes and decodes in tiles from now on. What is None stays as it is.
 
         A video that one tile covers is computed as without tiling, to the last bit. Elsewhere the norms' statistics are
-        those of a tile, so that the result is close to the untiled one but not the same.
+        those of a tile in time, so that the result is close to the untiled one but not the same.
 
         Args:
             tile_sample_min_height: pixels a tile; 256 at first.
@@ -61,6 +65,8 @@ class Tiling:
             memory_budget_gb: GB (1e9 bytes) that one pass's activations may take, instead of the sizes in pixels: a call
                 that fits, by the estimate in `activation_memory`, is not tiled; in one that does not, tiles are as large as fits
                 and overlap by a quarter. Sizes in pixels given later end the budget.
+            share_statistics: where frames are cut, the norms take the statistics of the whole frames, gathered over the tiles in
+                a first pass; True at first. False saves that pass, up to half of the time, and borders may show.
 
         Raises:
             ValueError: for sizes that are no multiples of 8, tiles with gaps between them, or sizes in pixels and a budget.
@@ -86,6 +92,8 @@ class Tiling:
             changes["memory_budget_gb"] = memory_budget_gb
         elif changes:
             changes["memory_budget_gb"] = None
+        if share_statistics is not None:
+            changes["share_statistics"] = share_statistics
         changes.update(self._sizes_in_time(tile_sample_min_num_frames, tile_sample_stride_num_frames))
         self.set_tile_sizes(dataclasses.replace(self.tile_sizes, **changes))
         self.use_tiling = True
@@ -150,15 +158,37 @@ class Tiling:
 
     def _frames_tiled(self, part, x):
         """The pass over one time tile, (b, c, t, h, w) to whole frames again."""
-        scales = self._scales(part)
         grid = self._grid(part, x.shape)
+        ratio = self._scales(part)[0]
+        if self.tile_sizes.share_statistics and any(side > tile * ratio for side, tile in zip(x.shape[3:], grid.tile[1:])):
+            shared = self._shared_statistics(part)
+            if shared.norms:
+                return np.concatenate([self._frames_shared(part, x[i : i + 1], grid, shared) for i in range(x.shape[0])])
+        return self._over_tiles(part, x, lambda tile: self._in_slices(part, tile), grid.tile, grid.overlap)
+
+    def _frames_shared(self, part, x, grid, shared):
+        """As `_frames_tiled` for one video: a first pass for the statistics, over tiles that do not overlap, and a second by them."""
+        shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0)))
+        return self._over_tiles(part, x, shared, grid.tile, grid.overlap)
+
+    def _shared_statistics(self, part):
+        """The encoder's or the decoder's SharedStatistics, made when first asked for, as the network may be exchanged."""
+        network = self.encoder if part == "encode" else self.decoder
+        found = self._shared.get(part)
+        if found is None or found.original is not network:
+            found = self._shared[part] = SharedStatistics(network)
+        return found
+
+    def _over_tiles(self, part, x, network, tiles, overlaps):
+        """Runs a network on tiles in height and width and joins what it gives."""
+        scales = self._scales(part)
 
         def on_device(tile):
-            return self._in_slices(part, ms.Tensor(tile)).asnumpy()
+            return network(ms.Tensor(tile)).asnumpy()
 
         def along(axis, run):
             def joined(x):
-                pieces = blend_tiles([x], run, axis, grid.tile[axis - 2], grid.overlap[axis - 2], *scales)
+                pieces = blend_tiles([x], run, axis, tiles[axis - 2], overlaps[axis - 2], *scales)
                 return gather(pieces, axis, x.shape[axis] // scales[0] * scales[1])
 
             return joined

@@ -4,6 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
+from mindspore.common import api
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 
@@ -81,3 +82,19 @@ def global_model(pynative):
 def random_model(pynative):
     """Makes a real autoencoder, tiny, whose every layer matters: a new one's temporal layers do nothing."""
     return lambda config={}, **kwargs: _random_model(config, **kwargs)
+
+
+@pytest.fixture
+def compiled(monkeypatch, pynative, tmp_path):
+    """Graph mode; the names of what is compiled from now on, each time it is."""
+    names = []
+    for executor in {api.GraphExecutor_, api.JitExecutor_}:
+
+        def compile_and_note(self, what, *args, _compile=executor.compile, **kwargs):
+            names.append(type(what).__name__ if isinstance(what, ms.nn.Cell) else getattr(what, "__name__", str(what)))
+            return _compile(self, what, *args, **kwargs)
+
+        monkeypatch.setattr(executor, "compile", compile_and_note)
+    monkeypatch.chdir(tmp_path)  # where a failed compilation leaves its dump
+    ms.set_context(mode=ms.GRAPH_MODE)
+    return names

@@ -2,28 +2,10 @@
 
 import mindspore as ms
 import numpy as np
-import pytest
-from mindspore.common import api
 
 
 def normal(*shape, seed=1):
     return ms.Tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
-
-
-@pytest.fixture
-def compiled(monkeypatch, pynative, tmp_path):
-    """Graph mode; the names of what is compiled from now on, each time it is."""
-    names = []
-    for executor in {api.GraphExecutor_, api.JitExecutor_}:
-
-        def compile_and_note(self, what, *args, _compile=executor.compile, **kwargs):
-            names.append(type(what).__name__ if isinstance(what, ms.nn.Cell) else getattr(what, "__name__", str(what)))
-            return _compile(self, what, *args, **kwargs)
-
-        monkeypatch.setattr(executor, "compile", compile_and_note)
-    monkeypatch.chdir(tmp_path)  # where a failed compilation leaves its dump
-    ms.set_context(mode=ms.GRAPH_MODE)
-    return names
 
 
 def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_model, compiled):

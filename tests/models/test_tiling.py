@@ -10,13 +10,20 @@ from mindone_tae.models.tile_sizes import TileSizes
 FOUR_LEVELS = dict(block_out_channels=(8, 8, 8, 8))  # ratio 8
 
 
+class Shapes(list):
+    """One list for a network and its copies."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class Watched(nn.Cell):
     """A network that notes the shapes it meets."""
 
     def __init__(self, network):
         super().__init__()
         self.network = network
-        self.shapes = []
+        self.shapes = Shapes()
 
     def construct(self, x):
         self.shapes.append(tuple(x.shape))
@@ -60,7 +67,7 @@ def separate_blend(network, x, starts, ramps, scale_in, scale_out, tile):
 def test_decoding_equals_a_blend_of_separately_decoded_tiles(random_model):
     model = random_model()
     # latents: tiles of 4x4x4; 2 shared in time, 1 in height and width
-    model.enable_tiling(8, 8, 8, 6, 6, 4)
+    model.enable_tiling(8, 8, 8, 6, 6, 4, share_statistics=False)
     z = normal(1, 4, 7, 6, 4)
     four, two, zeros = (np.arange(4) + 0.5) / 4, np.array([0.25, 0.75]), np.zeros
     # t: tiles at 0, 2, and, moved back from 4, 3; it takes over in latents 4 and 5 all the same
@@ -78,7 +85,7 @@ def test_decoding_equals_a_blend_of_separately_decoded_tiles(random_model):
 
 def test_encoding_equals_a_blend_of_moments_of_separately_encoded_tiles(random_model):
     model = random_model()
-    model.enable_tiling(8, 8, 8, 6, 4)
+    model.enable_tiling(8, 8, 8, 6, 4, share_statistics=False)
     x = normal(1, 3, 11, 12, 12)
     repeated = ms.Tensor(np.concatenate([x.asnumpy(), x.asnumpy()[:, :, -1:]], 2))
     zeros, ones = np.zeros, np.ones
@@ -106,12 +113,12 @@ def test_real_depth_meets_one_shape_in_each_network(random_model, t):
     model = random_model(FOUR_LEVELS)
     model.enable_tiling(16, 16, 16, 8, 8, 8)
     encoded, decoded = watch(model)
-    x = normal(2, 3, t, 24, 32)
+    x = normal(1, 3, t, 24, 32)
     z, mean, logvar = model.encode(x)
     recon = model.decode(z, num_target_frames=t)
-    assert z.shape == mean.shape == logvar.shape == (2, 4, -(-t // 8), 3, 4)
+    assert z.shape == mean.shape == logvar.shape == (1, 4, -(-t // 8), 3, 4)
     assert isinstance(recon, ms.Tensor) and recon.shape == x.shape
-    assert set(encoded) == {(2, 3, 16, 16, 16)} and set(decoded) == {(2, 4, 2, 2, 2)}
+    assert set(encoded) == {(1, 3, 16, 16, 16)} and set(decoded) == {(1, 4, 2, 2, 2)}
 
 
 def test_local_networks_show_no_tile_at_any_length(local_model):
@@ -227,7 +234,7 @@ def test_a_tile_given_without_its_stride_overlaps_by_the_usual_share(random_mode
     assert model.tile_sizes == TileSizes(16, 0, 16, 8, 128, 256, 96, 192)
 
 
-def test_graph_mode_gives_the_same_values_with_one_shape_a_network(random_model, monkeypatch, tmp_path):
+def test_graph_mode_gives_the_same_values(random_model, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where a failed compilation leaves its dump
     model = random_model()
     model.enable_tiling(8, 8, 8, 6, 6, 4)
@@ -238,5 +245,4 @@ def test_graph_mode_gives_the_same_values_with_one_shape_a_network(random_model,
     for item, value in zip(model.encode(x, noise), expected):
         np.testing.assert_allclose(item.asnumpy(), value, atol=1e-4)
     np.testing.assert_allclose(model.decode(ms.Tensor(expected[0]), 13).asnumpy(), recon, atol=1e-4)
-    assert len(model.encoder.compile_cache) == len(model.decoder.compile_cache) == 1
     np.testing.assert_allclose(model(x, noise)[0].asnumpy(), whole, atol=1e-4)

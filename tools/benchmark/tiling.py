@@ -4,8 +4,10 @@
     python tools/benchmark/tiling.py --random_weights --csv_path videos/test.csv
     python tools/benchmark/tiling.py --ckpt_path outputs/tiny --csv_path videos/test.csv --frames 32 --size 256 448 --along width
 
-Tiles have their default sizes. For each clip: PSNR of tiled against untiled decoding of one latent, and of everything tiled against
-nothing tiled, in dB over pixels in [-1, 1] (range 2, not clipped); beside it PSNR of the untiled reconstruction against the source.
+Tiles have their default sizes. For each clip: PSNR of tiled against untiled decoding of one latent, with norms that know their own tile
+only ("apart") and with statistics shared by the tiles of a frame, and of everything tiled against nothing tiled, in dB over pixels
+in [-1, 1] (range 2, not clipped); beside it PSNR of the untiled reconstruction against the source. Where tiles cut no frame nothing is
+shared, and both decodings are the same. The last line says what sharing costs in time.
 
 The seam is the mean absolute difference between neighbouring frames (with --along width or height: between neighbouring
 columns or rows) where a tile begins or ends, over the same elsewhere. What counts is how far it is from the source's own. A network
@@ -16,6 +18,7 @@ meet as well, and show what tiling makes of the untiled reconstruction's differe
 import argparse
 import os
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -81,15 +84,24 @@ def mean_at(differences, positions):
 
 
 def reconstructions(model, x):
-    """What four ways make of a clip: each of encoding and decoding whole or tiled, by name."""
+    """What four ways make of a clip, and the seconds that each decoding took, by name."""
     x = ms.Tensor(x)
-    whole_mean = model.encode(x)[1]
-    found = {"untiled": model.decode(whole_mean, x.shape[2])}
-    model.enable_tiling()
-    found["decoded in tiles"] = model.decode(whole_mean, x.shape[2])
-    found["all in tiles"] = model.decode(model.encode(x)[1], x.shape[2])
+    found, seconds = {}, {}
+
+    def decode(name, mean):
+        start = time.perf_counter()
+        found[name] = model.decode(mean, x.shape[2]).asnumpy()
+        seconds[name] = time.perf_counter() - start
+
+    mean = model.encode(x)[1]
+    decode("untiled", mean)
+    model.enable_tiling(share_statistics=False)
+    decode("decoded apart", mean)
+    model.enable_tiling(share_statistics=True)
+    decode("decoded in tiles", mean)
+    decode("all in tiles", model.encode(x)[1])
     model.disable_tiling()
-    return {name: value.asnumpy() for name, value in found.items()}
+    return found, seconds
 
 
 def main():
@@ -118,26 +130,28 @@ def main():
     if not at:
         parser.error(f"one tile of {tile} covers the clips along {options.along}; ask for more")
     print(f"{options.frames} frames of {options.size[0]}x{options.size[1]}; tiles of {tile} every {stride} along {options.along}, borders at {at}")
-    print(f"{'':28}{'PSNR of untiled':^20}{'of source':>10}{'seam':^40}")
-    print(f"{'clip':28}{'decoded':>10}{'all':>10}{'untiled':>10}{'source':>10}{'untiled':>10}{'decoded':>10}{'all':>10}")
+    print(f"{'':28}{'PSNR of untiled':^30}{'of source':>10}{'seam':^50}")
+    print(f"{'clip':28}{'apart':>10}{'decoded':>10}{'all':>10}{'untiled':>10}{'source':>10}{'untiled':>10}{'apart':>10}{'decoded':>10}{'all':>10}")
 
     def row(title, quality, seams):
         print(f"{title:28}" + "".join(f"{value:10.1f}" for value in quality) + "".join(f"{value:10.3f}" for value in seams), flush=True)
 
-    differences, qualities = {}, []
+    tiled = ("decoded apart", "decoded in tiles", "all in tiles")
+    differences, qualities, took = {}, [], []
     for number in range(min(options.max_clips or len(clips), len(clips))):
         x = clips[number][0][None]
-        found = {"source": x, **reconstructions(model, x)}
+        found, seconds = reconstructions(model, x)
+        found = {"source": x, **found}
+        took.append([seconds["decoded in tiles"], seconds["decoded apart"]])
         along = {name: steps(value, axis) for name, value in found.items()}
         for name, value in along.items():
             differences.setdefault(name, []).append(value)
         untiled = found["untiled"]
-        qualities.append([psnr(found["decoded in tiles"], untiled), psnr(found["all in tiles"], untiled), psnr(untiled, x)])
+        qualities.append([*(psnr(found[name], untiled) for name in tiled), psnr(untiled, x)])
         row(str(clips.describe(number).get("relative_path", number))[:27], qualities[-1], [seam(value, at) for value in along.values()])
     together = {name: np.mean(values, 0) for name, values in differences.items()}
     row("together", np.mean(qualities, 0), [seam(value, at) for value in together.values()])
     ratio = 2**model.halvings
-    tiled = ("decoded in tiles", "all in tiles")
     for title, every in (("anywhere else", 1), ("elsewhere between latents", ratio)):
         own = seam(together["source"], at, every)
         told = ", ".join(f"{name} {seam(value, at, every) / own:.3f}" for name, value in together.items() if name != "source")
@@ -146,6 +160,8 @@ def main():
     for title, positions in (("at borders", at), ("elsewhere", elsewhere)):
         told = ", ".join(f"{name} {mean_at(together[name], positions) / mean_at(together['untiled'], positions):.3f}" for name in tiled)
         print(f"differences {title}, over those of the untiled: {told}")
+    shared, apart = np.sum(took, 0)
+    print(f"decoding with statistics shared over apart: {shared:.1f} s over {apart:.1f} s, {shared / apart:.2f}")
     sys.stdout.flush()
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU
 
