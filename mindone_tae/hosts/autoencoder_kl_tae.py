@@ -198,6 +198,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             for _, cell in (*self.encoder.cells_and_names(), *self.decoder.cells_and_names()):
                 if "dtype" in vars(cell):
                     cell.dtype = self._tae.dtype
+            self._tae.networks_changed()
         return self
 
     def half(self):

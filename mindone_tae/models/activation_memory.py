@@ -63,6 +63,6 @@ def tile_within(
             return tile
     raise ValueError(
         f"memory_budget_gb is {budget_gb:g}; the smallest tile, {t} frames of {tile[0] * ratio}x{tile[1] * ratio} pixels"
-        f"{f' of {b} videos' if b > 1 else ''}, takes about {needed / 1e9:.2g} GB to {part}: allow that much, or lower "
-        f"{part}_tile{' or call enable_slicing()' if b > 1 else ''}"
+        f"{f' of {b} videos' if b > 1 else ''}, takes about {needed / 1e9:.2g} GB to {part}: allow that much, or take fewer frames a tile, by "
+        f"enable_tiling(tile_sample_min_num_frames=...) or {part}_tile and {part}_overlap{', or call enable_slicing()' if b > 1 else ''}"
     )

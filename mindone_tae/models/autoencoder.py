@@ -11,10 +11,10 @@ import numpy as np
 from mindspore import nn, ops
 
 from .decoder import Decoder
-from .dtypes import compute_dtype
+from .dtypes import check_floating, compute_dtype
 from .encoder import Encoder
 from .latent_scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
-from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size
+from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .posterior import sample_posterior, split_moments
 from .pretrained import load_pretrained
 from .streaming import Streaming
@@ -106,8 +106,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
-        self.encoder = Encoder(in_channels, *shared, dtype=compute_dtype(encode_dtype or dtype))
-        self.decoder = Decoder(out_channels, *shared, dtype=compute_dtype(decode_dtype or dtype))
+        self.encoder = Encoder(in_channels, *shared, dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"))
+        self.decoder = Decoder(out_channels, *shared, dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"))
         self.in_channels = in_channels
         self.latent_channels = self.out_channels = latent_channels
         self.scaling_factor = self.scale_factor = scaling_factor
@@ -138,9 +138,10 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             with `sample_deterministic`.
 
         Raises:
-            ValueError: for a shape the network does not take.
+            ValueError: for a shape the network does not take, or pixels that are no floating Tensor.
         """
         check_pixels(x.shape, self.in_channels, self.halvings)
+        check_floating(x, "x")
         if self.use_tiling or self.use_slicing:
             return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
         return self._posterior(self.encoder(x), noise)
@@ -157,10 +158,13 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             (b, c, t, h, w), float32, about [-1, 1] and not clipped.
 
         Raises:
-            ValueError: for a shape that is no latent, or for more frames than it holds.
+            ValueError: for a shape that is no latent, what is no floating Tensor, or more frames than it holds.
         """
         check_latents(z.shape, self.latent_channels)
+        check_floating(z, "z")
         frames = target_num_frames if num_target_frames is None else num_target_frames
+        if frames is not None and not isinstance(frames, int):
+            frames = whole_number("num_target_frames", frames)
         held = z.shape[2] * 2**self.halvings
         if frames is None:
             frames = held
@@ -207,6 +211,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             return mean, mean, logvar
         if noise is None:
             noise = ops.standard_normal(mean.shape)
+        if noise.shape != mean.shape:
+            raise ValueError(f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape")
         return sample_posterior(mean, logvar, noise), mean, logvar
 
     def training_inputs(self, batch, rng):

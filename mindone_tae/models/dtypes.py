@@ -11,16 +11,18 @@ _NAMES = {
     "bfloat16": ms.bfloat16,
     "bf16": ms.bfloat16,
 }
+_FLOATING = (ms.float32, ms.float16, ms.bfloat16, ms.float64)
 # Pixels lie within 1, latents within about 10: what is beyond is no video. The stream between the norms carries the input's scale, and
 # this leaves it 64 times to grow before float16 ends, at 65504.
 _FLOAT16_BOUND = 1024.0
 
 
-def compute_dtype(dtype):
+def compute_dtype(dtype, name="dtype"):
     """The MindSpore type of a name, or of itself, that the current device computes in.
 
     Args:
         dtype: "float32", "float16", "bfloat16", their short names "fp32", "fp16", "bf16", or a MindSpore type.
+        name: what the user calls it, for the error.
 
     Returns:
         A MindSpore type.
@@ -29,13 +31,21 @@ def compute_dtype(dtype):
         ValueError: for another name, and for bfloat16 on a CPU, where MindSpore has no kernels for it.
     """
     found = _NAMES.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in set(_NAMES.values()):
-        raise ValueError(f"dtype is {dtype!r}; it must be float32, float16 or bfloat16: use one of those")
+    if found not in list(_NAMES.values()):
+        raise ValueError(f"{name} is {dtype!r}; it must be float32, float16 or bfloat16: use one of those")
     if found == ms.bfloat16 and ms.get_context("device_target") == "CPU":
         raise ValueError(
-            "dtype is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: use float32 there, or float16"
+            f"{name} is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: use float32 there, or float16"
         )
     return found
+
+
+def check_floating(x, name):
+    """Raises ValueError unless x is a Tensor of a floating type."""
+    if x.dtype not in _FLOATING:
+        raise ValueError(
+            f"{name} holds {x.dtype}; it must be a Tensor of a floating type: mindspore.Tensor({name}, mindspore.float32), and of bytes / 127.5 - 1"
+        )
 
 
 def network_input(x, dtype):

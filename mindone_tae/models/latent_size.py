@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from functools import partial
 
 
@@ -37,6 +38,8 @@ def check_pixels(shape: tuple[int, ...], channels: int, halvings: int) -> None:
         raise ValueError(
             f"x has shape {tuple(shape)}, so {shape[1]} channels; the model takes {channels}: give x as (b, c, t, h, w)"
         )
+    if shape[0] < 1:
+        raise ValueError(f"x has shape {tuple(shape)}, so no video; a batch holds at least one: leave the call out")
     latent_size(shape[2:], halvings)
 
 
@@ -46,6 +49,14 @@ def check_latents(shape: tuple[int, ...], channels: int) -> None:
         raise ValueError(
             f"z has shape {tuple(shape)}; a latent is (b, {channels}, lt, lh, lw): give it as the encoder does"
         )
+
+
+def whole_number(name: str, value) -> int:
+    """A number of frames as Python's own int, from any integer; ValueError for another thing."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number: give an int") from None
 
 
 class LatentSizeOf:

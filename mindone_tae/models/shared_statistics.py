@@ -14,6 +14,8 @@ from mindspore import Parameter, Tensor, ops
 from .frames import FramesCell
 from .normalization import GroupNorm
 
+_LARGEST = 3e38  # float32 ends at 3.4e38
+
 
 class SharedGroupNorm(FramesCell):
     """A GroupNorm of one video that adds up what statistics it meets, or takes the mean of those added up.
@@ -55,7 +57,8 @@ class SharedGroupNorm(FramesCell):
         taken = ops.where(self.measured > 0, shared, own)
         ops.assign_add(self.statistics, ops.where(self.measured > 0, ops.zeros_like(own), own))
         mean, square = taken[0], taken[1]
-        variance = ops.maximum(square - mean * mean, ops.zeros_like(mean))
+        # bounded, since infinity less infinity is no number
+        variance = ops.maximum(square - ops.minimum(mean * mean, ops.full_like(mean, _LARGEST)), ops.zeros_like(mean))
         y = self.scale(x, ops.cast(gamma, ms.float32), ops.cast(beta, ms.float32), self.by_channel(mean, c), self.by_channel(variance, c))[0]
         return ops.cast(y, self.dtype)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import mindspore as ms
 
-from .latent_size import check_latents, check_pixels
+from .latent_size import check_latents, check_pixels, whole_number
 
 
 class Streaming:
@@ -33,6 +33,9 @@ class Streaming:
         Raises:
             ValueError: for chunks the network does not take, chunks that do not go together, or no frame at all.
         """
+
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise ValueError(f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)")
 
         def check(shape):
             check_pixels(shape, self.in_channels, self.halvings)
@@ -59,6 +62,7 @@ class Streaming:
         Raises:
             ValueError: for chunks that are no latents or do not go together, no latent at all, or fewer than num_frames need.
         """
+        num_frames = None if num_frames is None else whole_number("num_frames", num_frames)
         if num_frames is not None and num_frames < 1:
             raise ValueError(f"num_frames is {num_frames}; it must be at least 1: leave it out for all frames")
 
@@ -109,16 +113,21 @@ class Streaming:
 
 
 def _array(chunk):
-    """A chunk as a float32 array."""
+    """A chunk as a float32 array of its own: whoever made the chunk may use its memory again, as readers do."""
+    if not isinstance(chunk, (np.ndarray, ms.Tensor)):
+        raise ValueError(f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first")
+    floating = chunk.is_floating_point() if isinstance(chunk, ms.Tensor) else np.issubdtype(chunk.dtype, np.floating)
+    if not floating:
+        raise ValueError(f"a chunk is {chunk.dtype}; chunks must be floating, pixels in [-1, 1]: convert it first")
     if isinstance(chunk, ms.Tensor):
         chunk = chunk.astype(ms.float32).asnumpy()
-    if not np.issubdtype(chunk.dtype, np.floating):
-        raise ValueError(f"a chunk is {chunk.dtype}; chunks must be floating, pixels in [-1, 1]: convert it first")
-    return chunk.astype(np.float32, copy=False)
+    return np.array(chunk, np.float32)
 
 
 def _arrays(chunks, name, check):
     """Chunks as float32 arrays, all alike in b, c, h and w; those without a frame are left out."""
+    if isinstance(chunks, (np.ndarray, ms.Tensor)):
+        raise ValueError(f"{name} is one array of shape {tuple(chunks.shape)}; a stream is an iterable of chunks: give it in a list")
     first = None
     for number, chunk in enumerate(chunks):
         chunk = _array(chunk)

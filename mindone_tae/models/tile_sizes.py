@@ -66,8 +66,11 @@ class TileSizes:
                     f"tile_sample_stride_{side} is {stride}; it must be at most tile_sample_min_{side}, which is {tile}, "
                     f"or tiles leave gaps: use {tile} or less"
                 )
-        if self.memory_budget_gb is not None and not self.memory_budget_gb > 0:
-            raise ValueError(f"memory_budget_gb is {self.memory_budget_gb}; it must be above 0: 4 suits a laptop")
+        budget = self.memory_budget_gb
+        if budget is not None and (not isinstance(budget, numbers.Real) or isinstance(budget, bool) or not budget > 0):
+            raise ValueError(f"memory_budget_gb is {budget!r}; it must be a number above 0: 4 suits a laptop")
+        if not isinstance(self.share_statistics, bool):
+            raise ValueError(f"share_statistics is {self.share_statistics!r}; it must be True or False: leave it out for True")
 
     def in_time(self, part: str) -> tuple[int, int]:
         """Frames a tile and frames shared, of "encode" or "decode"."""

@@ -48,7 +48,7 @@ class Tiling:
         memory_budget_gb: float | None = None,
         share_statistics: bool | None = None,
     ):
-        """Encodes and decodes in tiles from now on. What is None stays as it is.
+        """Encodes and decodes in tiles from now on, outside graphs: tiles pass through the host. What is None stays as it is.
 
         A video that one tile covers is computed as without tiling, to the last bit. Elsewhere the norms' statistics are
         those of a tile in time, so that the result is close to the untiled one but not the same.
@@ -126,6 +126,10 @@ class Tiling:
                 f"or tiles leave gaps: use {tile} or less"
             )
         return {**changes, "decode_overlap": tile - stride}
+
+    def networks_changed(self):
+        """To be called by who gives cells inside the encoder or decoder another type, or exchanges them: copies follow."""
+        self._shared.clear()
 
     def _in_parts(self, part, x, length):
         """One pass over a whole video, in tiles and slices as far as they are asked for and needed.

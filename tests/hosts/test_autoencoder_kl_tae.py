@@ -118,6 +118,12 @@ def test_another_dtype_is_computed_in_and_parameters_stay(pair, two_levels, rand
     assert found.dtype == ms.float32 and np.abs(found.asnumpy() - single).max() > 1e-6
     np.testing.assert_array_equal(face.float().encode(x)[0].asnumpy(), single)
     assert face.half().dtype == ms.float16
+    # a first tiled call makes copies, which follow as well
+    half.enable_tiling(4, 4)
+    face.float().enable_tiling(tile_sample_min_height=4, tile_sample_min_width=4)
+    x = video(1, 3, 2, 8, 8)
+    face.encode(x)
+    np.testing.assert_array_equal(face.half().encode(x)[0].asnumpy()[:, :3], half.encode(x)[1].asnumpy())
     with pytest.raises(ValueError, match="dtype is "):
         face.to(ms.int32)
 

@@ -128,6 +128,7 @@ def test_calling_the_model_gives_recon_z_mean_logvar_of_the_videos_length(tiny):
         ((1, 3, 4, 16, 30), "width is 30 pixels; it must be a multiple of 8: resize or crop to 32"),
         ((1, 4, 4, 16, 16), "4 channels; the model takes 3"),
         ((3, 4, 16, 16), "five axes"),
+        ((0, 3, 4, 16, 16), "so no video"),
     ],
 )
 @pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
@@ -143,6 +144,39 @@ def test_a_shape_it_does_not_take_is_a_clear_error(tiny, shape, message, mode):
 def test_more_frames_than_a_latent_holds_is_a_clear_error(tiny):
     with pytest.raises(ValueError, match="num_target_frames is 9; a latent of 1 frames holds 1 to 8"):
         tiny.decode(video(1, 16, 1, 1, 1), num_target_frames=9)
+    for value in (2.5, "8"):
+        with pytest.raises(ValueError, match=f"num_target_frames is {value!r}; it must be a whole number"):
+            tiny.decode(video(1, 16, 1, 1, 1), num_target_frames=value)
+    assert tiny.decode(video(1, 16, 1, 1, 1), num_target_frames=np.int64(5)).shape[2] == 5
+
+
+@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
+def test_bytes_and_arrays_are_a_clear_error(tiny, mode):
+    ms.set_context(mode=mode)
+    try:
+        with pytest.raises(ValueError, match="x holds (UInt8|uint8); it must be a Tensor of a floating type.* 127.5 - 1"):
+            tiny.encode(ms.Tensor(np.zeros((1, 3, 8, 16, 16), np.uint8)))
+        with pytest.raises(ValueError, match="z holds float32; it must be a Tensor"):
+            tiny.decode(np.zeros((1, 16, 1, 1, 1), np.float32))
+    finally:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+def test_noise_of_another_shape_is_a_clear_error(tiny):
+    with pytest.raises(ValueError, match=r"noise has shape \(1, 16, 1, 2, 2\) and the latent \(1, 16, 2, 2, 2\)"):
+        tiny.encode(video(1, 3, 9, 16, 16), video(1, 16, 1, 2, 2))
+
+
+def test_a_users_graph_may_decode_some_frames(mode):
+    class Decode(ms.nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.model = TemporalAutoencoder(**TINY).set_train(False)
+
+        def construct(self, z):
+            return self.model.decode(z, 5)
+
+    assert Decode()(video(1, 16, 1, 1, 1)).shape == (1, 3, 5, 8, 8)
 
 
 @pytest.mark.parametrize(

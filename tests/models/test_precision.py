@@ -80,7 +80,15 @@ def test_values_far_outside_the_range_give_no_nan(random_model, dtype):
         assert np.isfinite(model.decode(ms.Tensor(latent)).asnumpy()).all()
 
 
+def test_values_far_outside_the_range_give_no_nan_in_tiles(random_model):
+    model = random_model()
+    model.enable_tiling(8, 8)
+    for scale in (1e5, 1e15, 1e25):
+        z = ms.Tensor(scale * uniform(1, 4, 3, 6, 6).asnumpy())
+        assert np.isfinite(model.decode(z).asnumpy()).all()
+
+
 @pytest.mark.parametrize("keyword", ["dtype", "encode_dtype", "decode_dtype"])
 def test_bfloat16_on_a_cpu_is_refused_naming_what_works(random_model, keyword):
-    with pytest.raises(ValueError, match="bfloat16; .* on a CPU: use float32 there, or float16"):
+    with pytest.raises(ValueError, match=f"^{keyword} is bfloat16; .* on a CPU: use float32 there, or float16"):
         random_model(**{keyword: "bfloat16"})

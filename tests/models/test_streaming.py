@@ -162,3 +162,46 @@ def test_frames_that_the_latents_do_not_hold_are_refused(model):
         list(model.decode_frames([z], num_frames=7))
     with pytest.raises(ValueError, match="num_frames is 0; it must be at least 1"):
         list(model.decode_frames([z], num_frames=0))
+
+
+def test_a_reader_may_use_its_buffer_again_and_a_writer_change_what_it_gets(random_model):
+    model = random_model(sample_deterministic=True, encode_tile=8, decode_tile=8, decode_overlap=4)
+    x = np.random.default_rng(5).uniform(-1, 1, (1, 3, 21, 8, 8)).astype(np.float32)
+    whole = x.copy()
+    expected = np.concatenate([recon for _, recon in model.reconstruct_frames([x])], 2)
+
+    def one_buffer():
+        buffer = np.empty_like(x[:, :, :4])
+        for start in range(0, 21, 4):
+            frames = min(4, 21 - start)
+            buffer[:, :, :frames] = x[:, :, start : start + frames]
+            yield buffer[:, :, :frames]
+
+    found = [(pixels.copy(), recon) for pixels, recon in model.reconstruct_frames(one_buffer())]
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in found], 2), x)
+    np.testing.assert_array_equal(np.concatenate([recon for _, recon in found], 2), expected)
+
+    changed = []
+    for pixels, recon in model.reconstruct_frames([x]):
+        changed.append(recon.copy())
+        pixels += 1
+        recon *= 127.5
+    np.testing.assert_array_equal(np.concatenate(changed, 2), expected)
+    np.testing.assert_array_equal(x, whole)
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        (lambda model, x: model.encode_frames(x), r"frames is one array of shape \(1, 3, 4, 8, 8\).*give it in a list"),
+        (lambda model, x: model.encode_frames([None]), "a chunk is a NoneType; chunks are arrays or Tensors"),
+        (lambda model, x: model.encode_frames([ms.Tensor(x, ms.int32)]), "a chunk is Int32; chunks must be floating"),
+        (lambda model, x: model.encode_frames([x], rng=0), "rng is 0.*numpy.random.default_rng"),
+        (lambda model, x: model.encode_frames([x[:0]]), r"x has shape \(0, 3, 4, 8, 8\), so no video"),
+        (lambda model, x: model.decode_frames([x], 8.0), "num_frames is 8.0; it must be a whole number"),
+    ],
+)
+def test_what_is_no_stream_is_refused_in_a_sentence(random_model, asked, message):
+    x = np.zeros((1, 3, 4, 8, 8), np.float32)
+    with pytest.raises(ValueError, match=message):
+        list(asked(random_model(), x))

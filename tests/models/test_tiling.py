@@ -203,7 +203,9 @@ def test_disabling_restores_the_untiled_call_and_keeps_the_sizes(random_model):
         (dict(tile_sample_stride_num_frames=12), "tile_sample_stride_num_frames is 12; it must be a multiple of 8: use 8 or 16"),
         (dict(tile_sample_min_num_frames=20), "tile_sample_min_num_frames is 20; it must be a multiple of 8: use 16 or 24"),
         (dict(tile_sample_min_height=64.0), "tile_sample_min_height is 64.0; it must be a whole number"),
-        (dict(memory_budget_gb=0), "memory_budget_gb is 0; it must be above 0"),
+        (dict(memory_budget_gb=0), "memory_budget_gb is 0; it must be a number above 0"),
+        (dict(memory_budget_gb="4"), "memory_budget_gb is '4'; it must be a number above 0"),
+        (dict(share_statistics="no"), "share_statistics is 'no'; it must be True or False"),
         (dict(memory_budget_gb=1, tile_sample_min_height=64), "memory_budget_gb is 1 and tile_sample_min_height is given too"),
     ],
 )
