@@ -3,14 +3,18 @@
 import numpy as np
 
 import mindspore as ms
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from .errors import UserError
 
 
-def read_arrays(path):
+def read_arrays(path, remedy="use an earlier checkpoint"):
     """Name to array of a safetensors file.
+
+    Args:
+        path: the file.
+        remedy: for the error; None where the caller says it.
 
     Raises:
         UserError: it is missing or damaged.
@@ -18,7 +22,14 @@ def read_arrays(path):
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {error}; it must be a whole safetensors file: use an earlier checkpoint") from error
+        rule = f"; it must be a whole safetensors file: {remedy}" if remedy else ""
+        raise UserError(f"{path} cannot be read: {error}{rule}") from error
+
+
+def read_metadata(path):
+    """Name to text of what a safetensors file says of itself."""
+    with safe_open(path, "np") as file:
+        return file.metadata() or {}
 
 
 def arrays_of(parameters, rename=lambda name: name):
