@@ -8,6 +8,9 @@ from safetensors.numpy import load_file
 
 from .errors import UserError
 
+# Misfits told by name: one changed width brings one for nearly every parameter.
+_SHOWN = 2
+
 
 def read_arrays(path, remedy="use an earlier checkpoint"):
     """Name to array of a safetensors file.
@@ -47,7 +50,7 @@ def restore(parameters, arrays, source, rename=lambda name: name):
         rename: from a parameter's name to the array's.
 
     Raises:
-        UserError: names or shapes do not match; all of them are listed.
+        UserError: names or shapes do not match; how many, and the first few of them.
     """
     parameters = list(parameters)
     problems = []
@@ -58,8 +61,9 @@ def restore(parameters, arrays, source, rename=lambda name: name):
         elif tuple(found.shape) != tuple(parameter.shape):
             problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
     if problems:
-        shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
-        raise UserError(f"{source} does not fit this recipe: {shown}: use the recipe it was made with, or start afresh in another folder")
+        shown = "; ".join(problems[:_SHOWN]) + (f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else "")
+        count = f"{len(problems)} of {len(parameters)} parameters"
+        raise UserError(f"{source} does not fit this recipe in {count}: {shown}: use the recipe it was made with, or start afresh in another folder")
     for parameter in parameters:
         value = arrays[rename(parameter.name)]
         parameter.set_data(ms.Tensor(value, dtype=parameter.dtype))

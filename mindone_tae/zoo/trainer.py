@@ -14,6 +14,7 @@ from .folder_lock import locked
 from .loader import BatchLoader
 from .progress import NoProgress, Progress
 from .protocols import build_model, model_inputs
+from .recipe_changes import section_changes
 from .run_folder import RunFolder
 from .sessions import describe_session
 from .sharding import check_stage
@@ -115,7 +116,7 @@ class Trainer:
 
         # Restored before anything in the folder is changed: a recipe that does not fit must leave the run as it is.
         if found:
-            state.restore(found.networks, source=f"{self.run_folder.path} at step {first}")
+            self._restore(state, found)
         self._mend(first, evaluations)
         self.checkpoints.clean()  # before anything large is written: it may be what fills the disk
         if ranks.first:
@@ -184,6 +185,15 @@ class Trainer:
             past = self.run_folder.evaluations(found.step)
             self.checkpoints.evaluated = past[-1][0] if past else None
         return found
+
+    def _restore(self, state, found):
+        try:
+            state.restore(found.networks, source=f"{self.run_folder.path} at step {found.step}")
+        except UserError as error:
+            made_with = json.loads(found.metadata.get("model", "{}"))
+            # where the weights came from says nothing of their shapes
+            changes = [change for change in section_changes(made_with, self.recipe.model, "model") if not change.startswith("model.pretrained:")]
+            raise UserError(f"{error}; what differs is {', '.join(changes)}" if made_with and changes else str(error)) from error
 
     def _announce(self, model, dataset, first, steps):
         parameters = sum(parameter.size for parameter in model.get_parameters())

@@ -274,6 +274,24 @@ def test_a_recipe_that_does_not_fit_leaves_the_run_as_it_is(foreign_recipe, tmp_
     assert content(tmp_path / "run") == before
 
 
+def test_another_width_at_resume_is_told_by_the_key_that_differs(foreign_recipe, tmp_path, monkeypatch):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2")
+    import mindspore as ms
+    from foreign_package.model import Scale
+
+    def wide(self, channels: int = 3, start: float = 0.0):
+        super(Scale, self).__init__()
+        self.factor = ms.Parameter(ms.ops.zeros((1, 3, 1, 1, channels // 8 or 1)), name="factor")
+        self.more = ms.ParameterTuple([ms.Parameter(ms.ops.zeros(1), name=f"more{i}") for i in range(6)])
+
+    monkeypatch.setattr(Scale, "__init__", wide)
+    with pytest.raises(UserError) as caught:
+        train(foreign_recipe, tmp_path / "run", "train.steps=4", "model.channels=64", "model.start=1", resume=True)
+    text = str(caught.value)
+    assert "7 of 7 parameters" in text and "factor is (1, 3, 1, 1, 1), the model has (1, 3, 1, 1, 8)" in text and "and 5 more" in text
+    assert text.endswith("what differs is model.channels: not set -> 64, model.start: not set -> 1.0") and text.count("more") == 2
+
+
 @pytest.mark.parametrize("steps", [2, 4])
 def test_where_nothing_is_to_do_nothing_is_changed(foreign_recipe, tmp_path, steps):
     train(foreign_recipe, tmp_path / "run", "train.steps=4", "train.save_every=1", "train.eval_every=2")
