@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from pathlib import Path
 
 from mindone_tae.version import __version__
 from mindone_tae.zoo import UserError
@@ -33,7 +34,7 @@ def parse(arguments):
     """Options of one command: `command` to call, `overrides` as (dotted path, YAML text) pairs, and the flags.
 
     Raises:
-        UserError: an argument that no command takes.
+        UserError: an argument that no command takes, or --output_path is no folder and cannot become one.
     """
     parser = _Parser(
         prog="mindone-tae",
@@ -51,8 +52,19 @@ def parse(arguments):
     options, rest = parser.parse_known_args(arguments)
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")
-    options.overrides = _overrides(rest, commands.choices[options.name], getattr(options, "takes_overrides", False))
+    command = commands.choices[options.name]
+    options.overrides = _overrides(rest, command, getattr(options, "takes_overrides", False))
+    if any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions) and options.output_path:
+        _check_folder(Path(options.output_path))
     return options
+
+
+def _check_folder(path):
+    """Here, before the first command writes there: each would stumble at another file, and say it in other words."""
+    there = next((place for place in (path, *path.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        inside = "" if there == path else f", and {there} is a file"
+        raise UserError(f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: choose another --output_path")
 
 
 def _overrides(words, parser, taken):

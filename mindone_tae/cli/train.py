@@ -50,7 +50,9 @@ def train(recipe, output_path, console, resume=False):
     if not trainer.ranks.first:
         return saved
     if saved is None:
-        console.print(f"nothing to do: {output_path} has made all its steps; raise train.steps to go on")
+        made, asked = trainer.checkpoints.step, trainer.steps
+        state = "has made all its steps" if made == asked else f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
+        console.print(f"nothing to do: {output_path} {state}; raise train.steps to go on")
     else:
         console.print(f"weights   {saved}\nmetrics   {trainer.run_folder.metrics}\nlog       {trainer.run_folder.path / 'log.txt'}")
     best = trainer.checkpoints.best

@@ -28,6 +28,22 @@ class Evaluations:
         """Whether the recipe evaluates after this step of so many."""
         return step > 0 and (step == steps or step % self.every == 0)
 
+    def best_of(self, figures):
+        """The best of past evaluations.
+
+        Args:
+            figures: (step, metric to figure) pairs in their order.
+
+        Returns:
+            A dict with step, metric and value; None where there is none, or the recipe asks for none.
+        """
+        best = None
+        for step, values in figures if self._best else ():
+            value = values.get(self._best.name)
+            if value is not None and self._best.beats(value, best and best["value"]):
+                best = {"step": step, "metric": self._best.name, "value": value}
+        return best
+
     def run(self, step, trained, state, log, stop):
         """Evaluates the moving average where there is one, otherwise the weights.
 

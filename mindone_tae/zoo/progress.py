@@ -3,10 +3,22 @@
 import io
 import logging
 import sys
+import time
 
 from tqdm import tqdm
 
 _FORMAT = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
+
+
+class _Bar(tqdm):
+    """tqdm with the rate of the usual units only: before the first of them it is 0, which shows as "?" left."""
+
+    usual_units, usual_seconds = 0, 0.0
+
+    @property
+    def format_dict(self):
+        """What the bar's text is made of."""
+        return {**super().format_dict, "rate": self.usual_units / self.usual_seconds if self.usual_seconds else 0}
 
 
 class Progress:
@@ -21,7 +33,7 @@ class Progress:
 
     def __init__(self, title, total, unit="steps", done=0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
-        self.bar = tqdm(
+        self.bar = _Bar(
             desc=title,
             total=total,
             initial=done,
@@ -32,14 +44,21 @@ class Progress:
             mininterval=0.2,
         )
         self.tenth = self._tenth()
+        self._last = time.monotonic()
 
-    def advance(self, figures=None, count=1):
+    def advance(self, figures=None, count=1, usual=True):
         """Moves on.
 
         Args:
             figures: name to text, shown behind the bar.
             count: units done.
+            usual: whether they took as long as those to come may; otherwise, as where a step compiled first, the time left is reckoned without them.
         """
+        now = time.monotonic()
+        if usual:
+            self.bar.usual_units += count
+            self.bar.usual_seconds += now - self._last
+        self._last = now
         if figures:
             self.bar.set_postfix(figures, refresh=False)
         self.bar.update(count)
@@ -53,8 +72,8 @@ class Progress:
 
     def _line(self):
         facts = self.bar.format_dict
-        left = (facts["total"] - facts["n"]) * facts["elapsed"] / max(facts["n"] - facts["initial"], 1)
-        times = f"{tqdm.format_interval(facts['elapsed'])} gone, {tqdm.format_interval(left)} left"
+        left = tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"]) if facts["rate"] else "?"
+        times = f"{tqdm.format_interval(facts['elapsed'])} gone, {left} left"
         figures = f", {facts['postfix']}" if facts["postfix"] else ""
         return f"{facts['prefix']} {facts['n']}/{facts['total']} {facts['unit']}, {times}{figures}"
 
@@ -74,7 +93,7 @@ class NoProgress:
     def __exit__(self, *exception):
         pass
 
-    def advance(self, figures=None, count=1):
+    def advance(self, figures=None, count=1, usual=True):
         """Shows nothing."""
 
 

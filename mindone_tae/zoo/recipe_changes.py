@@ -13,7 +13,12 @@ def recipe_changes(before, now):
         Texts "train.steps: 300 -> 600" in the new recipe's order, then keys that are gone. A key that one side lacks counts as
         null: a newer version of the package may know more keys.
     """
-    old, new = (_flat(parse(text, "config.yaml")[0]) for text in (before, now))
+    return section_changes(*(parse(text, "config.yaml")[0] for text in (before, now)))
+
+
+def section_changes(before, now, prefix=""):
+    """As `recipe_changes` gives them, of two parsed mappings; prefix: where in the recipe they stand."""
+    old, new = _flat(before, prefix), _flat(now, prefix)
     keys = [*new, *(key for key in old if key not in new)]
     return [f"{key}: {_shown(old, key)} -> {_shown(new, key)}" for key in keys if old.get(key) != new.get(key)]
 

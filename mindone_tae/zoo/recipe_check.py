@@ -2,7 +2,7 @@
 
 from .errors import UserError, did_you_mean, listed
 from .registry import entry_point, names, noun_of
-from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section
+from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section, wrong_optimizer, wrong_scheduler
 from .signatures import Keyword, check_keywords, read_signature
 from .values import plain
 from .yaml_marks import MarkedDict, Problem
@@ -14,19 +14,21 @@ SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "discriminator", "
 PRETRAINED = Keyword("pretrained", False, "str | None")
 REQUIRED = ("model", "dataset", "train")
 
-# Sections that are a function's keywords: (function, default name, known names, what the host gives itself and the remedy).
+# Sections that are a function's keywords: (function, default name, known names, what the host gives itself and the remedy, its numbers' check).
 _FUNCTIONS = {
     "optimizer": (
         "mindone.trainers.optim:create_optimizer",
         "adamw_re",
         OPTIMIZERS,
         {"params": "the trainer gives the model's parameters: remove it", "lr": "the learning rate stands in scheduler.lr: move it there"},
+        wrong_optimizer,
     ),
     "scheduler": (
         "mindone.trainers.lr_schedule:create_scheduler",
         "constant",
         SCHEDULERS,
         dict.fromkeys(("steps_per_epoch", "num_epochs", "total_steps"), "follows from train.steps or train.epochs: remove it"),
+        wrong_scheduler,
     ),
 }
 
@@ -106,7 +108,7 @@ class RecipeCheck:
 
     def _function(self, kind, given, path):
         """The checked keywords of a function; kind: its entry in _FUNCTIONS."""
-        function, default, known, hosts_own = _FUNCTIONS[kind]
+        function, default, known, hosts_own, wrong_numbers = _FUNCTIONS[kind]
         signature = read_signature(function)  # None where mindone is not installed: then anything passes
         own = {key: value for key, value in given.items() if key not in hosts_own}
         values, mistakes = check_keywords(signature and signature.without(hosts_own), own)
@@ -115,6 +117,8 @@ class RecipeCheck:
         if name not in known:
             mistakes = [(key, text) for key, text in mistakes if key != "name"]
             mistakes.append(("name", f"unknown {kind} '{name}'{did_you_mean(name, known)} (known: {listed(known)})"))
+        else:
+            mistakes += wrong_numbers({**plain(values), "name": name})
         for key, text in mistakes:
             self._report(given.marks.get(key), f"{path}.{key}", text)
         return {"name": name, **{key: value for key, value in plain(values).items() if key != "name"}}

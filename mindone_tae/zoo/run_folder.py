@@ -79,16 +79,26 @@ class RunFolder:
         """
         if not self.metrics.exists():
             return
-        kept = []
+        lasts = {True: min(evaluated or 0, last_step), False: last_step}
+        kept = [line for line, entry in self._metrics() if entry["step"] <= lasts["eval" in entry]]
+        self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+
+    def evaluations(self, last_step):
+        """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
+        if not self.metrics.exists():
+            return []
+        return [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry and entry["step"] <= last_step]
+
+    def _metrics(self):
+        """(text, content) of the whole lines of metrics.jsonl."""
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                last = min(evaluated or 0, last_step) if "eval" in entry else last_step
-                if entry["step"] <= last:
-                    kept.append(line)
+                whole = isinstance(entry["step"], int)
             except (ValueError, TypeError, KeyError):
                 continue
-        self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+            if whole:
+                yield line, entry
 
     def append_metrics(self, entry):
         """Appends one JSON line; NaN and infinity become null."""

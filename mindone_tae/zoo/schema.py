@@ -11,6 +11,13 @@ from .signatures import Keyword, Signature
 # What mindone.trainers builds by these names.
 OPTIMIZERS = ("adam", "adamw", "adamw_re", "adamw_bf16", "adamw_mint", "sgd", "momentum", "came")
 SCHEDULERS = ("constant", "cosine_decay", "polynomial_decay", "multi_step_decay", "cosine_annealing_warm_restarts_lr")
+# The optimizers whose betas may be 0, and the usual betas of one that has more than two.
+_TAKE_ZERO = ("adamw_re", "came", "sgd", "momentum")
+_BETAS = {"came": [0.9, 0.999, 0.9999]}
+_SCHEDULER_BOUNDS = {
+    **dict.fromkeys(("lr", "end_lr", "warmup_steps", "warmup_factor", "decay_steps", "decay_rate"), {"at_least": 0}),
+    "num_cycles": {"at_least": 1},
+}
 
 _PRECISION_MODES = Literal[
     "force_fp16",
@@ -116,19 +123,50 @@ def out_of_bounds(section, values):
         section: its name in SECTIONS.
         values: key to value, of the right types.
     """
-    mistakes = []
-    for entry in fields(SECTIONS[section]):
-        value, bounds = values.get(entry.name), entry.metadata
-        if value is None:
-            continue
-        # "not >=" rather than "<": a nan is outside every bound.
-        if "at_least" in bounds and not value >= bounds["at_least"]:
-            mistakes.append((entry.name, f"must be {bounds['at_least']} or more, not {value}"))
-        elif "above" in bounds and not value > bounds["above"]:
-            mistakes.append((entry.name, f"must be above {bounds['above']}, not {value}"))
-        elif "below" in bounds and not value < bounds["below"]:
-            mistakes.append((entry.name, f"must be below {bounds['below']}, not {value}"))
-    return mistakes
+    texts = {entry.name: _outside(values.get(entry.name), entry.metadata) for entry in fields(SECTIONS[section])}
+    return [(key, text) for key, text in texts.items() if text]
+
+
+def wrong_optimizer(values):
+    """The (key, text) pairs of an optimizer's numbers that it would refuse, or take and diverge.
+
+    Args:
+        values: keyword to value, of the right types, and name.
+    """
+    name, betas, eps = values["name"], values.get("betas"), values.get("eps")
+    mistakes = [("weight_decay", _outside(values.get("weight_decay"), {"at_least": 0}))]
+    mistakes += [("eps", _outside(value, {"above": 0})) for value in (eps if isinstance(eps, list) else [eps])]
+    if betas is not None:
+        usual = _BETAS.get(name, [0.9, 0.999])
+        lowest = {"at_least": 0} if name in _TAKE_ZERO else {"above": 0}
+        wrong = len(betas) != len(usual) or any(_outside(beta, {**lowest, "below": 1}) for beta in betas)
+        rule = f"must be {len(usual)} numbers, {'0 or more' if name in _TAKE_ZERO else 'above 0'} and below 1"
+        mistakes += [("betas", f"{rule}, not {betas}: write such as {usual}" if wrong else None)]
+    return _once(mistakes)
+
+
+def wrong_scheduler(values):
+    """The (key, text) pairs of a scheduler's numbers outside their bounds; `values` as in `wrong_optimizer`."""
+    return _once((key, _outside(values.get(key), bounds)) for key, bounds in _SCHEDULER_BOUNDS.items())
+
+
+def _once(mistakes):
+    """The first text of each key that has one."""
+    return list({key: (key, text) for key, text in reversed(list(mistakes)) if text}.values())
+
+
+def _outside(value, bounds):
+    """What a number must be, where it is outside its bounds; None where it is not."""
+    if not isinstance(value, (int, float)):
+        return None
+    # "not >=" rather than "<": a nan is outside every bound.
+    if "at_least" in bounds and not value >= bounds["at_least"]:
+        return f"must be {bounds['at_least']} or more, not {value}"
+    if "above" in bounds and not value > bounds["above"]:
+        return f"must be above {bounds['above']}, not {value}"
+    if "below" in bounds and not value < bounds["below"]:
+        return f"must be below {bounds['below']}, not {value}"
+    return None
 
 
 def _text(annotation):

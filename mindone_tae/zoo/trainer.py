@@ -6,14 +6,15 @@ import logging
 from mindone.trainers import create_scheduler
 
 from . import environment, registry
-from .adversarial import Adversarial
-from .checkpoint import Checkpoints
+from .adversarial import DISCRIMINATOR, Adversarial
+from .checkpoint import MODEL, Checkpoints
 from .errors import UserError
 from .evaluations import Evaluations
 from .folder_lock import locked
 from .loader import BatchLoader
 from .progress import NoProgress, Progress
 from .protocols import build_model, model_inputs
+from .recipe_changes import section_changes
 from .run_folder import RunFolder
 from .sessions import describe_session
 from .sharding import check_stage
@@ -44,6 +45,7 @@ class Trainer:
     Attributes:
         run_folder: RunFolder.
         checkpoints: Checkpoints; None before `run`.
+        steps: of the whole run; None before `run`.
         ranks: Ranks, the processes that train together; None before `run`. The first one writes, draws and speaks.
 
     Raises:
@@ -56,6 +58,7 @@ class Trainer:
         self.resume = resume
         self.on_pictures = on_pictures
         self.checkpoints = None
+        self.steps = None
         self.ranks = None
         self._unreadable = []
 
@@ -78,13 +81,13 @@ class Trainer:
     def _run(self):
         recipe, train, ranks = self.recipe, self.recipe.train, self.ranks
         self._check(recipe)
-        self.checkpoints = Checkpoints(self.run_folder.checkpoints, train.keep_checkpoints, {"model": json.dumps(recipe.model)}, writes=ranks.first)
+        self.checkpoints = Checkpoints(
+            self.run_folder.checkpoints, train.keep_checkpoints, {"model": json.dumps(recipe.model)}, writes=ranks.first, needed=_needed(recipe)
+        )
         found = self._find()
-        self.checkpoints.clean()  # before anything is written: it may be what fills the disk
         first = found.step if found else 0
 
         dataset = registry.build("mindone.datasets", recipe.dataset)
-        self._report_unreadable(dataset)
         loader = BatchLoader(
             dataset,
             train.batch_size,
@@ -95,8 +98,11 @@ class Trainer:
             rank=ranks.rank,
             ranks=ranks.count,
         )
-        steps = train.steps or -(-loader.steps_of(train.epochs) // train.gradient_accumulation_steps)
+        steps = self.steps = train.steps or -(-loader.steps_of(train.epochs) // train.gradient_accumulation_steps)
         evaluations = Evaluations(recipe, self.checkpoints, self.on_pictures, ranks) if train.eval_every else None
+        if self._nothing_to_do(first):
+            self._mend(first, evaluations)
+            return None
 
         model = build_model(recipe.model)
         loss = registry.build("mindone.losses", recipe.require("loss"))
@@ -108,12 +114,18 @@ class Trainer:
         training = (Adversarial if recipe.discriminator else Alone)(recipe, model, loss, len(first_inputs), learning_rates, ranks)
         state = TrainingState(training.networks, frozen=[loss])
 
+        # Restored before anything in the folder is changed: a recipe that does not fit must leave the run as it is.
+        if found:
+            self._restore(state, found)
+        self._mend(first, evaluations)
+        self.checkpoints.clean()  # before anything large is written: it may be what fills the disk
         if ranks.first:
             facts = describe_session(recipe.env, first, len(dataset), ranks.count)
             for change in self.run_folder.start_session(recipe, facts, goes_on=found is not None):
                 _logger.warning("since the last session, %s", change)
-        if found:
-            state.restore(found.networks, source=f"{self.run_folder.path} at step {first}")
+        if not found:
+            self.checkpoints.begin()
+        self._report_unreadable(dataset)
         self._announce(model, dataset, first, steps)
 
         loop = TrainingLoop(
@@ -136,6 +148,21 @@ class Trainer:
             raise UserError(f"{error}; {self._last_checkpoint()}") from error
         return self.checkpoints.weights if first < steps else None
 
+    def _nothing_to_do(self, first):
+        """Whether all steps are made, and the last one's evaluation, where the recipe asks for it, is on record."""
+        lacks_evaluation = first == self.steps and self.recipe.train.eval_every and self.checkpoints.evaluated != first
+        return first >= self.steps and not lacks_evaluation
+
+    def _mend(self, first, evaluations):
+        """Where the run goes on from another set than latest.json names, has it name this one, and the best one up to it by metrics.jsonl."""
+        if not self.checkpoints.mended:
+            return
+        holds, best = self.checkpoints.holds, self.checkpoints.best
+        if best is None or best["step"] > first or not holds(best["step"]):
+            past = [(step, values) for step, values in self.run_folder.evaluations(first) if holds(step)]
+            best = evaluations.best_of(past) if evaluations else None
+        self.checkpoints.mend(best)
+
     def _check(self, recipe):
         check_stage(recipe.train.zero_stage, recipe.env)
         for key, optimizer in (("optimizer", recipe.optimizer), ("adversarial.optimizer", recipe.adversarial.optimizer or {})):
@@ -145,16 +172,28 @@ class Trainer:
             raise UserError(f"train.keep_best is {recipe.train.keep_best}, and train.eval_every 0 evaluates nothing: set train.eval_every to a number of steps")
 
     def _find(self):
+        if self.checkpoints.used and not self.resume:
+            at = "" if self.checkpoints.step is None else f" at step {self.checkpoints.step}"
+            raise UserError(
+                f"{self.run_folder.path} holds a run{at}; a new run needs a folder of its own: add --resume to go on with it, or choose another --output_path"
+            )
         found = self.checkpoints.latest()
         steps = self.ranks.gather(found.step if found else None)
         if len(set(steps)) > 1:
             raise UserError(f"the ranks find checkpoints of different steps ({steps}) in {self.run_folder.path}; all must see one folder: put it where every machine reaches it")
-        if found and not self.resume:
-            raise UserError(
-                f"{self.run_folder.path} holds a run at step {found.step}; a new run needs a folder of its own: "
-                "add --resume to go on with it, or choose another --output_path"
-            )
+        if self.checkpoints.mended:
+            past = self.run_folder.evaluations(found.step)
+            self.checkpoints.evaluated = past[-1][0] if past else None
         return found
+
+    def _restore(self, state, found):
+        try:
+            state.restore(found.networks, source=f"{self.run_folder.path} at step {found.step}")
+        except UserError as error:
+            made_with = json.loads(found.metadata.get("model", "{}"))
+            # where the weights came from says nothing of their shapes
+            changes = [change for change in section_changes(made_with, self.recipe.model, "model") if not change.startswith("model.pretrained:")]
+            raise UserError(f"{error}; what differs is {', '.join(changes)}" if made_with and changes else str(error)) from error
 
     def _announce(self, model, dataset, first, steps):
         parameters = sum(parameter.size for parameter in model.get_parameters())
@@ -182,6 +221,12 @@ class Trainer:
         if self.checkpoints.weights is None:
             return "no checkpoint was saved yet"
         return f"the last checkpoint is {self.checkpoints.weights}, from which --resume goes on"
+
+
+def _needed(recipe):
+    """Network to the parts without which its training cannot go on."""
+    averaged = {MODEL: recipe.train.ema_decay, **({DISCRIMINATOR: recipe.adversarial.ema_decay} if recipe.discriminator else {})}
+    return {network: ("weights", "ema", "state") if decay else ("weights", "state") for network, decay in averaged.items()}
 
 
 def _learning_rates(scheduler, steps):

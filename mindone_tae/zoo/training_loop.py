@@ -63,7 +63,7 @@ class TrainingLoop:
             self._stop_if_asked(first, steps, stop)
         micro_steps = self.settings.gradient_accumulation_steps
         batches = self.loader.stream(first * micro_steps, steps * micro_steps)
-        refused_in_a_row = 0
+        refused_in_a_row, shapes = 0, set()
         for step in range(first, steps):
             stop.listen()
             terms, entry = self._step(step, batches)
@@ -71,7 +71,9 @@ class TrainingLoop:
             refused_in_a_row = refused_in_a_row + 1 if entry["refused"] else 0
             if done % self.settings.log_every == 0 or entry["refused"]:
                 log.step(done, {**terms, **entry})
-            progress.advance({"loss": f"{terms['loss']:.4g}", "s/step": f"{entry['seconds']:.2f}"})
+            shape = tuple(entry["shape"])
+            progress.advance({"loss": f"{terms['loss']:.4g}", "s/step": f"{entry['seconds']:.2f}"}, usual=shape in shapes)
+            shapes.add(shape)
             saves = done == steps or done % self.settings.save_every == 0
             self.report_unreadable(saves)
             if entry["refused"]:

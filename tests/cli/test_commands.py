@@ -115,6 +115,29 @@ def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, ca
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("path, said", [("afile", "--output_path is afile, which is a file"), ("afile/run", "--output_path is afile/run, and afile is a file")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--config", "tae/train/tiny_64x64x8"],
+        ["evaluate", "--config", "tae/eval/default"],
+        ["reconstruct", "--video_folder", "."],
+        ["encode", "--video_folder", "."],
+        ["decode", "--latent_folder", "."],
+        ["latent-stats", "--latent_folder", "."],
+        ["check-data", "."],
+        ["demo"],
+    ],
+)
+def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(words, path, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").write_text("mine")
+    assert run([*words, "--output_path", path]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line and "it must be a folder" in line
+    assert [entry.name for entry in tmp_path.iterdir()] == ["afile"] and (tmp_path / "afile").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -113,8 +113,61 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"step": 3}', '{"step": "x", "weights": "a", "ema": null, "state": "b"}'])
 def test_a_damaged_latest_json_is_named(tmp_path, text):
     (tmp_path / "latest.json").write_text(text)
-    with pytest.raises(UserError, match="latest.json is damaged"):
-        Checkpoints(tmp_path, keep=1)
+    with pytest.raises(UserError, match="latest.json is damaged.*start afresh with another --output_path"):
+        Checkpoints(tmp_path, keep=1).latest()
+
+
+@pytest.mark.parametrize("text", [None, "", '{"step": 3, "weights": null, "ema": null, "state": null}'])
+def test_without_latest_json_the_newest_whole_set_is_taken_and_named_again(tmp_path, caplog, text):
+    needed = {"model": ("weights", "ema", "state"), "discriminator": ("weights", "state")}
+    checkpoints = Checkpoints(tmp_path, keep=9)
+    for step in (1, 2, 3, 4):
+        checkpoints.save(step, {**model(step, ema=arrays(step)), "discriminator": {"weights": arrays(20 + step), "ema": None, "state": arrays(30)}})
+    (tmp_path / "step_00000004.discriminator.state.safetensors").unlink()
+    (tmp_path / "step_00000003.ema.safetensors").unlink()
+    (tmp_path / "latest.json").unlink() if text is None else (tmp_path / "latest.json").write_text(text)
+    files = {path.name for path in tmp_path.glob("step*")}
+
+    again = Checkpoints(tmp_path, keep=9, needed=needed)
+    found = again.latest()
+    assert found.step == 2 and found.networks["discriminator"]["weights"]["w"].max() == 22 and found.networks["model"]["ema"]["w"].max() == 2
+    assert "latest.json" in caplog.text and "going on from step 2" in caplog.text
+    again.mend(best=None)
+    again.clean()
+    assert {path.name for path in tmp_path.glob("step*")} == files
+    assert Checkpoints(tmp_path, keep=9, needed=needed).latest().step == 2
+
+
+def test_files_without_latest_json_are_a_run_and_no_whole_one_is_refused(tmp_path):
+    Checkpoints(tmp_path, keep=1).save(4, model(4))
+    (tmp_path / "latest.json").unlink()
+    (tmp_path / "step_00000004.state.safetensors").unlink()
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    assert checkpoints.used
+    with pytest.raises(UserError, match="latest.json is missing.*bring the files back"):
+        checkpoints.latest()
+
+
+def test_a_kill_during_the_very_first_save_is_no_lost_run(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.begin()
+    checkpoints.save(4, model(4))
+    Checkpoints(tmp_path / "other", keep=1).begin()
+    (tmp_path / "latest.json").write_text((tmp_path / "other/latest.json").read_text())
+    (tmp_path / "step_00000004.state.safetensors").unlink()
+    assert not Checkpoints(tmp_path, keep=1).used and Checkpoints(tmp_path, keep=1).latest() is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_where_the_last_set_cannot_be_read_the_one_before_is_taken_and_the_file_named(tmp_path, caplog, damage):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (1, 2, 3):
+        checkpoints.save(step, model(step))
+    bad = tmp_path / "step_00000003.state.safetensors"
+    bad.write_bytes(bad.read_bytes()[:40]) if damage == "truncated" else bad.unlink()
+    again = Checkpoints(tmp_path, keep=3)
+    assert again.latest().step == 2 and again.mended
+    assert "step_00000003.state.safetensors cannot be read" in caplog.text and "going on from step 2" in caplog.text
 
 
 def test_an_error_inside_the_block_leaves_the_old_file(tmp_path):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mindone_tae.zoo import progress as module
 from mindone_tae.zoo.progress import BarFriendlyHandler, Progress
 
 
@@ -70,3 +71,35 @@ def test_without_a_terminal_there_are_lines_and_no_control_characters(monkeypatc
     lines = stream.getvalue().splitlines()
     assert len(lines) == 11 and lines[-1] == "done" and all("\r" not in line and "\x1b" not in line for line in lines)
     assert lines[0].startswith("train 10/100 steps")
+
+
+class Clock:
+    """Stands for the module `time`."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_time_left_is_reckoned_without_the_steps_that_compile(monkeypatch, terminal):
+    stream, clock = Terminal() if terminal else io.StringIO(), Clock()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(module, "time", clock)
+    shown = []
+    with Progress("train", 10) as progress:
+        for seconds, usual in ((43, False), (2, True), (2, True), (100, False), (2, True)):
+            clock.now += seconds
+            progress.advance(usual=usual)
+            shown.append(str(progress.bar) if terminal else stream.getvalue().splitlines()[-1])
+    assert [line.partition(" gone, ")[2].partition(" left")[0] for line in shown] == ["?", "00:16", "00:14", "00:12", "00:10"]
+
+
+def test_the_first_step_of_each_shape_is_not_a_usual_one(foreign_recipe, tmp_path, monkeypatch):
+    from mindone_tae.zoo import Trainer, load_recipe
+
+    told = []
+    monkeypatch.setattr(module.Progress, "advance", lambda self, figures=None, count=1, usual=True: told.append(usual))
+    Trainer(load_recipe(foreign_recipe, ["train.steps=4", "env.mode=1"]), tmp_path / "run").run()
+    assert told == [False, True, True, True]

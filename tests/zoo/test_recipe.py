@@ -175,6 +175,32 @@ def test_optimizer_and_scheduler_take_mindones_own_keywords(load, mistakes):
     assert "scheduler.total_steps: follows from train.steps" in mistakes(GOOD, "scheduler.total_steps=5")[0]
 
 
+@pytest.mark.skipif(find_spec("mindone") is None, reason="the keywords are read from mindone's source, and mindone is not installed")
+@pytest.mark.parametrize(
+    "override, said",
+    [
+        ("optimizer.weight_decay=-1", "must be 0 or more, not -1.0"),
+        ("optimizer.betas=[0.9]", "must be 2 numbers, 0 or more and below 1, not [0.9]: write such as [0.9, 0.999]"),
+        ("optimizer.betas=[0.9, 1.5]", "must be 2 numbers, 0 or more and below 1, not [0.9, 1.5]"),
+        ("optimizer={name: adam, betas: [0, 0.9]}", "optimizer.betas: must be 2 numbers, above 0 and below 1, not [0.0, 0.9]"),
+        ("optimizer={name: came, betas: [0.9, 0.99]}", "optimizer.betas: must be 3 numbers"),
+        ("optimizer.eps=-1", "must be above 0, not -1.0"),
+        ("optimizer.eps=[1e-30, -1]", "must be above 0, not -1.0"),
+        ("scheduler.lr=-1", "must be 0 or more, not -1.0"),
+        ("scheduler.warmup_steps=-5", "must be 0 or more, not -5"),
+        ("scheduler.decay_steps=-5", "must be 0 or more, not -5"),
+        ("adversarial.optimizer={name: adam, betas: [0.5]}", "adversarial.optimizer.betas: must be 2 numbers"),
+    ],
+)
+def test_numbers_that_no_optimizer_or_scheduler_can_use_are_told(mistakes, override, said):
+    found = [line for line in mistakes(GOOD, override) if "without a discriminator" not in line]
+    assert len(found) == 1 and override.partition("=")[0] in found[0] and said in found[0]
+
+
+def test_an_optimizers_betas_may_be_zero_where_it_takes_them(load):
+    assert load(GOOD, "optimizer={name: adamw_re, betas: [0, 0.9], weight_decay: 0}", "scheduler.lr=0").optimizer["betas"][0] == 0
+
+
 def test_missing_sections_and_keywords_are_told(mistakes):
     found = mistakes("dataset: {name: fake_clips}\ntrain:\n")
     assert found[0].startswith("r.yaml: model: the section is missing") and "fake_model" in found[0]
