@@ -108,6 +108,34 @@ class Clips:
             console.print(f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}")
 
 
+def one_by_one(group, run, failed):
+    """Runs a function on a group of clips; where that fails, on each alone, leaving out the one that cannot be read.
+
+    Args:
+        group: a list.
+        run: called with a list.
+        failed: gets the (path, reason) of those left out.
+    """
+    from mindone_tae.data import UnreadableVideo
+
+    try:
+        run(group)
+    except ValueError as error:  # an unreadable one, or one that changed its length or size since it was looked at
+        if len(group) > 1:
+            for entry in group:
+                one_by_one([entry], run, failed)
+            return
+        if not isinstance(error, UnreadableVideo):
+            raise
+        leave_out(error, failed)
+
+
+def leave_out(error, failed):
+    """Says which clip an UnreadableVideo leaves out, and notes its (path, reason)."""
+    failed.append((error.path, error.reason))
+    _logger.warning("left out: %s", error)
+
+
 def in_groups(entries, batch_size, key):
     """Lists of at most batch_size entries of equal key, in the order in which their keys first come."""
     alike = {}

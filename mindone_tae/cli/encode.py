@@ -119,6 +119,8 @@ class Encoding:
         from mindone_tae.data import UnreadableVideo
         from mindone_tae.data.latent_cache import DAMAGED, MISSING, why_to_encode
 
+        from .clips import leave_out
+
         todo, why, sizes = [], Counter(), Sizes()
         for clip in self._clips.clips:
             if not self._cache.mine(clip.name):
@@ -126,7 +128,7 @@ class Encoding:
             try:
                 wanted = Wanted(clip, sizes.of(clip), self._encoder.shared)
             except UnreadableVideo as error:
-                self._fail(error)
+                leave_out(error, self.failed)
                 continue
             self.wanted.append(wanted)
             damaged = wanted.name in self._cache.damaged
@@ -161,25 +163,13 @@ class Encoding:
         return Progress("encode", _frames(todo) or None, "frames") if todo else ExitStack()
 
     def _encoded(self, group, advance):
-        """Yields the LatentClips of a group; where it fails as a whole, each clip is on its own, and one that cannot be read is left out."""
-        from mindone_tae.data import UnreadableVideo
-
+        """The LatentClips of a group, without the clips that cannot be read."""
+        from .clips import one_by_one
         from .streams import batched
 
-        try:
-            yield from self._encoder.encode(group, Counted(batched([wanted.clip for wanted in group]), advance))
-        except ValueError as error:  # an unreadable one, or one that changed its length or size since it was looked at
-            if len(group) == 1 and not isinstance(error, UnreadableVideo):
-                raise
-            if len(group) == 1:
-                self._fail(error)
-            else:
-                for wanted in group:
-                    yield from self._encoded([wanted], advance)
-
-    def _fail(self, error):
-        self.failed.append((error.path, error.reason))
-        _logger.warning("left out: %s", error)
+        found = []
+        one_by_one(group, lambda part: found.extend(self._encoder.encode(part, Counted(batched([wanted.clip for wanted in part]), advance))), self.failed)
+        return found
 
 
 class _Figures:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mindone_tae.zoo import UserError
+from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from . import flags
 from .encoding import CONVENTIONS
@@ -46,6 +47,7 @@ def run_decode(options, console):
     from .streams import decoded
 
     model = start(recipe)
+    remove_unfinished(folder)
     _check_shapes(latents, model)
     others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {None, weights_sha256(model)}
     if others:

@@ -24,7 +24,10 @@ Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours: one line, status 2."""
+    """argparse whose errors are ours: one line, status 2; flags are whole words."""
+
+    def __init__(self, *args, **keywords):
+        super().__init__(*args, **{**keywords, "allow_abbrev": False})
 
     def error(self, message):
         raise UserError(f"{message}: see {self.prog} --help")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mindone_tae.zoo.atomic_file import remove_unfinished
+
 from . import flags
 
 
@@ -44,7 +46,7 @@ def whole_clips(options):
 
 
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
-    """Reconstructs the clips of a recipe's dataset.
+    """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed.
 
     Returns:
         The paths of the sheets.
@@ -52,23 +54,28 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
 
-    from .clips import Clips, start
+    from .clips import Clips, one_by_one, start
     from .streams import batched, reconstructed
 
     model, folder = start(recipe), Path(folder)
     clips = Clips(recipe.dataset, folder)
-    sheets = []
+    remove_unfinished(folder)
+    sheets, failed = [], []
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
-        for group in clips.groups(batch_size):
+
+        def write(group):
             with ExitStack() as files:
                 outputs = [files.enter_context(Output(folder, clip, suffix)) for clip in group]
                 for x, recon in reconstructed(model, batched(group)):
                     for output, source, rebuilt in zip(outputs, x, recon):
                         output.write(source, rebuilt)
                     progress.advance(count=len(group) * x.shape[2])
-            sheets += [output.sheet for output in outputs]
+            sheets.extend(output.sheet for output in outputs)
+
+        for group in clips.groups(batch_size):
+            one_by_one(group, write, failed)
     console.print(f"{len(sheets)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
-    clips.report(console)
+    clips.report(console, failed)
     return sheets
 
 

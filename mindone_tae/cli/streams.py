@@ -36,7 +36,13 @@ def posteriors(model, chunks):
 
 def encoded(model, chunks):
     """Mean and logvar, arrays (b, zc, lt, lh, lw)."""
-    return tuple(np.concatenate(part, axis=2) for part in zip(*posteriors(model, chunks)))
+    means, logvars = [], []
+    for mean, logvar in posteriors(model, chunks):
+        means.append(mean)
+        logvars.append(logvar)
+    mean = np.concatenate(means, axis=2)
+    means.clear()  # of a long video this is half of the memory
+    return mean, np.concatenate(logvars, axis=2)
 
 
 def decoded(model, latents, frames):

@@ -166,12 +166,15 @@ def _from_table(csv_path, folder, video_column, allow_outside):
 
 def _check_columns(csv_path, columns, video_column):
     if video_column not in columns:
+        near = did_you_mean(video_column, columns)
         remedy = "set dataset.video_column to the column of paths"
-        if any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns):
+        if len(columns) == 1 and ";" in columns[0]:
+            remedy, near = "cells end with a comma, and these seem to with a semicolon: save it with commas", ""
+        elif any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns):
             remedy = f"its first line must be a header, not a file: add the line '{video_column}' on top"
         elif {"path", "frames", "reader", "reason"} <= set(columns):
             remedy = "it is a manifest of mindone-tae check-data: give it as dataset.manifest_path"
         raise UserError(
             f"{csv_path} has no column '{video_column}'; its columns are {listed(filter(None, columns))}"
-            f": {remedy}{did_you_mean(video_column, columns)}"
+            f": {remedy}{near}"
         )

@@ -12,7 +12,7 @@ from mindone_tae.zoo.errors import UserError
 from .collection import Item, read_collection
 from .file_check import ClipInfo
 from .reader_base import UnreadableVideo
-from .tables import import_parquet
+from .tables import import_parquet, read_table
 
 # bytes and modified (nanoseconds) tell whether a file is still the one that was checked.
 COLUMNS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason", "bytes", "modified")
@@ -141,6 +141,11 @@ def known_items(
     Raises:
         UserError: the manifest is none, lacks a file of the table, or tells of files that are not in the folder.
     """
+    if not os.path.isfile(manifest_path):
+        raise UserError(f"dataset.manifest_path is {manifest_path}, and there is no such file: make it with mindone-tae check-data")
+    columns, _ = read_table(manifest_path)
+    if COLUMNS[0] not in columns:
+        raise UserError(f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: give it as dataset.csv_path, or make one with mindone-tae check-data")
     items, facts = split_facts(read_collection(manifest_path, folder, "path", allow_outside), manifest_path)
     if csv_path is not None:
         items = read_collection(csv_path, folder, video_column, allow_outside)

@@ -78,7 +78,7 @@ def _delimited_rows(path, delimiter):
                     yield f"{path}, line {rows.line_num}", row
     except (UnicodeDecodeError, csv.Error) as error:
         kind = "csv" if delimiter == "," else "tsv"
-        raise UserError(f"{path} is not a {kind} in UTF-8: {error}") from error
+        raise UserError(f"{path} is not a {kind} in UTF-8: {error}: save it as UTF-8, its cells in double quotes where they hold a {'comma' if kind == 'csv' else 'tab'}") from error
 
 
 def _jsonl(path):
@@ -97,7 +97,7 @@ def _jsonl_rows(path):
                         raise UserError(f'{path}, line {number} is not an object: write {{"video": "a.mp4"}}')
                     yield f"{path}, line {number}", {name: _text(value) for name, value in row.items()}
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is not jsonl in UTF-8, an object a line: {error}") from error
+        raise UserError(f"{path} is not jsonl in UTF-8, an object a line: {error}: save it as UTF-8, each line whole") from error
 
 
 def _parquet(path):

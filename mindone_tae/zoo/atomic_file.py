@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.\d+\.tmp(?P<suffix>(\.\w+)?)")
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.tmp(?P<suffix>(\.\w+)?)")
 
 
 @contextmanager
@@ -66,6 +66,24 @@ def remove_temporaries(folder, of=lambda path: True, below=False):
         match = _TEMPORARY.fullmatch(path.name)
         if match and of(path.with_name(match["stem"] + match["suffix"])):
             path.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder):
+    """Removes what `replacing` left in a folder and those below it in processes of this machine that have ended since."""
+    for path in Path(folder).glob("**/.*.tmp*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and not _alive(int(match["process"])):
+            path.unlink(missing_ok=True)
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _to_disk(path):

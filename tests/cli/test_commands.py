@@ -251,3 +251,8 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     again = command("evaluate", *words, cwd=tmp_path)
     assert again.stdout == done.stdout
     assert sorted(path.name for path in Path(tmp_path / "out/pictures").iterdir())
+
+
+def test_a_flag_cut_short_is_no_flag(capsys):
+    assert run(["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "out", "--resum"]) == 2
+    assert "--resum" in capsys.readouterr().err and not Path("out").exists()

@@ -197,6 +197,8 @@ def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
 @pytest.mark.parametrize(
     "text, said",
     [
+        (None, "dataset.manifest_path is .*manifest.csv, and there is no such file: make it with mindone-tae check-data"),
+        ("video\na.mp4\n", "has no column 'path', so it is no manifest: give it as dataset.csv_path"),
         ("path,frames\na.mp4,3\n", "has no column 'fps'; a manifest has path, frames"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n", "what is no number"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,0,1,1,1,c,1,pyav,\n", "0 frames"),
@@ -205,7 +207,8 @@ def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
     ],
 )
 def test_manifest_that_is_none_is_refused(tmp_path, text, said):
-    (tmp_path / "manifest.csv").write_text(text)
+    if text is not None:
+        (tmp_path / "manifest.csv").write_text(text)
     with pytest.raises(UserError, match=said):
         TAEVideoDataset(manifest_path=str(tmp_path / "manifest.csv"))
 

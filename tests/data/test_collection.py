@@ -74,8 +74,13 @@ def test_bad_row_is_named_by_its_line(write_csv, row, said):
 
 
 def test_latin_1_csv_is_told_to_be_utf_8(write_csv):
-    with pytest.raises(UserError, match="not a csv in UTF-8"):
+    with pytest.raises(UserError, match="not a csv in UTF-8.*: save it as UTF-8"):
         read_collection(write_csv("video\nbär.mp4\n", encoding="latin-1"))
+
+
+def test_a_csv_with_semicolons_is_told_to_have_commas(write_csv):
+    with pytest.raises(UserError, match="its columns are video;note: cells end with a comma, .* save it with commas$"):
+        read_collection(write_csv("video;note\na.mp4;x\n"))
 
 
 def test_missing_csv_folder_or_both_say_what_is_missing(tmp_path):
