@@ -136,7 +136,7 @@ def _draw_seconds(axes, colours, runs):
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.8)
     for (steps, values), colour in waits:
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.2, linestyle=":")
-    top = 1.5 * max(np.nanpercentile(values, 95) for (_, values), _ in timed)
+    top = 1.5 * max(np.nanpercentile(values, 90, method="lower") for (_, values), _ in timed)
     beyond = sum(int((values > top).sum()) for (_, values), _ in timed)
     axes.set_ylim(0, top)
     _title(axes, STEP_FIGURES["seconds"], "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)))

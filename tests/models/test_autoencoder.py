@@ -184,6 +184,7 @@ def test_a_users_graph_may_decode_some_frames(mode):
     [
         ({"norm_num_groups": 3}, "norm_num_groups is 3; it must divide"),
         ({"layers_per_block": 0}, "layers_per_block is 0; it must be at least 1"),
+        ({"dropout": 2}, "dropout is 2; it must be 0 or more and below 1"),
         ({"latent_channels": 0}, "latent_channels is 0; it must be at least 1"),
         ({"dtype": "float31"}, "dtype is 'float31'"),
         ({"dtype": "bfloat16"}, "dtype is bfloat16; .* use float32"),
