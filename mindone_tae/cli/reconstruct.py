@@ -46,11 +46,7 @@ def whole_clips(options):
 
 
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
-    """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed.
-
-    Returns:
-        The paths of the sheets.
-    """
+    """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed."""
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
 
@@ -60,7 +56,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
     model, folder = start(recipe), Path(folder)
     clips = Clips(recipe.dataset, folder)
     remove_unfinished(folder)
-    sheets, failed = [], []
+    written, failed = [], []
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
 
         def write(group):
@@ -70,13 +66,12 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
                     for output, source, rebuilt in zip(outputs, x, recon):
                         output.write(source, rebuilt)
                     progress.advance(count=len(group) * x.shape[2])
-            sheets.extend(output.sheet for output in outputs)
+            written.extend(group)
 
         for group in clips.groups(batch_size):
             one_by_one(group, write, failed)
-    console.print(f"{len(sheets)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
+    console.print(f"{len(written)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)
-    return sheets
 
 
 class Output:
@@ -89,7 +84,7 @@ class Output:
     """
 
     def __init__(self, folder, clip, suffix):
-        self.sheet = folder / "sheets" / f"{clip.name}.png"
+        self._sheet = folder / "sheets" / f"{clip.name}.png"
         self._paths = [folder / kind / f"{clip.name}.{suffix}" for kind in ("reconstruction", "side_by_side")]
         self._fps = clip.fps or 1.0
         self._shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist()) or {0}
@@ -121,4 +116,4 @@ class Output:
         self._files.__exit__(kind, *exception)
         if kind is None:
             numbers, sources, rebuilt = zip(*self._kept)
-            write_contact_sheet(self.sheet, sheet_rows(np.stack(sources), np.stack(rebuilt)), frame_numbers=numbers)
+            write_contact_sheet(self._sheet, sheet_rows(np.stack(sources), np.stack(rebuilt)), frame_numbers=numbers)
