@@ -21,14 +21,13 @@ from safetensors.numpy import save_file
 
 from .atomic_file import remove_temporaries, replacing
 from .errors import UserError
+from .latest import NO_SET, PARTS, read_pointer
 from .parameter_arrays import read_arrays, read_metadata
 
 _logger = logging.getLogger(__name__)
 
 # The network whose files bear no name of their own.
 MODEL = "model"
-PARTS = ("weights", "ema", "state")
-_NOTHING = dict.fromkeys(("step", *PARTS))
 _STEP = re.compile(r"step_(\d+)\.(?:\w+\.)*safetensors")
 
 
@@ -228,11 +227,11 @@ class Checkpoints:
         path = self.folder / "latest.json"
         try:
             if path.exists():
-                return _read_pointer(path)
+                return read_pointer(path)
             self._lost = f"{path} is missing, which names a run's last checkpoint" if self._sets() else ""
         except UserError as error:
             self._lost = str(error)
-        return _NOTHING
+        return NO_SET
 
     def _candidates(self):
         """(step, files as latest.json has them) of what a run may go on from, the newest first."""
@@ -274,36 +273,3 @@ def _remove(paths):
 def _file_name(step, network, part):
     owner = () if network == MODEL else (network,)
     return ".".join([f"step_{step:08d}", *owner, *(() if part == "weights" else (part,)), "safetensors"])
-
-
-def _read_pointer(path):
-    """The content of latest.json; with a step of None before the first checkpoint."""
-    try:
-        latest = json.loads(path.read_text(encoding="utf-8"))
-        for part in PARTS:
-            if not isinstance(latest[part], (str, type(None))):
-                raise TypeError(f"{part} is {latest[part]!r}")
-        if latest["step"] is not None or latest["weights"] is not None:
-            latest["step"] = int(latest["step"])
-            latest["weights"] = str(Path(latest["weights"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); it must name a checkpoint's files: train --resume writes it anew") from error
-    return latest
-
-
-def weights_file(path):
-    """The weights of a file, a run's folder or its checkpoints folder; the moving average where there is one.
-
-    Raises:
-        UserError: there are none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    for folder in (path, path / "checkpoints"):
-        if (folder / "latest.json").exists():
-            latest = _read_pointer(folder / "latest.json")
-            if latest["step"] is None:
-                raise UserError(f"{path} holds a run that has saved no checkpoint yet; it must hold one: wait, or go on with it by --resume")
-            return folder / (latest["ema"] or latest["weights"])
-    raise UserError(f"{path} holds no weights; it must be a .safetensors file or a run's folder: check --ckpt_path")

@@ -38,7 +38,7 @@ import mindspore as ms
 from mindspore import nn
 
 from . import registry
-from .checkpoint import weights_file
+from .latest import weights_file
 from .parameter_arrays import read_arrays, restore
 from .signatures import read_signature, signature_of
 
