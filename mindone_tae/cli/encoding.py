@@ -52,10 +52,11 @@ class ClipEncoder:
         """
         from mindone_tae.data import LatentClip, UnreadableVideo
 
-        from .streams import encoded
+        from .streams import joined, posteriors
 
         found = []
-        for wanted, mean, logvar in zip(group, *encoded(self.model, counted)):
+        parts = (self._scaled(*part) for part in posteriors(self.model, counted))
+        for wanted, mean, logvar in zip(group, *joined(parts, self._latent_frames(group[0]))):
             arrays = self._arrays(wanted.name, mean, logvar)
             if not all(np.isfinite(array).all() for array in arrays.values()):
                 raise UnreadableVideo(wanted.clip.path or wanted.name, "its latents are not finite; model.dtype float32 has the range")
@@ -63,14 +64,28 @@ class ClipEncoder:
             found.append(LatentClip(**{"mean": None, "logvar": None, **arrays}, **facts))
         return found
 
+    def _scaled(self, mean, logvar):
+        """Mean and logvar as they are kept; a sample is scaled when it is drawn."""
+        from mindone_tae.models.latent_scaling import scale_posterior
+
+        return (mean, logvar) if self.convention == "none" or self.seed is not None else scale_posterior(mean, logvar, self.convention, **self.factors)
+
+    def _latent_frames(self, wanted):
+        """Latent frames of a clip, None where the model or the dataset does not tell."""
+        known = hasattr(self.model, "latent_size") and wanted.clip.frames and wanted.size
+        return self.model.latent_size((wanted.clip.frames, *wanted.size))[0] if known else None
+
     def _arrays(self, name, mean, logvar):
-        from mindone_tae.models.latent_scaling import scale_latents, scale_posterior
+        from mindone_tae.models.latent_scaling import scale_latents
 
         if self.seed is None:
-            mean, logvar = (mean, logvar) if self.convention == "none" else scale_posterior(mean, logvar, self.convention, **self.factors)
             return {"mean": mean, "logvar": logvar}
         noise = np.random.default_rng([self.seed, *name.encode("utf-8", "surrogateescape")]).standard_normal(mean.shape, dtype=np.float32)
-        sample = mean + np.exp(0.5 * logvar) * noise
+        # mean + exp(logvar / 2) * noise, in the arrays that are there: an hour's are large
+        logvar *= 0.5
+        noise *= np.exp(logvar, out=logvar)
+        noise += mean
+        sample = noise
         return {"sample": sample if self.convention == "none" else scale_latents(sample, self.convention, **self.factors)}
 
     def latent_bytes(self, frames, size):

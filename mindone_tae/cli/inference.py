@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mindone_tae.zoo import UserError, load_recipe
+from mindone_tae.zoo.recipe_files import find_recipe, read_recipe, recipe_names
+from mindone_tae.zoo.yaml_marks import parse
 
 from . import flags
 
@@ -20,7 +22,7 @@ def load(options, pairs, default):
         default: name of the recipe that comes with the package.
 
     Returns:
-        Recipe. On a CPU it runs in PyNative mode unless env.mode was given: each clip length would compile its own graph.
+        Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own graph.
     """
     ckpt = Path(options.ckpt_path) if options.ckpt_path else None
     config, model = options.config, []
@@ -30,9 +32,19 @@ def load(options, pairs, default):
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
     recipe = load_recipe(config, model + pairs + flags.model_overrides(options) + options.overrides)
-    if recipe.env.device_target == "CPU" and not any(text.startswith("env.mode=") for text in options.overrides):
+    written = any(text.startswith("env.mode=") for text in options.overrides) or (options.config is not None and _states_mode(recipe.path))
+    if recipe.env.device_target == "CPU" and not written:
         recipe = replace(recipe, env=replace(recipe.env, mode=1))
     return recipe
+
+
+def _states_mode(path):
+    """Whether env.mode stands in a recipe that a user wrote: those that come with the package are for any device, and a run's states every key."""
+    shipped = any(path.samefile(find_recipe(name)) for name in recipe_names())
+    if shipped or (path.name == "config.yaml" and path.with_name("environment.json").exists()):
+        return False
+    env = parse(read_recipe(path), str(path))[0].get("env")
+    return isinstance(env, dict) and "mode" in env
 
 
 def _architecture(path):

@@ -11,6 +11,7 @@ from mindone_tae.zoo.atomic_file import remove_unfinished
 from . import flags
 from .encoding import CONVENTIONS
 
+_CHUNK_FRAMES = 4  # latent frames read at a time
 _VIDEO = (".mp4", ".gif")
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -54,10 +55,9 @@ def run_decode(options, console):
         console.print("some of the latents come from other weights than these: videos are right only where their decoders agree")
     with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
         for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
-            frames, z = length(group[0]), np.stack([unscaled_latent(latent.read()) for latent in group])
             with ExitStack() as files:
                 outputs = [files.enter_context(_output(folder / latent.name, latent.facts)) for latent in group]
-                for chunk in decoded(model, z, frames):
+                for chunk in decoded(model, latent_chunks(group), length(group[0])):
                     for output, recon in zip(outputs, chunk):
                         for frame in _resized(to_pixels(recon), size):
                             output.write(frame)
@@ -92,6 +92,14 @@ def _chosen(latents, options):
             f"{latents[0].name}: give the table or folder that was encoded, or leave --csv_path and --video_folder out"
         )
     return chosen
+
+
+def latent_chunks(group):
+    """Yields arrays (b, zc, lt_chunk, lh, lw) of StoredLatents of one shape, unscaled, each read when it is asked for."""
+    latent_frames = group[0].shape[1]
+    for start in range(0, latent_frames, _CHUNK_FRAMES):
+        stop = min(start + _CHUNK_FRAMES, latent_frames)
+        yield np.stack([unscaled_latent(latent.read_frames(start, stop)) for latent in group])
 
 
 def _lengths(num_frames):

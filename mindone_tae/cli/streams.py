@@ -34,22 +34,34 @@ def posteriors(model, chunks):
         yield mean.asnumpy(), logvar.asnumpy()
 
 
-def encoded(model, chunks):
-    """Mean and logvar, arrays (b, zc, lt, lh, lw)."""
-    means, logvars = [], []
-    for mean, logvar in posteriors(model, chunks):
-        means.append(mean)
-        logvars.append(logvar)
-    mean = np.concatenate(means, axis=2)
-    means.clear()  # of a long video this is half of the memory
-    return mean, np.concatenate(logvars, axis=2)
+def joined(parts, latent_frames=None):
+    """Mean and logvar of a whole clip, arrays (b, zc, lt, lh, lw).
+
+    Args:
+        parts: (mean, logvar) of its chunks, see `posteriors`.
+        latent_frames: how many there will be, so that they are held once and not a second time to be joined; None where that is
+            not known. A file that changed may give more or fewer.
+    """
+    whole, filled, beyond = (), 0, []
+    for part in parts:
+        end = filled + part[0].shape[2]
+        if not whole and latent_frames:
+            whole = tuple(np.empty((*array.shape[:2], latent_frames, *array.shape[3:]), array.dtype) for array in part)
+        if beyond or not whole or end > latent_frames:
+            beyond.append(part)
+            continue
+        for array, chunk in zip(whole, part):
+            array[:, :, filled:end] = chunk
+        filled = end
+    whole = tuple(array[:, :, :filled] for array in whole)
+    if not beyond:
+        return whole
+    return tuple(np.concatenate(chunks, axis=2) for chunks in zip(*([whole] if whole else []), *beyond))
 
 
-def decoded(model, latents, frames):
-    """Yields arrays (b, c, t_chunk, h, w) of latents (b, zc, lt, lh, lw)."""
+def decoded(model, chunks, frames):
+    """Yields arrays (b, c, t_chunk, h, w) of latents that come in chunks (b, zc, lt_chunk, lh, lw)."""
     if hasattr(model, "decode_frames"):
-        chunk_frames = 4  # latent frames
-        chunks = (latents[:, :, start : start + chunk_frames] for start in range(0, latents.shape[2], chunk_frames))
         yield from model.decode_frames(chunks, frames)
     else:
-        yield model.decode(ms.Tensor(latents)).asnumpy()[:, :, :frames]
+        yield model.decode(ms.Tensor(np.concatenate(list(chunks), axis=2))).asnumpy()[:, :, :frames]

@@ -80,6 +80,8 @@ class StoredLatent(NamedTuple):
         shape: (zc, lt, lh, lw).
         facts: keywords of LatentClip but the arrays.
         read: gives the LatentClip; raises UserError where its numbers cannot be read.
+        read_frames: read_frames(start, stop) gives a LatentClip with what a decoder takes, mean or sample, of those latent frames alone, and
+            the facts of the whole clip; raises as `read` does.
     """
 
     name: str
@@ -87,6 +89,7 @@ class StoredLatent(NamedTuple):
     shape: tuple[int, int, int, int]
     facts: dict
     read: Callable[[], LatentClip]
+    read_frames: Callable[[int, int], LatentClip]
 
 
 def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLatent:
@@ -111,14 +114,18 @@ def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLa
         raise UserError(f"{where} holds {told}; each must be (zc, lt, lh, lw), of the same shape: {_AGAIN}")
 
     def read():
-        return LatentClip(**{"mean": None, "logvar": None, **{kind: _numbers(where, tensor) for kind, tensor in tensors.items()}}, **facts)
+        return LatentClip(**{"mean": None, "logvar": None, **{kind: _numbers(where, tensor.read) for kind, tensor in tensors.items()}}, **facts)
 
-    return StoredLatent(name, where, shape, facts, read)
+    def read_frames(start, stop):
+        kind = "mean" if "mean" in tensors else "sample"
+        return LatentClip(**{"mean": None, "logvar": None, kind: _numbers(where, tensors[kind].read_span, start, stop)}, **facts)
+
+    return StoredLatent(name, where, shape, facts, read, read_frames)
 
 
-def _numbers(where, tensor):
+def _numbers(where, read, *span):
     try:
-        array = tensor.read()
+        array = read(*span)
     except OSError as error:
         raise UserError(f"{where}: its numbers cannot be read: {error.strerror or error}: {_AGAIN}") from error
     if array.dtype.kind != "f":

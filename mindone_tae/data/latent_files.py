@@ -87,14 +87,18 @@ def open_stored(path: Path, form: str) -> Stored:
         raise UserError(
             f"{path} has the format {stored.metadata.get('format')!r}, where {form!r} is needed: write latents with mindone-tae encode"
         )
-    return stored._replace(tensors={name: tensor._replace(read=_unchanged(path, written, tensor.read)) for name, tensor in stored.tensors.items()})
+    tensors = {
+        name: tensor._replace(read=_unchanged(path, written, tensor.read), read_span=_unchanged(path, written, tensor.read_span))
+        for name, tensor in stored.tensors.items()
+    }
+    return stored._replace(tensors=tensors)
 
 
 def _unchanged(path, written, read):
-    """A tensor's `read` that refuses a file written again since: its numbers would be those of another clip."""
+    """A tensor's `read` or `read_span` that refuses a file written again since: its numbers would be those of another clip."""
 
-    def read_unchanged():
-        array = read()
+    def read_unchanged(*span):
+        array = read(*span)
         if path.stat().st_mtime_ns != written:
             raise UserError(f"{path} was written again since it was opened; its numbers lie elsewhere now: start again when encode is done")
         return array

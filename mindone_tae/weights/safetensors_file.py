@@ -95,7 +95,8 @@ def write_safetensors(path, arrays, metadata):
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             array = arrays[name]
-            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+            # as bytes where they lie: a copy of an hour's latent would take as much memory again
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 
 
 def _tensor(path, name, entry, data_start, data_bytes):
@@ -112,15 +113,29 @@ def _tensor(path, name, entry, data_start, data_bytes):
     if dtype is not None and math.prod(shape) * dtype.itemsize != end - begin:
         raise _damaged(path, f"{name} is {type_name} of shape {shape} and has {end - begin} bytes")
 
-    def read():
+    def check_type():
         if dtype is None:
             raise UserError(f"{path}: {name} is of type {type_name}; it must be one of {', '.join(_DTYPES)}: convert it first")
+
+    def read():
+        check_type()
         raw = np.fromfile(path, np.uint8, end - begin, offset=data_start + begin)
         if raw.size != end - begin:
             raise _damaged(path, f"it became shorter while {name} was read")
         return raw.view(dtype).reshape(shape)
 
-    return StoredTensor(tuple(shape), read)
+    def read_span(start, stop):
+        check_type()
+        found = np.empty((shape[0], stop - start, *shape[2:]), dtype)
+        place_bytes = math.prod(shape[2:]) * dtype.itemsize
+        with open(path, "rb") as file:
+            for row, numbers in enumerate(found):
+                file.seek(data_start + begin + (row * shape[1] + start) * place_bytes)
+                if file.readinto(numbers.reshape(-1).view(np.uint8)) != numbers.nbytes:
+                    raise _damaged(path, f"it became shorter while {name} was read")
+        return found
+
+    return StoredTensor(tuple(shape), read, read_span)
 
 
 def _damaged(path, what, start=b""):

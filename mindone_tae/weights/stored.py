@@ -14,10 +14,12 @@ class StoredTensor(NamedTuple):
     Attributes:
         shape: its axes.
         read: gives the numbers, of the type that the file holds; bfloat16 as ml_dtypes has it.
+        read_span: read_span(start, stop) gives those of some places of the second axis alone; None where the file's format has no such way.
     """
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
+    read_span: Callable[[int, int], np.ndarray] | None = None
 
 
 class Stored(NamedTuple):
