@@ -1,22 +1,24 @@
-"""What `reconstruct` does with clips that cannot be read, and with what a killed one left."""
+"""What `reconstruct` does with clips that cannot be read, with what a killed one left, and when it is asked to stop; the last in `decode` too."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 
 from mindone_tae.cli import run
-from mindone_tae.data import TAEVideoDataset, UnreadableVideo
+from mindone_tae.data import TAEVideoDataset, UnreadableVideo, VideoWriter
 
 
 @pytest.fixture
 def reconstruct(videos, weights, capsys):
     """reconstruct(*words) runs the command here and gives what it printed."""
 
-    def call(*words):
-        assert run(["reconstruct", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", "--output_path", "out", *words]) == 0
+    def call(*words, status=0):
+        assert run(["reconstruct", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", "--output_path", "out", *words]) == status
         return capsys.readouterr()
 
     return call
@@ -59,3 +61,41 @@ def test_what_a_killed_call_left_is_removed_and_what_a_living_one_writes_is_not(
         path.write_bytes(b"half")
     reconstruct()
     assert not left.exists() and living.exists()
+
+
+@pytest.mark.parametrize("batch_size", ["1", "3"])
+def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstruct, videos, batch_size):
+    path = videos / "b.mp4"
+    with av.open(str(path)) as video:
+        places = [(packet.pos, packet.size) for packet in video.demux(video=0) if packet.size]
+    raw = bytearray(path.read_bytes())
+    for start, size in places[3:]:
+        raw[start : start + size] = bytes(size)
+    path.write_bytes(raw)
+    shown = reconstruct("--batch_size", batch_size)
+    assert written() == {"a.mp4.mp4", "deep/c.mp4.mp4", "deep/d.gif.mp4"} and shown.err.count("left out: ") == 1
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "decode"])
+def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(command, reconstruct, encode, weights, capsys, monkeypatch):
+    write, frames = VideoWriter.write, []
+
+    def stopped(writer, frame):
+        write(writer, frame)
+        frames.append(writer)
+        if "b.mp4" in writer.path and frames.count(writer) == 3:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    if command == "decode":
+        encode("cache")
+    monkeypatch.setattr(VideoWriter, "write", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    if command == "reconstruct":
+        error, first = reconstruct(status=143).err, Path("out/reconstruction/a.mp4.mp4")
+    else:
+        assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", "cache", "--output_path", "out"]) == 143
+        error, first = capsys.readouterr().err, Path("out/a.mp4")
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert error.splitlines()[-1].startswith("asked to stop: the files that were done are kept") and "Traceback" not in error
+    assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))
