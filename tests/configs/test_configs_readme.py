@@ -36,7 +36,7 @@ def keys_of(section):
     if section in COMPONENTS:
         group, name = COMPONENTS[section]
         return {keyword.name for keyword in read_signature(entry_point(group, name).value).keywords}
-    function, _, _, hosts_own = _FUNCTIONS[section]
+    function, _, _, hosts_own, _ = _FUNCTIONS[section]
     return {keyword.name for keyword in read_signature(function).without(hosts_own).keywords}
 
 
