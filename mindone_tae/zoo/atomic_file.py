@@ -2,12 +2,14 @@
 
 import os
 import re
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.tmp(?P<suffix>(\.\w+)?)")
+_LEFT_SECONDS = 3600
 
 
 @contextmanager
@@ -69,11 +71,15 @@ def remove_temporaries(folder, of=lambda path: True, below=False):
 
 
 def remove_unfinished(folder):
-    """Removes what `replacing` left in a folder and those below it in processes of this machine that have ended since."""
+    """Removes what killed processes left of `replacing`, in a folder and those below it.
+
+    A file goes where no process of its number runs here, and nothing was written to it for an hour: another machine may be at it.
+    """
     for path in Path(folder).glob("**/.*.tmp*"):
         match = _TEMPORARY.fullmatch(path.name)
-        if match and not _alive(int(match["process"])):
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # moved into place meanwhile
+            if match and not _alive(int(match["process"])) and time.time() - path.stat().st_mtime > _LEFT_SECONDS:
+                path.unlink()
 
 
 def _alive(process):

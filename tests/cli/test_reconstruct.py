@@ -56,11 +56,14 @@ def test_what_a_killed_call_left_is_removed_and_what_a_living_one_writes_is_not(
     ended.wait()
     folder = Path("out/reconstruction/deep")
     folder.mkdir(parents=True)
-    left, living = (folder / f".x.{number}.tmp.mp4" for number in (ended.pid, os.getpid()))
-    for path in (left, living):
+    left, living, elsewhere = (folder / f".{name}.{number}.tmp.mp4" for name, number in (("x", ended.pid), ("x", os.getpid()), ("y", ended.pid)))
+    for path in (left, living, elsewhere):
         path.write_bytes(b"half")
+    for path in (left, living):
+        os.utime(path, (0, 0))
     reconstruct()
     assert not left.exists() and living.exists()
+    assert elsewhere.exists()  # a moment ago somebody wrote to it
 
 
 @pytest.mark.parametrize("batch_size", ["1", "3"])
