@@ -70,19 +70,27 @@ def _of_videos(options, console):
     from mindone_tae.models.latent_statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
-    from .clips import Clips, start
+    from .clips import Clips, one_by_one, start
     from .streams import batched, posteriors
 
     model = start(recipe)
     clips, statistics = Clips(recipe.dataset, options.output_path), LatentStatistics()
+    used_clips, failed = [], []
+
+    def add(group):
+        for mean, logvar in list(posteriors(model, batched(group))):  # all of it first: a clip that fails half way counts for nothing
+            statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
+        used_clips.extend(group)
+
     with Progress("latent-stats", len(clips.clips), "clips") as progress:
         for group in clips.groups(options.batch_size or 1):
-            for mean, logvar in posteriors(model, batched(group)):
-                statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
+            one_by_one(group, add, failed)
             progress.advance(count=len(group))
-    clips.report(console)
+    clips.report(console, failed)
+    if not used_clips:
+        raise UserError("no clip can be read, so there is nothing to measure: see what was left out")
     used = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
-    return statistics, {"dataset": recipe.dataset, "clips": len(clips.clips), "models": [used]}
+    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}
 
 
 def table(result):

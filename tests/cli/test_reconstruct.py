@@ -1,5 +1,6 @@
-"""What `reconstruct` does with clips that cannot be read, with what a killed one left, and when it is asked to stop; the last in `decode` too."""
+"""What `reconstruct`, `decode` and `latent-stats` do with clips that cannot be read, and what ended calls leave."""
 
+import json
 import os
 import signal
 import subprocess
@@ -102,3 +103,23 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(command, 
     assert signal.getsignal(signal.SIGTERM) is before
     assert error.splitlines()[-1].startswith("asked to stop: the files that were done are kept") and "Traceback" not in error
     assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))
+
+
+def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(videos, weights, monkeypatch, capsys):
+    words = ["latent-stats", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", "--output_path"]
+    (videos / "b.mp4").rename("b.mp4")
+    assert run([*words, "without"]) == 0
+    Path("b.mp4").rename(videos / "b.mp4")
+    stream = TAEVideoDataset.stream
+
+    def failing(dataset, index, chunk_frames=16):
+        yield from stream(dataset, index, 4)
+        if dataset.describe(index)["relative_path"] == "b.mp4":
+            raise UnreadableVideo(dataset.describe(index)["path"], "frame 8 cannot be decoded")
+
+    monkeypatch.setattr(TAEVideoDataset, "stream", failing)
+    assert run([*words, "with", "--batch_size", "2"]) == 0
+    assert "1 files cannot be used" in capsys.readouterr().out
+    found = [json.loads(Path(folder, "latent_stats.json").read_text()) for folder in ("with", "without")]
+    assert found[0]["source"]["clips"] == found[1]["source"]["clips"] == 3
+    assert found[0]["overall"]["mean"] == pytest.approx(found[1]["overall"]["mean"], rel=1e-4)
