@@ -111,4 +111,4 @@ def test_a_folder_that_cannot_be_made_is_status_2(foreign_folder, foreign_recipe
     process = start(["--config", foreign_recipe, "--output_path", "file/run"], foreign_folder, tmp_path)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 2
-    assert len(err.strip().splitlines()) == 1 and "file/run" in err and "cannot be written" in err
+    assert len(err.strip().splitlines()) == 1 and "file/run" in err and "must be a folder" in err
