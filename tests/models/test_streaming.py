@@ -50,7 +50,7 @@ def test_streams_equal_the_tiled_call_for_any_length_and_chunks(global_model, sp
 
 @pytest.mark.parametrize("t", [3, 8, 21])
 def test_streams_of_the_real_network_equal_its_tiled_call(model, t):
-    model.enable_tiling(**SPACE)
+    model.enable_tiling(**SPACE, share_statistics=t < 8)
     assert_streams_equal_calls(model, t, (5,))
 
 

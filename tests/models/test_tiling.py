@@ -108,10 +108,10 @@ def test_one_tile_equals_untiled_to_the_last_bit(random_model, t, h, w):
     np.testing.assert_array_equal(model.decode(z, t).asnumpy(), plain[1])
 
 
-@pytest.mark.parametrize("t", [17, 24, 31, 41])
+@pytest.mark.parametrize("t", [17, 41])
 def test_real_depth_meets_one_shape_in_each_network(random_model, t):
     model = random_model(FOUR_LEVELS)
-    model.enable_tiling(16, 16, 16, 8, 8, 8)
+    model.enable_tiling(16, 16, 16, 8, 8, 8, share_statistics=False)
     encoded, decoded = watch(model)
     x = normal(1, 3, t, 24, 32)
     z, mean, logvar = model.encode(x)
@@ -239,7 +239,7 @@ def test_a_tile_given_without_its_stride_overlaps_by_the_usual_share(random_mode
 def test_graph_mode_gives_the_same_values(random_model, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where a failed compilation leaves its dump
     model = random_model()
-    model.enable_tiling(8, 8, 8, 6, 6, 4)
+    model.enable_tiling(8, 8, 8, 6, 6, 4, share_statistics=False)
     x, noise = normal(1, 3, 13, 12, 8), normal(1, 4, 7, 6, 4)
     expected = [item.asnumpy() for item in model.encode(x, noise)]
     recon, whole = model.decode(ms.Tensor(expected[0]), 13).asnumpy(), model(x, noise)[0].asnumpy()
