@@ -13,6 +13,8 @@ import pytest
 from mindone_tae.cli import run
 from mindone_tae.data import TAEVideoDataset, UnreadableVideo, VideoWriter
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture
 def reconstruct(videos, weights, capsys):
