@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import runs
 from mindone_tae.zoo import Trainer, UserError, load_recipe
+from runs import lines
 
 GAN_TERMS = ["gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake"]
 PATCHGAN = ("discriminator={name: patchgan_2d, width: 2, layers: 1}",)
 
 
 def train(recipe_path, folder, *overrides, resume=False):
-    return Trainer(load_recipe(recipe_path, (*PATCHGAN, *overrides)), folder, resume=resume).run()
-
-
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return runs.train(recipe_path, folder, *PATCHGAN, *overrides, resume=resume)
 
 
 def checkpoint(folder, step):

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from mindone_tae.zoo import Trainer, UserError, load_recipe
 from mindone_tae.zoo.ranks import Ranks
 from mindone_tae.zoo.sharding import check_stage
+from runs import lines
 
 pytestmark = pytest.mark.apart
 
@@ -128,10 +129,6 @@ def runs(tmp_path_factory, packages, failing):
 
 def arrays(run, part=""):
     return load_file(run / f"checkpoints/step_00000004.{part}safetensors")
-
-
-def lines(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def assert_equal_runs(run, other, tolerance=1e-5, parts=("", "ema.", "state.")):

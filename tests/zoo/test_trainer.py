@@ -10,14 +10,7 @@ from safetensors.numpy import load_file
 
 from mindone_tae.zoo import Trainer, UserError, evaluator, load_recipe
 from mindone_tae.zoo.stopping import Stopped
-
-
-def train(recipe_path, folder, *overrides, resume=False):
-    return Trainer(load_recipe(recipe_path, overrides), folder, resume=resume).run()
-
-
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+from runs import lines, train
 
 
 def checkpoint(folder, step, part=""):
@@ -219,90 +212,3 @@ def test_tensorboard_has_what_metrics_jsonl_has(foreign_recipe, tmp_path):
         tags = {"eval/psnr": line["eval"]["psnr"], "eval/psnr_average_pooling": line["baseline"]["psnr"]} if "eval" in line else {"train/loss": line["loss"], "train/learning_rate": line["learning_rate"]}
         for tag, value in tags.items():
             assert scalars[line["step"], tag] == pytest.approx(value, rel=1e-6)
-
-
-# What every process leaves, and no figure of the run.
-NO_HISTORY = (".lock", "log.txt")
-
-
-def content(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NO_HISTORY}
-
-
-def same_but_for_times(folder, other):
-    times = ("seconds", "data_seconds", "eval_seconds")
-    rows = [[{key: value for key, value in line.items() if key not in times} for line in lines(run)] for run in (folder, other)]
-    names = [sorted(path.name for path in (run / "checkpoints").iterdir()) for run in (folder, other)]
-    arrays = [[load_file(run / "checkpoints" / name)["factor"].tobytes() for name in names[0] if name.count(".") == 1 and name.startswith("step")] for run in (folder, other)]
-    pointers = [json.loads((run / "checkpoints/latest.json").read_text()) for run in (folder, other)]
-    return rows[0] == rows[1] and names[0] == names[1] and arrays[0] == arrays[1] and pointers[0] == pointers[1]
-
-
-# the best of these evaluations is neither the first nor the last, see above
-SAVING = ("scheduler.lr=0.4", "train.save_every=2", "train.eval_every=1", "train.keep_checkpoints=2", "train.ema_decay=0.5", "train.keep_best=psnr")
-
-
-@pytest.mark.parametrize("damage", ["no pointer", "truncated", "missing"])
-def test_a_lost_pointer_or_checkpoint_costs_nothing_but_the_steps_since_the_one_before(foreign_recipe, tmp_path, caplog, damage):
-    train(foreign_recipe, tmp_path / "whole", *SAVING, "train.steps=10")
-    train(foreign_recipe, tmp_path / "run", *SAVING, "train.steps=8")
-    checkpoints = tmp_path / "run/checkpoints"
-    bad = {"truncated": "step_00000008.ema.safetensors", "missing": "step_00000008.safetensors"}.get(damage, "latest.json")
-    if damage in ("no pointer", "missing"):
-        (checkpoints / bad).unlink()
-    else:
-        (checkpoints / bad).write_bytes((checkpoints / bad).read_bytes()[:30])
-
-    before = content(tmp_path / "run")
-    with pytest.raises(UserError, match="holds a run.*add --resume"):
-        train(foreign_recipe, tmp_path / "run", *SAVING, "train.steps=10")
-    assert content(tmp_path / "run") == before
-
-    train(foreign_recipe, tmp_path / "run", *SAVING, "train.steps=10", resume=True)
-    # the best, whose evaluation metrics.jsonl has kept, is the best still
-    assert same_but_for_times(tmp_path / "run", tmp_path / "whole")
-    assert bad in caplog.text and ("going on from step 8" if bad == "latest.json" else "going on from step ") in caplog.text
-    sessions = json.loads((tmp_path / "run/environment.json").read_text())["sessions"]
-    assert len(sessions) == 2 and sessions[1]["first_step"] > 0
-
-
-def test_a_recipe_that_does_not_fit_leaves_the_run_as_it_is(foreign_recipe, tmp_path):
-    train(foreign_recipe, tmp_path / "run", "train.steps=2")
-    before = content(tmp_path / "run")
-    with pytest.raises(UserError, match="does not fit"):
-        train(foreign_recipe, tmp_path / "run", "train.steps=4", "train.ema_decay=0.9", resume=True)
-    assert content(tmp_path / "run") == before
-
-
-def test_another_width_at_resume_is_told_by_the_key_that_differs(foreign_recipe, tmp_path, monkeypatch):
-    train(foreign_recipe, tmp_path / "run", "train.steps=2")
-    import mindspore as ms
-    from foreign_package.model import Scale
-
-    def wide(self, channels: int = 3, start: float = 0.0):
-        super(Scale, self).__init__()
-        self.factor = ms.Parameter(ms.ops.zeros((1, 3, 1, 1, channels // 8 or 1)), name="factor")
-        self.more = ms.ParameterTuple([ms.Parameter(ms.ops.zeros(1), name=f"more{i}") for i in range(6)])
-
-    monkeypatch.setattr(Scale, "__init__", wide)
-    with pytest.raises(UserError) as caught:
-        train(foreign_recipe, tmp_path / "run", "train.steps=4", "model.channels=64", "model.start=1", resume=True)
-    text = str(caught.value)
-    assert "7 of 7 parameters" in text and "factor is (1, 3, 1, 1, 1), the model has (1, 3, 1, 1, 8)" in text and "and 5 more" in text
-    assert text.endswith("what differs is model.channels: not set -> 64, model.start: not set -> 1.0") and text.count("more") == 2
-
-
-@pytest.mark.parametrize("steps", [2, 4])
-def test_where_nothing_is_to_do_nothing_is_changed(foreign_recipe, tmp_path, steps):
-    train(foreign_recipe, tmp_path / "run", "train.steps=4", "train.save_every=1", "train.eval_every=2")
-    before = content(tmp_path / "run")
-    assert train(foreign_recipe, tmp_path / "run", f"train.steps={steps}", "train.eval_every=2", "scheduler.lr=0.1", resume=True) is None
-    assert content(tmp_path / "run") == before
-
-
-def test_a_finished_run_whose_pointer_is_lost_gets_it_back_and_nothing_else_is_changed(foreign_recipe, tmp_path):
-    train(foreign_recipe, tmp_path / "run", *SAVING, "train.steps=8")
-    before = content(tmp_path / "run")
-    (tmp_path / "run/checkpoints/latest.json").unlink()
-    assert train(foreign_recipe, tmp_path / "run", *SAVING, "train.steps=8", resume=True) is None
-    assert content(tmp_path / "run") == before

@@ -1,0 +1,13 @@
+"""What tests of runs share: one run of a recipe, and what it wrote down."""
+
+import json
+
+from mindone_tae.zoo import Trainer, load_recipe
+
+
+def train(recipe_path, folder, *overrides, resume=False):
+    return Trainer(load_recipe(recipe_path, overrides), folder, resume=resume).run()
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
