@@ -56,7 +56,8 @@ class ClipEncoder:
 
         found = []
         parts = (self._scaled(*part) for part in posteriors(self.model, counted))
-        for wanted, mean, logvar in zip(group, *joined(parts, self._latent_frames(group[0]))):
+        latent_size = self._latent_size(group[0].clip.frames, group[0].size)
+        for wanted, mean, logvar in zip(group, *joined(parts, latent_size and latent_size[0])):
             arrays = self._arrays(wanted.name, mean, logvar)
             if not all(np.isfinite(array).all() for array in arrays.values()):
                 raise UnreadableVideo(wanted.clip.path or wanted.name, "its latents are not finite; model.dtype float32 has the range")
@@ -70,10 +71,9 @@ class ClipEncoder:
 
         return (mean, logvar) if self.convention == "none" or self.seed is not None else scale_posterior(mean, logvar, self.convention, **self.factors)
 
-    def _latent_frames(self, wanted):
-        """Latent frames of a clip, None where the model or the dataset does not tell."""
-        known = hasattr(self.model, "latent_size") and wanted.clip.frames and wanted.size
-        return self.model.latent_size((wanted.clip.frames, *wanted.size))[0] if known else None
+    def _latent_size(self, frames, size):
+        """(lt, lh, lw) of a clip, None where the model or the dataset does not tell."""
+        return self.model.latent_size((frames, *size)) if hasattr(self.model, "latent_size") and frames and size else None
 
     def _arrays(self, name, mean, logvar):
         from mindone_tae.models.latent_scaling import scale_latents
@@ -85,14 +85,14 @@ class ClipEncoder:
         logvar *= 0.5
         noise *= np.exp(logvar, out=logvar)
         noise += mean
-        sample = noise
-        return {"sample": sample if self.convention == "none" else scale_latents(sample, self.convention, **self.factors)}
+        return {"sample": noise if self.convention == "none" else scale_latents(noise, self.convention, **self.factors)}
 
     def latent_bytes(self, frames, size):
         """Bytes of a clip's latent, None for a model that does not tell."""
-        if not (hasattr(self.model, "latent_size") and hasattr(self.model, "latent_channels") and frames and size):
+        latent_size = self._latent_size(frames, size)
+        if latent_size is None or not hasattr(self.model, "latent_channels"):
             return None
-        return int(np.prod(self.model.latent_size((frames, *size)))) * self.model.latent_channels * 4 * (2 if self.seed is None else 1)
+        return int(np.prod(latent_size)) * self.model.latent_channels * 4 * (2 if self.seed is None else 1)
 
 
 class Wanted:

@@ -32,10 +32,14 @@ def load(options, pairs, default):
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
     recipe = load_recipe(config, model + pairs + flags.model_overrides(options) + options.overrides)
-    written = any(text.startswith("env.mode=") for text in options.overrides) or (options.config is not None and _states_mode(recipe.path))
-    if recipe.env.device_target == "CPU" and not written:
+    if recipe.env.device_target == "CPU" and not _user_wrote_mode(options, recipe.path):
         recipe = replace(recipe, env=replace(recipe.env, mode=1))
     return recipe
+
+
+def _user_wrote_mode(options, path):
+    """Whether env.mode stands on the command line, or in the recipe at `path` that --config names."""
+    return any(text.startswith("env.mode=") for text in options.overrides) or (options.config is not None and _states_mode(path))
 
 
 def _states_mode(path):

@@ -64,9 +64,8 @@ def remove_temporaries(folder, of=lambda path: True, below=False):
         of: whether what was to become the file of this path goes; another process may be writing it right now.
         below: in the folders below, too.
     """
-    for path in Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*"):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and of(path.with_name(match["stem"] + match["suffix"])):
+    for path, match in _temporaries(folder, below):
+        if of(path.with_name(match["stem"] + match["suffix"])):
             path.unlink(missing_ok=True)
 
 
@@ -75,11 +74,18 @@ def remove_unfinished(folder):
 
     A file goes where no process of its number runs here, and nothing was written to it for an hour: another machine may be at it.
     """
-    for path in Path(folder).glob("**/.*.tmp*"):
-        match = _TEMPORARY.fullmatch(path.name)
+    for path, match in _temporaries(folder, below=True):
         with suppress(FileNotFoundError):  # moved into place meanwhile
-            if match and not _alive(int(match["process"])) and time.time() - path.stat().st_mtime > _LEFT_SECONDS:
+            if not _alive(int(match["process"])) and time.time() - path.stat().st_mtime > _LEFT_SECONDS:
                 path.unlink()
+
+
+def _temporaries(folder, below):
+    """Yields (path, match of its name) of what `replacing` writes to."""
+    for path in Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match:
+            yield path, match
 
 
 def _alive(process):

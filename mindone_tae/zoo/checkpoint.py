@@ -126,7 +126,7 @@ class Checkpoints:
         Raises:
             UserError: the folder cannot be written.
         """
-        self._point()
+        self._write_pointer()
 
     def latest(self):
         """The last whole set: the one that latest.json names, or where that or its files are lost, the newest that can be read.
@@ -206,8 +206,6 @@ class Checkpoints:
         if not self.writes:
             return
         self._write_pointer()
-        if self.step is None:
-            return
         sets = self._sets()
         # A later step than the last is not ours to judge: this run will come to it and write it anew.
         past = sorted(step for step in sets if step <= self.step)

@@ -24,7 +24,8 @@ def read_pointer(path):
                 raise TypeError(f"{part} is {latest[part]!r}")
         if latest["step"] is not None or latest["weights"] is not None:
             latest["step"] = int(latest["step"])
-            latest["weights"] = str(Path(latest["weights"]))
+            if latest["weights"] is None:
+                raise TypeError(f"step is {latest['step']} and weights is None")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); it must name a checkpoint's files: train --resume writes it anew") from error
     return latest
