@@ -16,9 +16,6 @@ import mindone_tae
 from mindone_tae import AutoencoderKLTAE, TemporalAutoencoder
 
 
-pytestmark = pytest.mark.apart  # half a minute of graphs, which the other process has to spare
-
-
 @pytest.fixture
 def pair(two_levels, randomised):
     """The face and the TAE with the same numbers."""

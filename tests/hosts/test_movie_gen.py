@@ -7,8 +7,6 @@ from mindspore import amp, mint, nn, ops
 
 from mindone_tae import TemporalAutoencoder
 
-pytestmark = pytest.mark.apart  # half a minute of graphs, which the other process has to spare
-
 SCRIPTS_KEYWORDS = """
 tae:
   pretrained: null
