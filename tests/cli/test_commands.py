@@ -16,8 +16,6 @@ from mindone_tae.cli.console import Console
 from mindone_tae.cli.parser import parse
 from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
 
-pytestmark = pytest.mark.apart
-
 TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
 
 
