@@ -12,6 +12,8 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
+from .winograd import WinogradConv
+
 # Above this many pixels for each channel, work on pixels costs more than putting the kernel's taps in another order.
 _MANY_PIXELS = 16
 
@@ -33,6 +35,10 @@ def same_size_conv(in_channels, out_channels, kernel_size):
     return ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
 
 
+def _conv(in_channels, out_channels, kernel_size):
+    return WinogradConv(in_channels, out_channels) if kernel_size == 3 else ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
+
+
 class UnfoldedGradientConv(nn.Cell):
     """A convolution of stride 1, zero padded to keep its size, whose gradients are a convolution and a matrix product.
 
@@ -44,8 +50,8 @@ class UnfoldedGradientConv(nn.Cell):
     def __init__(self, in_channels, out_channels, kernel_size):
         super().__init__()
         k, padding = kernel_size, kernel_size // 2
-        self.conv = ops.Conv2D(out_channels, k, pad_mode="pad", pad=padding)
-        self.conv_back = ops.Conv2D(in_channels, k, pad_mode="pad", pad=padding)
+        self.conv = _conv(in_channels, out_channels, k)
+        self.conv_back = _conv(out_channels, in_channels, k)
         self.to_input = Conv2DBackpropInput(out_channels, k, pad_mode="pad", pad=(padding,) * 4, pad_list=(padding,) * 4)
         self.unfold = ops.Im2Col(ksizes=k, strides=1, dilations=1, pads=padding)
         self.unfold_columns = ops.Im2Col(ksizes=(1, k), strides=1, dilations=1, pads=(0, padding))

@@ -6,6 +6,7 @@ import pytest
 from mindspore import nn
 
 from mindone_tae.models.spatial_kernels import MovedResultsConv, UnfoldedGradientConv, same_size_conv
+from mindone_tae.models.winograd import WinogradConv
 
 
 class Projected(nn.Cell):
@@ -62,3 +63,35 @@ def test_results_are_those_of_a_convolution_whichever_form_the_channels_choose(m
     assert isinstance(conv, cell)
     native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
     np.testing.assert_allclose(conv(x, kernel).asnumpy(), native(x, kernel).asnumpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "x_shape, out_channels, dtype, combines",
+    [
+        ((2, 128, 32, 32), 128, ms.float32, True),
+        ((5, 128, 16, 36), 256, ms.float32, True),
+        ((2, 128, 30, 36), 128, ms.float32, False),  # rows do not come in fours
+        ((1, 128, 32, 32), 128, ms.float32, False),  # few pixels
+        ((2, 64, 32, 32), 128, ms.float32, False),  # few channels
+        ((2, 128, 32, 32), 128, ms.float16, False),
+    ],
+)
+def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode, x_shape, out_channels, dtype, combines):
+    rng = np.random.default_rng(2)
+    x = 3 + rng.standard_normal(x_shape).astype(np.float32)
+    kernel = (rng.standard_normal((out_channels, x_shape[1], 3, 3)) / (9 * x_shape[1]) ** 0.5).astype(np.float32)
+    conv = WinogradConv(x_shape[1], out_channels)
+    native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
+    found, expected = (run(ms.Tensor(x, dtype), ms.Tensor(kernel, dtype)).asnumpy() for run in (conv, native))
+    assert np.array_equal(found, expected) != combines
+    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)
+
+
+def test_gradients_of_many_channels_are_those_of_the_definition(mode):
+    rng = np.random.default_rng(3)
+    x, direction = rng.standard_normal((2, 2, 128, 32, 32)).astype(np.float32)
+    kernel = (rng.standard_normal((128, 128, 3, 3)) / 34).astype(np.float32)
+    gradient = ms.grad(Projected(UnfoldedGradientConv(128, 128, 3)), (0, 1))
+    found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
+    for ours, theirs in zip(found, by_definition(x, kernel, direction)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
