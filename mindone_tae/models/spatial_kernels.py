@@ -12,7 +12,7 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
-from .winograd import WinogradConv
+from .winograd import WinogradConv, pays
 
 # Above this many pixels for each channel, work on pixels costs more than putting the kernel's taps in another order.
 _MANY_PIXELS = 16
@@ -36,7 +36,9 @@ def same_size_conv(in_channels, out_channels, kernel_size):
 
 
 def _conv(in_channels, out_channels, kernel_size):
-    return WinogradConv(in_channels, out_channels) if kernel_size == 3 else ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
+    if kernel_size == 3 and pays(in_channels, out_channels):
+        return WinogradConv(in_channels, out_channels)
+    return ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=kernel_size // 2)
 
 
 class UnfoldedGradientConv(nn.Cell):

@@ -25,8 +25,13 @@ _CHANNELS = 64
 _PIXELS = 2048
 
 
+def pays(in_channels, out_channels):
+    """Whether a convolution has channels enough for WinogradConv to be faster than the definition, given pixels enough."""
+    return in_channels * out_channels >= _CHANNELS * (in_channels + out_channels)
+
+
 class WinogradConv(nn.Cell):
-    """A 3x3 convolution of stride 1, zero padded to keep its size; by the definition where combining rows does not pay, or not in float32.
+    """A 3x3 convolution of stride 1, zero padded to keep its size; by the definition where pixels are few, rows do not come in fours, or not in float32.
 
     Args:
         in_channels: channels in, as a rule; another number works, by the definition.
@@ -36,7 +41,6 @@ class WinogradConv(nn.Cell):
     def __init__(self, in_channels, out_channels):
         super().__init__()
         self.direct = ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
-        self.many_channels = in_channels * out_channels >= _CHANNELS * (in_channels + out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.combine = ops.Conv2D(_PRODUCTS, (_PRODUCTS, 1), pad_mode="pad", pad=(1, 1, 0, 0), stride=(_ROWS, 1))
@@ -49,15 +53,15 @@ class WinogradConv(nn.Cell):
     def construct(self, x, kernel):
         """(n, c, h, w) and (out_channels, c, 3, 3) to (n, out_channels, h, w)."""
         n, c, h, w = x.shape
-        if x.dtype != ms.float32 or c != self.in_channels or not self.many_channels or h % _ROWS or n * h * w < _PIXELS:
+        if x.dtype != ms.float32 or c != self.in_channels or h % _ROWS or n * h * w < _PIXELS:
             return self.direct(x, kernel)
         width, tiles = self.out_channels, h // _ROWS
-        kernel = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (3, width * c * 3))
-        kernel = ops.reshape(ops.matmul(self.of_kernel, kernel), (_PRODUCTS * width, c, 1, 3))
+        # orders change by gather: MindSpore's transpose keeps twice its operand's memory ever after
+        kernel = ops.gather(ops.reshape(kernel, (width * c * 3, 3)), _other_way_round(width * c, 3), 0)
+        kernel = ops.reshape(ops.matmul(self.of_kernel, ops.reshape(kernel, (3, width * c * 3))), (_PRODUCTS * width, c, 1, 3))
         x = self.combine(ops.reshape(x, (n * c, 1, h, w)), self.of_pixels)
         x = ops.gather(ops.reshape(x, (n, c * _PRODUCTS, tiles, w)), _other_way_round(c, _PRODUCTS), 1)
         x = self.add_up(ops.reshape(self.multiply(x, kernel), (n, _PRODUCTS, width * tiles, w)), self.of_results)
-        # by gather: MindSpore's transpose keeps twice its operand's memory ever after
         x = ops.gather(ops.reshape(x, (n, width * h, w)), _other_way_round(_ROWS, width * tiles), 1)
         return ops.reshape(x, (n, width, h, w))
 

@@ -6,7 +6,6 @@ import pytest
 from mindspore import nn
 
 from mindone_tae.models.spatial_kernels import MovedResultsConv, UnfoldedGradientConv, same_size_conv
-from mindone_tae.models.winograd import WinogradConv
 
 
 class Projected(nn.Cell):
@@ -80,7 +79,7 @@ def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode,
     rng = np.random.default_rng(2)
     x = 3 + rng.standard_normal(x_shape).astype(np.float32)
     kernel = (rng.standard_normal((out_channels, x_shape[1], 3, 3)) / (9 * x_shape[1]) ** 0.5).astype(np.float32)
-    conv = WinogradConv(x_shape[1], out_channels)
+    conv = UnfoldedGradientConv(x_shape[1], out_channels, 3)
     native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
     found, expected = (run(ms.Tensor(x, dtype), ms.Tensor(kernel, dtype)).asnumpy() for run in (conv, native))
     assert np.array_equal(found, expected) != combines
