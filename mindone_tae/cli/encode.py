@@ -103,7 +103,7 @@ class Encoding:
         figures, written = _Figures(estimate), 0
         with self._progress(todo) as progress:
             for number, group in enumerate(groups):
-                for clip in self._encoded(group, lambda frames: progress.advance(figures.shown, frames)):
+                for clip in self._encoded(group, progress, figures):
                     self._cache.write(clip.source, clip)
                     figures.add(clip)
                     written += 1
@@ -162,13 +162,19 @@ class Encoding:
 
         return Progress("encode", _frames(todo) or None, "frames") if todo else ExitStack()
 
-    def _encoded(self, group, advance):
+    def _encoded(self, group, progress, figures):
         """The LatentClips of a group, without the clips that cannot be read."""
         from .clips import one_by_one
         from .streams import batched
 
         found = []
-        one_by_one(group, lambda part: found.extend(self._encoder.encode(part, Counted(batched([wanted.clip for wanted in part]), advance))), self.failed)
+
+        def encode(part):
+            with progress.attempt():
+                chunks = batched([wanted.clip for wanted in part])
+                found.extend(self._encoder.encode(part, Counted(chunks, lambda frames: progress.advance(figures.shown, frames))))
+
+        one_by_one(group, encode, self.failed)
         return found
 
 

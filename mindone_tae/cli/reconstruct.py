@@ -62,7 +62,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
 
         def write(group):
-            with ExitStack() as files:
+            with progress.attempt(), ExitStack() as files:
                 outputs = [files.enter_context(Output(folder, clip, suffix)) for clip in group]
                 for x, recon in reconstructed(model, batched(group)):
                     for output, source, rebuilt in zip(outputs, x, recon):

@@ -1,5 +1,6 @@
 """The progress bar, and how it lives beside the log."""
 
+import contextlib
 import io
 import logging
 import sys
@@ -66,6 +67,16 @@ class Progress:
             self.tenth = self._tenth()
             sys.stderr.write(f"{self._line()}\n")
             sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def attempt(self):
+        """What is advanced in its block is taken back where that ends in an error, since it will be done again or not at all."""
+        before = self.bar.n
+        try:
+            yield
+        except BaseException:
+            self.bar.n = self.bar.last_print_n = before
+            raise
 
     def _tenth(self):
         return int(10 * self.bar.n / self.bar.total) if self.bar.total else 0

@@ -103,3 +103,18 @@ def test_the_first_step_of_each_shape_is_not_a_usual_one(foreign_recipe, tmp_pat
     monkeypatch.setattr(module.Progress, "advance", lambda self, figures=None, count=1, usual=True: told.append(usual))
     Trainer(load_recipe(foreign_recipe, ["train.steps=4", "env.mode=1"]), tmp_path / "run").run()
     assert told == [False, True, True, True]
+
+
+def test_what_an_attempt_advanced_is_taken_back_where_it_fails(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Progress("encode", 10, "frames") as progress:
+        with progress.attempt():
+            progress.advance(count=4)
+        with pytest.raises(ValueError, match="unreadable"), progress.attempt():
+            progress.advance(count=4)
+            raise ValueError("unreadable")
+        with progress.attempt():
+            progress.advance(count=2)
+    assert [line.partition(" frames")[0] for line in stream.getvalue().splitlines()] == ["encode 4/10", "encode 8/10"]
+    assert progress.bar.n == 6
