@@ -8,6 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
+from .axis_swap import AxisSwap
 from .frame_tables import neighbours
 from .frame_taps import FrameTaps
 from .frames import FramesCell
@@ -72,6 +73,7 @@ class TemporalConv(nn.Cell):
         self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
         self.pointwise = ops.Conv2D(channels, 1)
         self.taps = FrameTaps(channels)
+        self.by_frame = AxisSwap(channels, channels, kernel_size, 1)
         self.bias_add = ops.BiasAdd()
         self.channels = channels
         self.kernel_size = kernel_size
@@ -96,7 +98,7 @@ class TemporalConv(nn.Cell):
             (ceil(t/stride)*b, c, h, w).
         """
         c, t = self.channels, x.shape[0] // b
-        weight = ops.cast(weight, ms.float32)  # MindSpore's mixed precision, put around a network, casts parameters in its graph
+        weight = ops.cast(weight, ms.float32)  # MindSpore's mixed precision, put around a network, casts parameters and what cells are given
         if self.kernel_size == 1 or t == 1:
             # of one frame, the three taps see the same
             kernel = weight if self.kernel_size == 1 else ops.matmul(ops.reshape(weight, (c * c, 3)), ops.ones((3, 1), ms.float32))
@@ -105,7 +107,7 @@ class TemporalConv(nn.Cell):
                 bias = bias + ops.matmul(kernel, ops.cast(spatial_bias, ms.float32))
             y = self.pointwise(x, ops.cast(ops.reshape(kernel, (c, c, 1, 1)), self.dtype))
         else:
-            kernel = ops.reshape(ops.transpose(weight, (0, 2, 3, 1)), (c, 3 * c))  # columns as the frames are gathered
+            kernel = ops.reshape(ops.cast(self.by_frame(weight), ms.float32), (c, 3 * c))  # columns as the frames are gathered
             if spatial_bias is not None:
                 spatial_bias = ops.cast(spatial_bias, ms.float32)
                 bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
@@ -155,9 +157,11 @@ class Conv2_5d(FramesCell):
         width, k, t = self.out_channels, self.kernel_size, x.shape[0] // b
         taps = 1 if t == 1 else k
         after = ops.reshape(temporal_weight, (width, width, k))
-        if k > 1 and t == 1:
+        if taps > 1:
+            after = ops.cast(self.conv_temp.by_frame(after), temporal_weight.dtype)  # which mixed precision may change
+        elif k > 1:
             after = after.sum(axis=-1)
-        after = ops.reshape(ops.transpose(ops.reshape(after, (width, width, taps)), (0, 2, 1)), (width * taps, width))
+        after = ops.reshape(after, (width * taps, width))
         kernel = ops.matmul(after, ops.reshape(spatial_weight, (width, self.in_channels * k * k)))
         kernel = ops.cast(ops.reshape(kernel, (width, taps * self.in_channels, k, k)), self.dtype)
         bias = temporal_bias + ops.reshape(ops.matmul(after, spatial_bias), (width, taps)).sum(axis=1)

@@ -7,6 +7,10 @@ kernel turned over they are the frame's own gradient, and their products with th
 """
 
 from mindspore import nn, ops
+from mindspore.ops.operations import Conv2DBackpropInput
+
+from .axis_swap import swapped
+from .spatial_kernels import MANY_PIXELS
 
 
 class FrameTaps(nn.Cell):
@@ -14,17 +18,20 @@ class FrameTaps(nn.Cell):
 
     Args:
         channels: channels in.
+        taps: rows that each result sees.
         group: results for each gathered row, of the same number of channels, each with a kernel of its own.
         zero_row: `take` may say x's number of rows, for zeros.
     """
 
-    def __init__(self, channels, group=1, zero_row=False):
+    def __init__(self, channels, taps=3, group=1, zero_row=False):
         super().__init__()
         self.pointwise = ops.Conv2D(group * channels, 1, group=group)
         self.pointwise_back = ops.Conv2D(channels, 1)
+        self.to_input = Conv2DBackpropInput(group * taps * channels, 1)
         self.to_kernel = ops.BatchMatMul(transpose_b=True)
         self.gather = ops.Gather()
         self.zeros = ops.ZerosLike()  # the function of that name cannot be compiled inside a gradient that is defined by a gradient
+        self.taps = taps
         self.group = group
         self.zero_row = zero_row
 
@@ -33,30 +40,40 @@ class FrameTaps(nn.Cell):
 
         Args:
             x: (rows, c, h, w).
-            kernel: (group*c, taps*c/group, 1, 1).
+            kernel: (group*c, taps*c, 1, 1).
             take, give, pairs: int32, as `frame_tables` makes them.
 
         Returns:
             (rows_out, group*c, h, w).
         """
         _, c, h, w = x.shape
-        taps = kernel.shape[1] * self.group // c
+        slots = self.group * self.taps
         if self.zero_row:
             x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0)
-        seen = ops.reshape(self.gather(x, take, 0), (take.shape[0] // taps, taps * c, h, w))
+        seen = ops.reshape(self.gather(x, take, 0), (take.shape[0] // slots, slots * c, h, w))
         return self.pointwise(seen, kernel)
 
     def bprop(self, x, kernel, take, give, pairs, out, dout):
         """Gradients of x and the kernel."""
         rows, c, h, w = x.shape
-        group, slots = self.group, give.shape[0] // rows
-        taps = slots // group
+        group, taps = self.group, self.taps
+        slots = group * taps
         dout = ops.reshape(dout, (dout.shape[0] * group, c, h, w))
         sums = self.gather(dout, pairs[0], 0) + self.gather(dout, pairs[1], 0)
         dout = ops.cat((dout, sums, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
         met = self.gather(dout, give, 0)
         products = self.to_kernel(ops.reshape(met, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(axis=0)
-        of_kernel = ops.transpose(ops.reshape(products, (group, taps, c, c)), (0, 2, 1, 3))
-        back = ops.transpose(ops.reshape(kernel, (group, c, taps, c)), (3, 0, 2, 1))
-        of_x = self.pointwise_back(ops.reshape(met, (rows, slots * c, h, w)), ops.reshape(back, (c, slots * c, 1, 1)))
+        of_kernel = swapped(products, group, taps, c, c)
+        of_x = self.input_gradient(ops.reshape(met, (rows, slots * c, h, w)), kernel)
         return of_x, ops.reshape(of_kernel, kernel.shape), self.zeros(take), self.zeros(give), self.zeros(pairs)
+
+    def input_gradient(self, met, kernel):
+        """The gradient of x from those that came out of its rows, (rows, group*taps*c, h, w)."""
+        rows, slots_c, h, w = met.shape
+        group, taps = self.group, self.taps
+        c = slots_c // (group * taps)
+        if rows * h * w < MANY_PIXELS * c:
+            by_slot = ops.reshape(swapped(kernel, group, c, taps, c), (slots_c, c, 1, 1))
+            return self.to_input(met, by_slot, (rows, c, h, w))
+        turned = ops.transpose(ops.reshape(kernel, (group, c, taps, c)), (3, 0, 2, 1))
+        return self.pointwise_back(met, ops.reshape(turned, (c, slots_c, 1, 1)))

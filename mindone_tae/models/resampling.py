@@ -5,6 +5,7 @@ import numpy as np
 import mindspore as ms
 from mindspore import nn, ops
 
+from .axis_swap import AxisSwap
 from .convolution import SpatialConv, TemporalConv
 from .frame_tables import copies_side_by_side, doubled
 from .frame_taps import FrameTaps
@@ -60,13 +61,14 @@ class SpatialUpsample(FramesCell):
         super().__init__()
         self.conv = SpatialConv(channels, channels, 3, padding=1, dtype=dtype)
         self.transposed = ops.Conv2DTranspose(channels, 4, pad_mode="pad", pad=1, stride=2)
+        self.by_channel_in = AxisSwap(1, channels, channels, 9)
         self.sums = ms.Tensor(np.kron(_MEETING, _MEETING).astype(np.float32))  # (9, 16)
         self.dtype = dtype
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, c, 2*h, 2*w)."""
         n, c, h, w = x.shape
-        kernel = ops.reshape(ops.transpose(self.conv.weight, (1, 0, 2, 3)), (c * c, 9))
+        kernel = ops.reshape(self.by_channel_in(self.conv.weight), (c * c, 9))
         # both are float32, but MindSpore's mixed precision, put around a network, casts one of them
         kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 4, 4))
         y = self.transposed(x, ops.cast(kernel, self.dtype), (n, c, 2 * h, 2 * w))
@@ -96,7 +98,9 @@ class TemporalUpsample(FramesCell):
     def __init__(self, channels: int, dtype=ms.float32):
         super().__init__()
         self.conv = TemporalConv(channels, 3, dtype=dtype)
-        self.taps = FrameTaps(channels, group=2, zero_row=True)
+        self.taps = FrameTaps(channels, taps=2, group=2, zero_row=True)
+        self.by_frame = AxisSwap(channels, channels, 4, 1)
+        self.by_copy = AxisSwap(1, channels, 2, 2 * channels)
         self.sums = ms.Tensor(_MEETING_IN_TIME.astype(np.float32))  # (3, 4)
         self.dtype = dtype
 
@@ -104,10 +108,10 @@ class TemporalUpsample(FramesCell):
         """(t*b, c, h, w) to (2*t*b, c, h, w)."""
         rows, c, h, w = x.shape
         kernel = ops.reshape(self.conv.weight, (c * c, 3))
-        kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 2, 2))
-        kernel = ops.reshape(ops.transpose(kernel, (2, 0, 3, 1)), (2 * c, 2 * c, 1, 1))  # rows by copy, columns as the frames are gathered
+        kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 4))
+        kernel = self.by_copy(self.by_frame(kernel))  # rows by copy, columns as the frames are gathered
         take, give, pairs = doubled(rows // b, b)
-        y = self.taps(x, ops.cast(kernel, self.dtype), take, give, pairs)
+        y = self.taps(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), self.dtype), take, give, pairs)
         y = ops.reshape(y, (2 * rows, c, h, w))
         if b > 1:
             y = ops.gather(y, copies_side_by_side(rows // b, b), 0)

@@ -10,12 +10,14 @@ import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.ops import constexpr
 from mindspore.ops.operations import Conv2DBackpropInput
 
+from .axis_swap import swapped
 from .winograd import WinogradConv, pays
 
 # Above this many pixels for each channel, work on pixels costs more than putting the kernel's taps in another order.
-_MANY_PIXELS = 16
+MANY_PIXELS = 16
 
 
 def same_size_conv(in_channels, out_channels, kernel_size):
@@ -59,7 +61,7 @@ class UnfoldedGradientConv(nn.Cell):
         self.unfold_columns = ops.Im2Col(ksizes=(1, k), strides=1, dilations=1, pads=(0, padding))
         self.unfold_rows = ops.Im2Col(ksizes=(k, 1), strides=1, dilations=1, pads=(padding, 0))
         self.to_kernel = ops.BatchMatMul(transpose_b=True)
-        self.backwards = ms.Tensor(np.arange(k)[::-1].astype(np.int32))
+        self.gather = ops.Gather()
         self.turned = ms.Tensor(np.eye(k * k, dtype=np.float32)[::-1].copy())
         self.in_channels = in_channels
         self.kernel_size = k
@@ -76,26 +78,31 @@ class UnfoldedGradientConv(nn.Cell):
         """The gradient of x, of its shape."""
         n, c, h, w = x.shape
         k, width = self.kernel_size, kernel.shape[0]
-        if n * h * w < _MANY_PIXELS * c or c != self.in_channels:
+        if n * h * w < MANY_PIXELS * c or c != self.in_channels:
             return self.to_input(dout, kernel, x.shape)
         turned = ops.matmul(ops.reshape(kernel, (width * c, k * k)), ops.cast(self.turned, kernel.dtype))
-        turned = ops.transpose(ops.reshape(turned, (width, c, k, k)), (1, 0, 2, 3))
-        return self.conv_back(dout, turned)
+        return self.conv_back(dout, ops.reshape(swapped(turned, 1, width, c, k * k), (c, width, k, k)))
 
     def kernel_gradient(self, x, shape, dout):
         """The kernel's gradient, of its shape."""
         n, c, h, w = x.shape
         k, width = self.kernel_size, shape[0]
         x = ops.depend(x, dout)  # unfolded when the gradient is there, not kept from the forward pass
-        if n * h * w < _MANY_PIXELS * c:
+        if n * h * w < MANY_PIXELS * c:
             seen = ops.reshape(self.unfold(x), (n, c * k * k, h * w))
             return ops.reshape(self.to_kernel(ops.reshape(dout, (n, width, h * w)), seen).sum(axis=0), shape)
         # Pixels moved along rows meet gradients moved along columns: k copies of either instead of k*k of the pixels. What the
         # gradient is moved by, the kernel's tap is moved by the other way.
         seen = ops.reshape(self.unfold_columns(x), (n, c * k, h * w))
         given = ops.reshape(self.unfold_rows(dout), (n, width * k, h * w))
-        products = ops.reshape(self.to_kernel(given, seen).sum(axis=0), (width, k, c, k))
-        return ops.transpose(ops.gather(products, self.backwards, 1), (0, 2, 1, 3))
+        products = ops.reshape(self.to_kernel(given, seen).sum(axis=0), (width, k * c, k))
+        return ops.reshape(self.gather(products, _rows_turned(c, k), 1), shape)
+
+
+@constexpr
+def _rows_turned(channels, k):
+    """Where the runs come from that are to stand in the order (channels, k) and stand in (k, channels), the last of k first, int32."""
+    return ms.Tensor(np.arange(k * channels).reshape(k, channels)[::-1].T.ravel().astype(np.int32))
 
 
 class MovedResultsConv(nn.Cell):

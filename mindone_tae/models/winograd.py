@@ -10,7 +10,8 @@ import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
-from mindspore.ops import constexpr
+
+from .axis_swap import swapped
 
 _ROWS = 4  # of results at a time
 # By product, of six rows of pixels, from the one above the first result's to the one below the last's; by product, of the kernel's three; by
@@ -57,16 +58,9 @@ class WinogradConv(nn.Cell):
             return self.direct(x, kernel)
         width, tiles = self.out_channels, h // _ROWS
         # orders change by gather: MindSpore's transpose keeps twice its operand's memory ever after
-        kernel = ops.gather(ops.reshape(kernel, (width * c * 3, 3)), _other_way_round(width * c, 3), 0)
-        kernel = ops.reshape(ops.matmul(self.of_kernel, ops.reshape(kernel, (3, width * c * 3))), (_PRODUCTS * width, c, 1, 3))
+        kernel = ops.reshape(swapped(kernel, 1, width * c, 3, 3), (3, width * c * 3))
+        kernel = ops.reshape(ops.matmul(self.of_kernel, kernel), (_PRODUCTS * width, c, 1, 3))
         x = self.combine(ops.reshape(x, (n * c, 1, h, w)), self.of_pixels)
-        x = ops.gather(ops.reshape(x, (n, c * _PRODUCTS, tiles, w)), _other_way_round(c, _PRODUCTS), 1)
+        x = ops.reshape(swapped(x, n, c, _PRODUCTS, tiles * w), (n, _PRODUCTS * c, tiles, w))
         x = self.add_up(ops.reshape(self.multiply(x, kernel), (n, _PRODUCTS, width * tiles, w)), self.of_results)
-        x = ops.gather(ops.reshape(x, (n, width * h, w)), _other_way_round(_ROWS, width * tiles), 1)
-        return ops.reshape(x, (n, width, h, w))
-
-
-@constexpr
-def _other_way_round(outer, inner):
-    """Where the entries come from that are to stand in the order (inner, outer) and stand in (outer, inner), int32."""
-    return ms.Tensor(np.arange(outer * inner).reshape(outer, inner).T.ravel().astype(np.int32))
+        return ops.reshape(swapped(x, n, _ROWS, width * tiles, w), (n, width, h, w))

@@ -59,7 +59,7 @@ def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_p
     try:
         ms.set_context(mode=mode)
         tables = doubled(t, b) if kind == "doubled" else neighbours(t, b, 2 if kind == "halved" else 1)
-        net = Projected(FrameTaps(C, group, zero_row=kind == "doubled"), tables)
+        net = Projected(FrameTaps(C, taps, group, zero_row=kind == "doubled"), tables)
         arrays = x, kernel.reshape(group * C, taps * C, 1, 1), direction.reshape(t_out * b, group * C, H, W)
         value, gradients = ms.value_and_grad(net, (0, 1))(*map(ms.Tensor, arrays))
         found = [array.asnumpy() for array in (value, *gradients)]
