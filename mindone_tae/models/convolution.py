@@ -72,7 +72,7 @@ class TemporalConv(nn.Cell):
         self.weight = Parameter(_identity_taps(channels, kernel_size), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
         self.pointwise = ops.Conv2D(channels, 1)
-        self.taps = FrameTaps(channels)
+        self.taps = FrameTaps(channels, neighbours=stride == 1)
         self.by_frame = AxisSwap(channels, channels, kernel_size, 1)
         self.bias_add = ops.BiasAdd()
         self.channels = channels
@@ -112,7 +112,7 @@ class TemporalConv(nn.Cell):
                 spatial_bias = ops.cast(spatial_bias, ms.float32)
                 bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
             take, give, pairs = neighbours(t, b, self.stride)
-            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give, pairs)
+            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give, pairs, b)
         return self.bias_add(y, ops.cast(bias, self.dtype))
 
 

@@ -111,7 +111,7 @@ class TemporalUpsample(FramesCell):
         kernel = ops.reshape(ops.matmul(kernel, ops.cast(self.sums, kernel.dtype)), (c, c, 4))
         kernel = self.by_copy(self.by_frame(kernel))  # rows by copy, columns as the frames are gathered
         take, give, pairs = doubled(rows // b, b)
-        y = self.taps(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), self.dtype), take, give, pairs)
+        y = self.taps(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), self.dtype), take, give, pairs, b)
         y = ops.reshape(y, (2 * rows, c, h, w))
         if b > 1:
             y = ops.gather(y, copies_side_by_side(rows // b, b), 0)

@@ -14,13 +14,14 @@ C, H, W = 3, 2, 4
 class Projected(nn.Cell):
     """The result along a direction."""
 
-    def __init__(self, taps, tables):
+    def __init__(self, taps, tables, b):
         super().__init__()
         self.taps = taps
         self.take, self.give, self.pairs = tables
+        self.b = b
 
     def construct(self, x, kernel, direction):
-        return (self.taps(x, kernel, self.take, self.give, self.pairs) * direction).sum()
+        return (self.taps(x, kernel, self.take, self.give, self.pairs, self.b) * direction).sum()
 
 
 def frames_seen(kind, t):
@@ -59,7 +60,7 @@ def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_p
     try:
         ms.set_context(mode=mode)
         tables = doubled(t, b) if kind == "doubled" else neighbours(t, b, 2 if kind == "halved" else 1)
-        net = Projected(FrameTaps(C, taps, group, zero_row=kind == "doubled"), tables)
+        net = Projected(FrameTaps(C, taps, group, zero_row=kind == "doubled", neighbours=kind == "every"), tables, b)
         arrays = x, kernel.reshape(group * C, taps * C, 1, 1), direction.reshape(t_out * b, group * C, H, W)
         value, gradients = ms.value_and_grad(net, (0, 1))(*map(ms.Tensor, arrays))
         found = [array.asnumpy() for array in (value, *gradients)]
@@ -67,3 +68,26 @@ def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_p
         ms.set_context(mode=ms.PYNATIVE_MODE)
     for ours, theirs in zip(found, expected):
         np.testing.assert_allclose(ours, np.reshape(theirs, ours.shape), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "t, b, size, dtype, combines",
+    [
+        (4, 1, (16, 32), ms.float32, True),
+        (8, 2, (8, 16), ms.float32, True),
+        (32, 1, (4, 16), ms.float32, True),
+        (6, 1, (16, 32), ms.float32, False),  # frames do not come in fours
+        (36, 1, (4, 16), ms.float32, False),  # and are many beside the channels
+        (4, 1, (16, 31), ms.float32, False),  # few pixels
+        (4, 1, (16, 32), ms.float16, False),
+    ],
+)
+def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode, t, b, size, dtype, combines):
+    rng = np.random.default_rng(4)
+    x = ms.Tensor(3 + rng.standard_normal((t * b, 128, *size)).astype(np.float32), dtype)
+    kernel = ms.Tensor((rng.standard_normal((128, 3 * 128, 1, 1)) / (3 * 128) ** 0.5).astype(np.float32), dtype)
+    tables = neighbours(t, b, 1)
+    found = FrameTaps(128, neighbours=True)(x, kernel, *tables, b).asnumpy()
+    expected = FrameTaps(128)(x, kernel, *tables, b).asnumpy()
+    assert np.array_equal(found, expected) != combines
+    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)
