@@ -3,7 +3,8 @@
 In the frames-major layout a frame is a row, so that frames are picked by their rows: the frames an output sees are gathered next to each
 other on the channel axis and meet a 1x1 kernel. Left to itself, autodiff would keep the gathered frames, three times the
 activation, and scatter its gradient. Here the gradients that came out of a frame are gathered side by side instead, and serve both: with the
-kernel turned over they are the frame's own gradient, and their products with the frame are the kernel's.
+kernel turned over they are the frame's own gradient, and their products with the frame are the kernel's. On a CPU, `WinogradTaps` takes
+half the products where channels are many.
 """
 
 import mindspore as ms
@@ -46,7 +47,7 @@ class FrameTaps(nn.Cell):
         taps: rows that each result sees.
         group: results for each gathered row, of the same number of channels, each with a kernel of its own.
         zero_row: `take` may say x's number of rows, for zeros.
-        neighbours: the tables are those of `neighbours` with stride 1.
+        neighbours: the tables are those of `frame_tables.neighbours` with stride 1.
     """
 
     def __init__(self, channels, taps=3, group=1, zero_row=False, neighbours=False):
@@ -91,7 +92,10 @@ class FrameTaps(nn.Cell):
         return of_x, ops.reshape(of_kernel, kernel.shape), self.zeros(take), self.zeros(give), self.zeros(pairs), 0
 
     def input_gradient(self, met, kernel):
-        """The gradient of x from those that came out of its rows, (rows, group*taps*c, h, w)."""
+        """The gradient of x from those that came out of its rows, (rows, group*taps*c, h, w).
+
+        The native one where pixels are few: it is faster there, and takes the kernel as it lies.
+        """
         rows, slots_c, h, w = met.shape
         group, taps = self.group, self.taps
         c = slots_c // (group * taps)

@@ -150,7 +150,7 @@ def report_graphs(widths, size, works, write):
     """Writes what the compiled graphs do."""
     write(f"\ncompiled graphs at {size[0]}x{size[1]}x{size[2]}")
     write(f"{'':16}{'work':8}{'operators':>10}{'transposes':>11}{'GB moved':>10}{'by transposes':>15}")
-    for (name, work), counts in graph_traffic(sys.executable, ["plain", "ours"], works, widths, size).items():
+    for (name, work), counts in graph_traffic(sys.executable, ["plain", "ours", "ours_npu"], works, widths, size).items():
         write(
             f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
         )
