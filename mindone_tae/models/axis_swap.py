@@ -37,7 +37,8 @@ class AxisSwap(nn.Cell):
         super().__init__()
         self.sizes = (before, outer, inner, after)
         self.on_cpu = ms.get_context("device_target") == "CPU"
-        if after == 1:
+        self.by_product = self.on_cpu and after == 1
+        if self.by_product:
             self.unit = ms.Tensor(np.broadcast_to(np.eye(inner, dtype=np.float32), (before, inner, inner)).copy())
         self.unit_by_x = ops.BatchMatMul(transpose_b=True)
         self.y_by_unit = ops.BatchMatMul(transpose_a=True)
@@ -45,20 +46,21 @@ class AxisSwap(nn.Cell):
     def construct(self, x):
         """To (before, inner, outer, after)."""
         before, outer, inner, after = self.sizes
-        if not self.on_cpu:
-            return ops.transpose(ops.reshape(x, (before, outer, inner, after)), (0, 2, 1, 3))
-        if after > 1:
-            return swapped(x, before, outer, inner, after)
+        if not self.by_product:
+            return self.exchanged(x, before, outer, inner, after)
         y = self.unit_by_x(ops.cast(self.unit, x.dtype), ops.reshape(x, (before, outer, inner)))
         return ops.reshape(y, (before, inner, outer, 1))
 
     def bprop(self, x, out, dout):
         """The gradient of x, of its shape."""
         before, outer, inner, after = self.sizes
-        if not self.on_cpu:
-            dout = ops.transpose(ops.reshape(dout, (before, inner, outer, after)), (0, 2, 1, 3))
-        elif after > 1:
-            dout = swapped(dout, before, inner, outer, after)
-        else:
-            dout = self.y_by_unit(ops.reshape(dout, (before, inner, outer)), ops.cast(self.unit, dout.dtype))
+        if not self.by_product:
+            return (ops.reshape(self.exchanged(dout, before, inner, outer, after), x.shape),)
+        dout = self.y_by_unit(ops.reshape(dout, (before, inner, outer)), ops.cast(self.unit, dout.dtype))
         return (ops.reshape(dout, x.shape),)
+
+    def exchanged(self, x, before, outer, inner, after):
+        """As `swapped`, by the device's way."""
+        if self.on_cpu:
+            return swapped(x, before, outer, inner, after)
+        return ops.transpose(ops.reshape(x, (before, outer, inner, after)), (0, 2, 1, 3))

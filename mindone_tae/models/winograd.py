@@ -52,7 +52,6 @@ class CombinedKernel(nn.Cell):
         """Of (out_channels, 3, in_channels, width), of any shape."""
         c, out_channels, width = self.sizes
         kernel = self.combine(self.of_kernel, ops.reshape(kernel, (out_channels, 3, c * width)))
-        # orders change by gather: MindSpore's transpose keeps twice its operand's memory ever after
         return ops.reshape(swapped(kernel, 1, out_channels, _PRODUCTS, c * width), (_PRODUCTS * out_channels, c, 1, width))
 
 
