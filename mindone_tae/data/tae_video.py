@@ -6,8 +6,9 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
+from .augmentation import Augmentation
 from .buckets import Buckets, ClipSizes, Suitable
-from .clip_sampling import FrameCounts, FrameRate, clip_indices
+from .clip_sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .collection import read_collection
 from .file_check import info_of
 from .manifest import known_items
@@ -54,6 +55,13 @@ class TAEVideoDataset:
             None reads in this process without a bound.
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
+        augment_exposure: stops; what is drawn of each clip's colours, evenly up to this either way, see `Augmentation`. 0 leaves them.
+        augment_contrast: share of the distance from middle grey.
+        augment_gamma: the exponent's power of two.
+        augment_hue: degrees about grey.
+        augment_saturation: share of the distance from grey.
+        augment_scales: factors by which the frame is larger than the smallest that holds the crop, one drawn for each clip; with random_crop.
+        augment_speeds: factors of the stride, one drawn for each clip.
 
     Attributes:
         output_columns: list of names, the order of a sample.
@@ -88,6 +96,13 @@ class TAEVideoDataset:
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
         cache_mb: float = 256.0,
+        augment_exposure: float = 0.0,
+        augment_contrast: float = 0.0,
+        augment_gamma: float = 0.0,
+        augment_hue: float = 0.0,
+        augment_saturation: float = 0.0,
+        augment_scales: list[float] | None = None,
+        augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
         for name, value in (("num_check_threads", num_check_threads), ("clips_per_video", clips_per_video)):
@@ -102,6 +117,15 @@ class TAEVideoDataset:
         self._rate = FrameRate(sample_stride, sample_fps)
         self._suitable = Suitable(self._rate, short_video)
         self._deterministic, self._random_crop, self._random_flip = deterministic_sample, random_crop, random_flip
+        self._augmentation = Augmentation(
+            augment_exposure,
+            augment_contrast,
+            augment_gamma,
+            augment_hue,
+            augment_saturation,
+            tuple(augment_scales or (1.0,)),
+            tuple(augment_speeds or (1,)),
+        )
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
@@ -197,11 +221,14 @@ class TAEVideoDataset:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
-            indices = clip_indices(len(reader), clip_frames, self._rate.stride(reader.fps), starts, clip, self._clips_per_video)
-            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None)
+            stride = self._rate.stride(reader.fps)
+            stride *= self._augmentation.draw_speed(rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader))
+            indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
+            scale = self._augmentation.draw_scale(rng)
+            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None, scale)
             flipped = self._random_flip and rng.random() < 0.5
             frames = part.cut(reader.read_resized(indices, part.resized, part.box))
-        return from_pixels(frames[:, :, ::-1] if flipped else frames)
+        return self._augmentation.colour(from_pixels(frames[:, :, ::-1] if flipped else frames), rng)
 
     def stream(self, index: int, chunk_frames: int = 16):
         """The clip of an index in chunks, without holding it whole: from frame 0, the centre crop, unflipped.

@@ -13,6 +13,7 @@ from mindspore import nn, ops
 from .decoder import Decoder
 from .dtypes import check_floating, compute_dtype
 from .encoder import Encoder
+from .linear_start import check_start, start_linear
 from .latent_scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .posterior import sample_posterior, split_moments
@@ -62,6 +63,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
             after `enable_tiling(memory_budget_gb=...)`. None means no budget.
         share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
+        start: "random", or "linear": a new network starts as a linear code (see `models.linear_start`), which trains faster from nothing.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
@@ -99,6 +101,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         decode_dtype: str | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool = True,
+        start: str = "random",
     ):
         for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
             if value < 1:
@@ -125,6 +128,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         if use_recompute:
             self.encoder.recompute_blocks()
             self.decoder.recompute_blocks()
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 

@@ -16,6 +16,7 @@ from .convolution import SpatialConv
 from .dtypes import compute_dtype, network_input
 from .encoder import recompute_blocks
 from .frames import FramesCell
+from .linear_start import check_start, start_linear
 from .latent_scaling import scale_latents, unscale_latents
 from .latent_size import check_latents, check_pixels, latent_size
 from .normalization import GroupNorm
@@ -156,6 +157,7 @@ class SD3VAE(nn.Cell):
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
+        start: "random" or "linear", as TemporalAutoencoder takes it.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, or one the device cannot compute in.
@@ -175,6 +177,7 @@ class SD3VAE(nn.Cell):
         dtype: str = "float32",
         sample_deterministic: bool = False,
         use_recompute: bool = False,
+        start: str = "random",
     ):
         super().__init__()
         self.dtype = compute_dtype(dtype)
@@ -190,6 +193,9 @@ class SD3VAE(nn.Cell):
         if use_recompute:
             recompute_blocks(self.encoder.down, self.encoder.mid)
             recompute_blocks(self.decoder.up, self.decoder.mid)
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
