@@ -11,16 +11,16 @@ import numpy as np
 from mindspore import nn, ops
 
 from .decoder import Decoder
-from .dtypes import check_floating, compute_dtype
 from .encoder import Encoder
-from .linear_start import check_start, start_linear
-from .latent_scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
-from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
-from .posterior import sample_posterior, split_moments
+from .latent.posterior import sample_posterior, split_moments
+from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
+from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
+from .layers.dtypes import check_floating, compute_dtype
+from .layers.start import check_start, start_linear
 from .pretrained import load_pretrained
-from .streaming import Streaming
-from .tile_sizes import TileSizes
-from .tiling import Tiling
+from .tiling.sizes import TileSizes
+from .tiling.streaming import Streaming
+from .tiling.tiling import Tiling
 
 TAE_CONFIG = {
     "in_channels": 3,
@@ -63,7 +63,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
             after `enable_tiling(memory_budget_gb=...)`. None means no budget.
         share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
-        start: "random", or "linear": a new network starts as a linear code (see `models.linear_start`), which trains faster from nothing.
+        start: "random", or "linear": a new network starts as a linear code (see `models.layers.start`), which trains faster from nothing.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
