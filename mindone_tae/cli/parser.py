@@ -17,6 +17,7 @@ from .commands import (
     evaluate,
     inflate,
     latent_stats,
+    linear_code,
     listing,
     plot,
     reconstruct,
@@ -59,7 +60,7 @@ def parse(arguments):
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
-    for module in (listing, train, evaluate, reconstruct, encode, decode, latent_stats, inflate, plot, demo, check_data):
+    for module in (listing, train, evaluate, reconstruct, encode, decode, latent_stats, linear_code, inflate, plot, demo, check_data):
         module.add_to(commands)
     if not arguments:
         parser.print_help(sys.stdout)

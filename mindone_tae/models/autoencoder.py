@@ -17,7 +17,7 @@ from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.start import check_start, start_linear
-from .pretrained import load_pretrained
+from .pretrained import load_pretrained, with_shipped
 from .tiling.sizes import TileSizes
 from .tiling.streaming import Streaming
 from .tiling.tiling import Tiling
@@ -48,7 +48,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt or .safetensors file or a folder holding one; None starts anew, its temporal layers the identity.
+        pretrained: a .ckpt or .safetensors file or a folder holding one, or "tiny", the small weights that the package carries, whose
+            widths then take the place of those given; None starts anew, its temporal layers the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
@@ -103,6 +104,15 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         share_statistics: bool = True,
         start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")

@@ -22,7 +22,7 @@ from ..layers.frames import FramesCell
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
 from ..layers.start import check_start, start_linear
-from ..pretrained import load_pretrained
+from ..pretrained import load_pretrained, with_shipped
 
 
 class ImageResnetBlock(nn.Cell):
@@ -179,6 +179,15 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         super().__init__()
         self.dtype = compute_dtype(dtype)
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, self.dtype)
