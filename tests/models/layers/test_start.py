@@ -38,11 +38,17 @@ def test_the_statistics_of_a_norm_are_mostly_its_reference_channels():
     assert np.allclose(weight[:3], -weight[4:7])
 
 
-def test_every_start_is_the_same_and_a_pretrained_one_is_not_touched(tmp_path):
-    first, second = (TemporalAutoencoder(**SMALL, start="linear") for _ in range(2))
+def test_what_is_set_is_the_same_at_every_call_whatever_the_seed():
+    ms.set_seed(1)
+    first = TemporalAutoencoder(**SMALL, start="linear")
+    ms.set_seed(2)
+    second = TemporalAutoencoder(**SMALL, start="linear")
+    compared = 0
     for one, two in zip(first.get_parameters(), second.get_parameters()):
-        if ".attn_1." not in one.name:  # what attention looks at is drawn; none of it shows
+        if starting_value(one.name, one.shape, SMALL["norm_num_groups"]) is not None:
             assert np.array_equal(one.asnumpy(), two.asnumpy()), one.name
+            compared += 1
+    assert compared > 40
 
 
 def test_an_unknown_start_is_refused_by_name():
