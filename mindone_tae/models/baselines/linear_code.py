@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from mindone_tae.zoo.errors import UserError
 
@@ -89,7 +89,8 @@ class LinearCode:
 
         keywords = {"time_ratio": self.block[0], "space_ratio": self.block[1], "latent_channels": self.latent_channels}
         with replacing(path) as temporary:
-            save_file({"mean": self.mean, "components": self.components}, temporary, {"linear_code": json.dumps(keywords)})
+            notes = {"linear_code": json.dumps(keywords)}
+            Path(temporary).write_bytes(save({"mean": self.mean, "components": self.components}, notes))
 
     def _load(self, path, shipped):
         keywords = {"time_ratio": self.block[0], "space_ratio": self.block[1], "latent_channels": self.latent_channels}
