@@ -4,6 +4,9 @@ from pathlib import Path
 
 from .. import flags
 
+# Metrics whose weights are fetched by a command of their name, and which no recipe switches on by itself.
+_NEED_WEIGHTS = ("lpips", "rfvd")
+
 
 def add_to(commands):
     """Adds the command."""
@@ -60,6 +63,13 @@ def evaluate(recipe, folder, console):
         console.print(line)
     for name, protocol in result["protocol"].items():
         console.print(f"{name}: {protocol}")
+        facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}
+        if facts:
+            console.print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    off = [name for name in _NEED_WEIGHTS if name not in result["mean"]]
+    if off:
+        commands = " and ".join(f"mindone-tae {name}-weights" for name in off)
+        console.print(f"off: {', '.join(off)}; {commands} fetch their weights and say how to switch them on")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
     console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{pictures[0].parent}" if pictures else ""))
@@ -67,23 +77,26 @@ def evaluate(recipe, folder, console):
 
 
 def table(result):
-    """The lines of the table: a row for each clip and one for the mean, the model's figures beside the baseline's."""
+    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baseline's."""
     metrics, baseline = list(result["mean"]), result["baseline"]
     owners = [result["model"]["name"]] + ([baseline["name"]] if baseline else [])
-    width = max([len("mean over clips"), *(len(row["path"]) for row in result["clips"])])
+    last = "mean, or whole set" if result["sets"] else "mean over clips"
+    width = max([len(last), *(len(row["path"]) for row in result["clips"])])
     groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
     lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups))
 
     def row(label, shape, *figures):
-        cells = ["".join(f"{values[m]:>9.3f}" for m in metrics).rjust(group) for values, group in zip(figures, groups)]
+        # A metric of the whole set has no figure for a clip.
+        texts = [[f"{values[m]:.3f}" if m in values else "-" for m in metrics] for values in figures]
+        cells = ["".join(f"{text:>9}" for text in line).rjust(group) for line, group in zip(texts, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
     others = baseline["clips"] if baseline else [None] * len(result["clips"])
     for clip, other in zip(result["clips"], others):
         shape = "x".join(map(str, (clip["frames"], *clip["size"])))
         lines.append(row(clip["path"], shape, *([clip, other] if other else [clip])))
-    lines.append(row("mean over clips", "", *([result["mean"], baseline["mean"]] if baseline else [result["mean"]])))
+    lines.append(row(last, "", *([result["mean"], baseline["mean"]] if baseline else [result["mean"]])))
     return lines
 
 

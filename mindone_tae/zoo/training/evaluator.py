@@ -10,6 +10,7 @@ from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import reconstruct
+from .figures import Figures, over
 
 _logger = logging.getLogger(__name__)
 
@@ -36,9 +37,17 @@ class Evaluator:
         self.picture_clips = section.picture_clips
         self.ranks = ranks or Ranks()
         self.title = title if self.ranks.first else None
-        self._baseline_rows = None
+        self._baseline = None
+        self._warned = set()
         if self.clips == 0:
             raise UserError("the evaluation dataset is empty; it needs at least one clip: check eval.dataset")
+        for metric in self.metrics:
+            least = getattr(metric, "min_clips", 1)
+            if self.clips < least:
+                raise UserError(
+                    f"{metric.name} takes at least {least} clips, and the evaluation has {self.clips}: "
+                    "add clips, raise eval.max_clips, or take it out of eval.metrics"
+                )
 
     def run(self, model, with_baseline=True, interrupted=lambda: False):
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
@@ -49,16 +58,17 @@ class Evaluator:
             interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
 
         Returns:
-            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, metric values), `mean` over
-            clips, `baseline` likewise or None, `protocol`, `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the
-            first clips, on the first rank.
+            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of metrics of a
+            clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of these), `baseline` (clips
+            and mean) or None, `protocol`, `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the first clips,
+            on the first rank.
         """
         started = time.monotonic()
-        compute_baseline = with_baseline and self.baseline is not None and self._baseline_rows is None
+        compute_baseline = with_baseline and self.baseline is not None and self._baseline is None
         share = self.ranks.share(self.clips)
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
-        rows, baseline_rows, pictures = [], [], []
-        told = {"rows": rows, "baseline": baseline_rows, "unreadable": []}
+        figures, baseline_figures, pictures = Figures(self.metrics), Figures(self.metrics), []
+        told = {"model": figures.told(), "baseline": baseline_figures.told(), "unreadable": []}
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
@@ -72,9 +82,9 @@ class Evaluator:
                         pictures.append((name, x, recon))
                     if index not in share:
                         continue  # another rank's, reconstructed here for its picture
-                    rows.append({"path": name, "frames": x.shape[1], "size": list(x.shape[2:]), **self._measure(recon, x)})
+                    figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
                     if simple is not None:
-                        baseline_rows.append({"path": name, **self._measure(simple, x)})
+                        baseline_figures.add({"path": name}, simple, x)
                     progress.advance()
         if told:
             told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
@@ -84,21 +94,30 @@ class Evaluator:
         """The result, of what each rank found."""
         if None in told:
             return None
-        rows = [row for part in told for row in part["rows"]]
+        rows, mean, sets = over(self.metrics, [part["model"] for part in told])
         if compute_baseline:
-            self._baseline_rows = [row for part in told for row in part["baseline"]]
-        result = {
-            "mean": self._mean(rows),
+            clips, baseline_mean, _ = over(self.metrics, [part["baseline"] for part in told])
+            self._baseline = {"name": self.baseline_name, "mean": baseline_mean, "clips": clips}
+        self._warn(sets)
+        unreadable = dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])
+        return {
+            "mean": mean,
             "clips": rows,
-            "baseline": None,
+            "sets": sets,
+            "baseline": self._baseline if with_baseline else None,
             "protocol": {metric.name: metric.protocol for metric in self.metrics},
-            "unreadable": [list(problem) for problem in dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])],
+            "unreadable": [list(problem) for problem in unreadable],
             "seconds": time.monotonic() - started,
             "pictures": pictures,
         }
-        if with_baseline and self._baseline_rows:
-            result["baseline"] = {"name": self.baseline_name, "mean": self._mean(self._baseline_rows), "clips": self._baseline_rows}
-        return result
+
+    def _warn(self, sets):
+        """Logs what metrics of a whole set warn of, each sentence once."""
+        for name, facts in sets.items():
+            for warning in facts.get("warnings", []):
+                if self.ranks.first and (name, warning) not in self._warned:
+                    self._warned.add((name, warning))
+                    _logger.warning("%s: %s", name, warning)
 
     def _batches(self, chosen):
         """Yields the indices and pixels of up to batch_size neighbours of one shape."""
@@ -123,9 +142,3 @@ class Evaluator:
             return str(index)
         facts = describe(index)
         return str(facts.get("relative_path", facts["path"]))
-
-    def _measure(self, recon, x):
-        return {metric.name: float(metric(recon, x)) for metric in self.metrics}
-
-    def _mean(self, rows):
-        return {metric.name: float(np.mean([row[metric.name] for row in rows])) for metric in self.metrics}
