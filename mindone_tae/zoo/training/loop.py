@@ -24,7 +24,7 @@ class TrainingLoop:
     Attributes:
         settings: the recipe's train section.
         loader: BatchLoader.
-        training: Alone or Adversarial, which makes the steps.
+        training: SingleNetwork or AdversarialPair, which makes the steps.
         learning_rates: of each step.
         state: TrainingState.
         checkpoints: Checkpoints.
@@ -86,6 +86,7 @@ class TrainingLoop:
 
     def _step(self, step, batches):
         """One optimizer step: its loss and terms by name, and what else there is to log."""
+        scale = float(self.training.networks[MODEL].update.scale_sense.asnumpy())
         environment.seed_step(self.settings.seed, step, self.loader.rank)
         started, waited = time.monotonic(), 0.0
         micro_steps = self.settings.gradient_accumulation_steps
@@ -95,15 +96,15 @@ class TrainingLoop:
             waited += time.monotonic() - asked
             inputs = model_inputs(self.training.networks[MODEL].network, batch, self.loader.model_rngs(step * micro_steps + micro_step))
             tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-            terms, norm, refused, scale = self.training.update(step, micro_step == micro_steps - 1, *tensors)
-        values = self.ranks.mean([float(term.asnumpy()) for term in terms[: len(self.training.term_names)]])
+            result = self.training.step(step, micro_step == micro_steps - 1, *tensors)
+        values = self.ranks.mean([float(term.asnumpy()) for term in result.terms[: len(self.training.term_names)]])
         figures = dict(zip(self.training.term_names, values))
         entry = {
             "learning_rate": float(self.learning_rates[step]),
-            "gradient_norm": float(norm.asnumpy()),
-            "loss_scale": float(scale.asnumpy()),
+            "gradient_norm": float(result.norm.asnumpy()),
+            "loss_scale": scale,
             "shape": list(batch[0].shape),
-            "refused": bool(refused.asnumpy()),
+            "refused": bool(result.refused.asnumpy()),
         }
         entry["seconds"] = round(time.monotonic() - started, 4)
         entry["data_seconds"] = round(waited, 4)  # of these, spent waiting for the batch

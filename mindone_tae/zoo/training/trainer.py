@@ -7,7 +7,6 @@ from mindone.trainers import create_scheduler
 
 from .. import registry
 from ..device import environment
-from ..device.sharding import check_stage
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import build_model, model_inputs
@@ -18,11 +17,11 @@ from ..run.lock import locked
 from ..run.log import NoLog, TrainingLog
 from ..run.session import describe_session
 from ..run.state import TrainingState
-from .adversarial import DISCRIMINATOR, Adversarial
+from .adversarial import DISCRIMINATOR, AdversarialPair
 from .batches import BatchLoader
 from .evaluations import Evaluations
 from .loop import TrainingLoop
-from .single import Alone
+from .single_network import SingleNetwork
 from .stopping import StopRequest
 
 _logger = logging.getLogger(__name__)
@@ -112,7 +111,8 @@ class Trainer:
         # The first batch is tried before anything is compiled, so that a shape the model refuses is told at once.
         first_inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
         learning_rates = _learning_rates(recipe.scheduler, steps)
-        training = (Adversarial if recipe.discriminator else Alone)(recipe, model, loss, len(first_inputs), learning_rates, ranks)
+        kind = AdversarialPair if recipe.discriminator else SingleNetwork
+        training = kind(recipe, model, loss, len(first_inputs), learning_rates)
         state = TrainingState(training.networks, frozen=[loss])
 
         # Restored before anything in the folder is changed: a recipe that does not fit must leave the run as it is.
@@ -165,7 +165,6 @@ class Trainer:
         self.checkpoints.mend(best)
 
     def _check(self, recipe):
-        check_stage(recipe.train.zero_stage, recipe.env)
         for key, optimizer in (("optimizer", recipe.optimizer), ("adversarial.optimizer", recipe.adversarial.optimizer or {})):
             if recipe.env.device_target == "CPU" and optimizer.get("name") in _NOT_ON_CPU:
                 raise UserError(f"{key}.name is {optimizer['name']}; it has no CPU kernels: add {key}.name=adamw_re to the command")
