@@ -45,7 +45,7 @@ INSIDE = {
         "run": {"atomic_file", "errors", "recipe"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
-        "training": {"device", "errors", "progress", "protocols", "recipe", "registry", "run"},
+        "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
     },
     "models": {
         "__init__": set(),

@@ -8,7 +8,6 @@ import numpy as np
 from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
-from ..sigterm import stoppable
 
 
 def add_to(commands):
@@ -46,7 +45,6 @@ def whole_clips(options):
     ]
 
 
-@stoppable()
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
     """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed."""
     console.quiet(folder)

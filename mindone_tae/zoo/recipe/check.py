@@ -1,7 +1,8 @@
 """Checking a parsed recipe against the sections' schemas and the components' signatures, collecting every mistake."""
 
+from .. import registry
 from ..errors import UserError, did_you_mean, listed
-from ..registry import entry_point, names, noun_of
+from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
 from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section, wrong_optimizer, wrong_scheduler
@@ -93,18 +94,18 @@ class RecipeCheck:
                 self._report(mark, path, f"has no name: add name, one of {listed(names(group))}")
             return None
         try:
-            claim = entry_point(group, str(given["name"]))
+            name = registry.entry_point(group, str(given["name"])).name
         except UserError as error:
             self._report(given.marks["name"], f"{path}.name", str(error))
             return None
         keywords = {key: value for key, value in given.items() if key != "name"}
-        signature = read_signature(claim.value)
+        signature = registry.signature(group, name)
         if group == "mindone.models" and signature is not None:
             signature = signature.and_also(PRETRAINED)
         values, mistakes = check_keywords(signature, keywords, whole)
         for key, text in mistakes:
-            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{claim.name}': {text}")
-        return MarkedDict({"name": claim.name, **plain(values)}, given.mark, given.marks)
+            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{name}': {text}")
+        return MarkedDict({"name": name, **plain(values)}, given.mark, given.marks)
 
     def _function(self, kind, given, path):
         """The checked keywords of a function; kind: its entry in _FUNCTIONS."""

@@ -214,6 +214,14 @@ def test_a_component_without_a_name_or_given_as_a_word_is_told(mistakes):
     assert "write {name: fake_model}" in mistakes(GOOD, "model=fake_model")[0]
 
 
+def test_steps_on_the_command_line_displace_the_files_epochs_and_the_other_way_round(load):
+    train = load(GOOD, "train.epochs=3").train
+    assert (train.steps, train.epochs) == (None, 3)
+    train = load(GOOD.replace("steps: 10", "epochs: 3"), "train.steps=7").train
+    assert (train.steps, train.epochs) == (7, None)
+    assert load(GOOD, "train.epochs=null").train.steps == 10
+
+
 @pytest.mark.parametrize("steps, epochs, said", [("null", "null", "neither steps nor epochs"), ("5", "5", "both set")])
 def test_exactly_one_of_steps_and_epochs_is_set(mistakes, steps, epochs, said):
     (line,) = mistakes(GOOD, f"train.steps={steps}", f"train.epochs={epochs}")
