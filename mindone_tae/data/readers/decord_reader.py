@@ -1,0 +1,107 @@
+"""Reading video with decord, the files on which it was found to be exact."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from .base import UnreadableVideo, VideoReader
+from .container import open_container
+from .packet_index import index_frames
+
+# decord fills a frame it cannot decode with a copy of a neighbour, and tells only beyond this share of all frames.
+_COPIES_ALLOWED = 1e-9
+# FFmpeg's names of containers from which decord gives the frames asked for.
+_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the same.
+_DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
+# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord ignores it.
+_PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
+_HEAD_BYTES = 65536
+
+
+def import_decord():
+    """The decord module, quiet.
+
+    Raises:
+        ImportError: not installed, or its library does not load here.
+    """
+    try:
+        import decord
+    except OSError as error:
+        raise ImportError(str(error)) from error
+    decord.logging.set_level(decord.logging.QUIET)
+    return decord
+
+
+class DecordReader(VideoReader):
+    """Frames by number from decord. Open one a file and close it after use: decord keeps memory for as long as it lives.
+
+    decord seeks to a keyframe's time and counts from there, so it is right only where every keyframe is found by its time and
+    nothing stored behind it is shown before it; and it converts colours by a table that is off by a known amount. What is not
+    known to be so is left to PyAV.
+    """
+
+    name = "decord"
+
+    def __init__(self, path):
+        super().__init__(path)
+        decord = import_decord()
+        index = index_frames(self.path)
+        container, stream = open_container(self.path)
+        with container:
+            self._check(container, stream, index)
+            self.codec = stream.codec_context.codec.canonical_name
+            self._darker = np.array(_DARKENS[stream.codec_context.pix_fmt], np.uint8)
+            sides = sorted((stream.codec_context.height, stream.codec_context.width))
+        try:
+            self._reader = decord.VideoReader(self.path, ctx=decord.cpu(0), num_threads=1, fault_tol=_COPIES_ALLOWED)
+            self._count = len(self._reader)
+            self.size = self._reader.get_batch([0]).shape[1:3]
+        except Exception as error:  # decord raises its own errors, RuntimeError and AssertionError
+            raise UnreadableVideo(self.path, f"decord cannot open it: {_short(error)}") from error
+        if self._count != index.count:  # decord misnumbers the frames where an edit list hides some
+            raise self._left(f"counts {self._count} frames of {index.count}")
+        if sorted(self.size) != sides:
+            raise self._left("takes another of its video streams")
+        self.keyframes, self.fps = index.keyframes, index.fps
+
+    def _check(self, container, stream, index):
+        form = container.format.name
+        if form not in _CONTAINERS:
+            raise self._left(f"gives wrong frames of {form} files")
+        if not index.simple:
+            raise self._left("gives wrong frames where keyframes are delayed unevenly or follow frames shown after them")
+        if stream.codec_context.pix_fmt not in _DARKENS:
+            raise self._left(f"gives wrong colours of {stream.codec_context.pix_fmt}")
+        if "matroska" in form and self._may_be_rotated():
+            raise self._left("ignores the rotation of matroska files")
+
+    def _left(self, what):
+        return UnreadableVideo(self.path, f"decord {what}: use reader auto or pyav")
+
+    def _may_be_rotated(self):
+        with open(self.path, "rb") as file:
+            return _PROJECTION in file.read(_HEAD_BYTES).partition(_CLUSTER)[0]
+
+    def __len__(self):
+        return self._count
+
+    def _read_sorted(self, indices):
+        if self._reader is None:
+            raise ValueError(f"{self.path} was closed: open it again to read")
+        try:
+            frames = self._reader.get_batch(list(indices)).asnumpy()
+        except Exception as error:
+            raise UnreadableVideo(self.path, f"decord cannot read it: {_short(error)}") from error
+        neutral = (frames == frames[..., :1]).all(axis=-1, keepdims=True)  # grey comes out nearly right, and black is black
+        return np.where(neutral, frames, np.minimum(frames, 255 - self._darker) + self._darker)
+
+    def close(self):
+        self._reader = None
+
+
+def _short(error):
+    """decord's message without its source lines and stack."""
+    return re.sub(r"\[[\d:]+\] \S+:\d+: |\[[^]]*\](?=You)", "", str(error)).strip().splitlines()[0]

@@ -1,0 +1,68 @@
+"""Opening a video or image file with a reader chosen by name."""
+
+from __future__ import annotations
+
+import os
+
+from mindone_tae.zoo.errors import UserError, did_you_mean
+
+from .base import UnreadableVideo, VideoReader
+from .decord_reader import DecordReader, import_decord
+from .image_reader import ImageReader
+from .image_sequence import ImageSequenceReader
+from .isolated.bounded_reader import BoundedReader
+from .pyav_reader import PyAVReader
+
+__all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "UnreadableVideo", "VideoReader", "open_video"]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".apng", ".avif")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
+    ".mpe", ".m2v", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".rm", ".rmvb", ".dv", ".nut", ".ivf", ".y4m", ".gif",
+    ".h264", ".264", ".h265", ".265", ".hevc",
+)  # fmt: skip
+
+READERS = {"pyav": PyAVReader, "decord": DecordReader, "image": ImageReader}
+
+
+def check_reader_name(reader: str) -> None:
+    """Raise UserError for a reader that does not exist or is not installed."""
+    if reader not in ("auto", *READERS):
+        known = ("auto", *READERS)
+        raise UserError(f"reader is '{reader}'; it must be one of {', '.join(known)}{did_you_mean(reader, known)}")
+    if reader == "decord" and not _decord_installed():
+        raise UserError("reader is 'decord', which is not installed here: use 'auto' or 'pyav', or pip install decord")
+
+
+def open_video(
+    path: str | os.PathLike, reader: str = "auto", timeout_s: float | None = None, tone_map: bool = False
+) -> VideoReader:
+    """Open one file.
+
+    Args:
+        path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name.
+        reader: "pyav", "decord", "image", or "auto": images as such, and videos with PyAV.
+        timeout_s: seconds that opening, and each reading, may take in a process of its own, which a hang or a crash costs
+            and nothing else. None reads in this process, as long as it takes.
+        tone_map: whether HDR (PQ or HLG) is brought to SDR; otherwise its code values are read as they are.
+
+    Raises:
+        UnreadableVideo: the file cannot be read, or not in time.
+        UserError: no such reader, or it is not installed.
+    """
+    check_reader_name(reader)
+    if timeout_s is not None:
+        return BoundedReader(path, reader, timeout_s, tone_map=tone_map)
+    if os.path.isdir(path):
+        return ImageSequenceReader(path, IMAGE_SUFFIXES)
+    if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
+        return ImageReader(path)
+    return PyAVReader(path, tone_map) if reader in ("auto", "pyav") else READERS[reader](path)
+
+
+def _decord_installed():
+    try:
+        import_decord()
+    except ImportError:
+        return False
+    return True
