@@ -34,7 +34,7 @@ class TAEVideoDataset:
         random_crop: draw where the crop lies; False takes the centre.
         random_flip: mirror half of the clips left to right.
         video_column: the table's column of paths.
-        reader: "auto", "decord", "pyav" or "image".
+        reader: "auto" (PyAV), "pyav", "decord" or "image".
         mixed_strategy: None, "mixed_video_image", "mixed_video_random" or "image_only".
         mixed_image_ratio: how often a step of the mixed strategies has one frame, in [0, 1].
         mixed_lengths: the frame counts of "mixed_video_random"; None halves sample_n_frames down to 2.
@@ -55,6 +55,7 @@ class TAEVideoDataset:
             None reads in this process without a bound.
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
+        hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
         augment_exposure: stops; what is drawn of each clip's colours, evenly up to this either way, see `Augmentation`. 0 leaves them.
         augment_contrast: share of the distance from middle grey.
         augment_gamma: the exponent's power of two.
@@ -96,6 +97,7 @@ class TAEVideoDataset:
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
         cache_mb: float = 256.0,
+        hdr: str = "refuse",
         augment_exposure: float = 0.0,
         augment_contrast: float = 0.0,
         augment_gamma: float = 0.0,
@@ -115,7 +117,7 @@ class TAEVideoDataset:
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
-        self._suitable = Suitable(self._rate, short_video)
+        self._suitable = Suitable(self._rate, short_video, hdr)
         self._deterministic, self._random_crop, self._random_flip = deterministic_sample, random_crop, random_flip
         self._augmentation = Augmentation(
             augment_exposure,
@@ -129,7 +131,7 @@ class TAEVideoDataset:
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb)
+        self._roster = Roster(items, reader, read_timeout_s, cache_mb, tone_map=hdr == "tonemap")
         self.output_columns = self._checked_columns(output_columns)
         found = self._roster.check(num_check_threads) if found is None and check_files else found
         if found is not None:
@@ -244,6 +246,9 @@ class TAEVideoDataset:
             UnreadableVideo: the file cannot be read (any more).
         """
         with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
+            refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
+            if refusal is not None:
+                raise refusal
             stride, clip = self._rate.stride(reader.fps), index % self._clips_per_video
             indices = clip_indices(len(reader), self._counts.default, stride, None, clip, self._clips_per_video)
             part = crop(*reader.size, self._sizes.of(reader.size))
