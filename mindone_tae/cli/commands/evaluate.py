@@ -12,7 +12,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "evaluate",
-        help="PSNR and SSIM on fixed clips, beside the simplest baseline",
+        help="PSNR and SSIM on fixed clips, beside baselines",
         description="Measures a model on fixed clips: first frames, centre crop, no chance involved.",
     )
     parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
@@ -77,9 +77,9 @@ def evaluate(recipe, folder, console):
 
 
 def table(result):
-    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baseline's."""
-    metrics, baseline = list(result["mean"]), result["baseline"]
-    owners = [result["model"]["name"]] + ([baseline["name"]] if baseline else [])
+    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baselines'."""
+    metrics, baselines = list(result["mean"]), result["baselines"]
+    owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
     last = "mean, or whole set" if result["sets"] else "mean over clips"
     width = max([len(last), *(len(row["path"]) for row in result["clips"])])
     groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
@@ -92,11 +92,10 @@ def table(result):
         cells = ["".join(f"{text:>9}" for text in line).rjust(group) for line, group in zip(texts, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
-    others = baseline["clips"] if baseline else [None] * len(result["clips"])
-    for clip, other in zip(result["clips"], others):
+    for clip, *others in zip(result["clips"], *(baseline["clips"] for baseline in baselines)):
         shape = "x".join(map(str, (clip["frames"], *clip["size"])))
-        lines.append(row(clip["path"], shape, *([clip, other] if other else [clip])))
-    lines.append(row(last, "", *([result["mean"], baseline["mean"]] if baseline else [result["mean"]])))
+        lines.append(row(clip["path"], shape, clip, *others))
+    lines.append(row(last, "", result["mean"], *(baseline["mean"] for baseline in baselines)))
     return lines
 
 
