@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ..zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError
+
+from .formats.pickles import PICKLE_SUFFIXES, refuse_pickle
 from .hub import download, is_repository
-from .messages import shortened
-from .pickles import PICKLE_SUFFIXES, refuse_pickle
+from .name_lists import shortened
 
 SUFFIXES = (".safetensors", ".ckpt")
 _DIFFUSERS_STEM = "diffusion_pytorch_model"

@@ -6,8 +6,9 @@ import logging
 import re
 from pathlib import Path
 
-from ..zoo.errors import UserError
-from .messages import shortened
+from mindone_tae.zoo.errors import UserError
+
+from .name_lists import shortened
 
 _logger = logging.getLogger(__name__)
 

@@ -8,13 +8,14 @@ import os
 
 import numpy as np
 
-from ..zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError
+
 from .architecture import SHARED_KEYS
 from .finding import Found, find_weights, read_json
-from .messages import shortened
+from .formats.safetensors import open_safetensors
+from .formats.stored import Stored
+from .name_lists import shortened
 from .name_maps import Renamed, rename
-from .safetensors_file import open_safetensors
-from .stored import Stored
 
 _logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def read_model(path: str | os.PathLike) -> dict:
 def _open_file(file):
     try:
         if file.suffix == ".ckpt":
-            from .ckpt_file import open_ckpt  # MindSpore is imported only where its own format is read
+            from .formats.ckpt import open_ckpt  # MindSpore is imported only where its own format is read
 
             return open_ckpt(file)
         return open_safetensors(file)
