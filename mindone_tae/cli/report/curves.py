@@ -16,7 +16,7 @@ def curves_of(run):
         mean of up to 240 stretches of steps. Values that are not finite are left out.
     """
     from mindone_tae.zoo import UserError
-    from mindone_tae.zoo.curves import read_curves
+    from mindone_tae.zoo.run.curves import read_curves
 
     if run is None:
         return None

@@ -39,7 +39,7 @@ class Recorder:
         self.path = Path(folder) / FOLDER
         self.baselines = list(baselines)
         self.model = model
-        self._clips, self._table = [], []
+        self._clips, self._table, self._opened = [], [], 0
         self._facts = {
             "format": FORMAT,
             "version": __version__,
@@ -66,7 +66,9 @@ class Recorder:
             source: dict of the source's "size" (h, w) and "bytes", where they are known.
             frames: of the whole clip; None: as many as come.
         """
-        return ClipRecorder(self, self.path / "clips" / f"{len(self._clips):03d}", name, fps, source or {}, frames)
+        folder = self.path / "clips" / f"{self._opened:03d}"
+        self._opened += 1
+        return ClipRecorder(self, folder, name, fps, source or {}, frames)
 
     def keep(self, clip):
         """Takes the dict of a clip that is done."""
@@ -131,8 +133,8 @@ class ClipRecorder:
             self._take(name, x, recon[:, :count])
 
     def add_latent(self, mean):
-        """Takes the next latent frames, (zc, lt_chunk, lh, lw)."""
-        if sum(part.shape[1] for part in self._latents) < MOST_FRAMES:
+        """Takes the next latent frames, (zc, lt_chunk, lh, lw); None adds nothing."""
+        if mean is not None and sum(part.shape[1] for part in self._latents) < MOST_FRAMES:
             self._latents.append(np.array(mean, np.float32))
 
     def finish(self):

@@ -67,6 +67,12 @@ def has_report(folder):
     return (Path(folder) / FOLDER / INDEX).is_file()
 
 
+def made_after(folder, file):
+    """Whether a folder holds a report that is younger than a file."""
+    index = Path(folder) / FOLDER / INDEX
+    return index.is_file() and index.stat().st_mtime >= Path(file).stat().st_mtime
+
+
 def open_reports(folders):
     """Reads reports.
 

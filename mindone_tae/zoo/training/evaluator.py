@@ -40,13 +40,14 @@ class Evaluator:
         if self.clips == 0:
             raise UserError("the evaluation dataset is empty; it needs at least one clip: check eval.dataset")
 
-    def run(self, model, with_baseline=True, interrupted=lambda: False):
+    def run(self, model, with_baseline=True, interrupted=lambda: False, on_clip=None):
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
         Args:
             model: by `protocols`.
             with_baseline: measure the recipe's baseline too; it is computed once.
             interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
+            on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
         Returns:
             None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, metric values), `mean` over
@@ -75,6 +76,8 @@ class Evaluator:
                     rows.append({"path": name, "frames": x.shape[1], "size": list(x.shape[2:]), **self._measure(recon, x)})
                     if simple is not None:
                         baseline_rows.append({"path": name, **self._measure(simple, x)})
+                    if on_clip is not None:
+                        on_clip(index, x, recon)
                     progress.advance()
         if told:
             told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
