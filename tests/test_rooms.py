@@ -78,11 +78,13 @@ INSIDE = {
     "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
     "hosts": {"": {""}},
     "cli": {
-        "": {""},
+        "": {"", "report"},
         "__init__": {"", "parser"},
         "parser": {"", "commands"},
-        "commands": {""},
-        "commands.demo": {"", "commands"},
+        "report": set(),
+        "commands": {"", "report"},
+        "commands.demo": {"", "commands", "report"},
+        "commands.report": {"", "commands", "report"},
     },
 }
 

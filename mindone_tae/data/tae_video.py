@@ -26,7 +26,8 @@ class TAEVideoDataset:
 
     Args:
         csv_path: table of one file a row: csv or tsv with a header, jsonl, parquet; other columns are kept. None searches folder.
-        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and images.
+        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and images; without a
+            table also one file, or a list of files and folders.
         size: (h, w), one number for a square, or "256px" for the shorter side; multiples of 8.
         sample_n_frames: frames of a clip; -1 for whole videos.
         sample_stride: every how many frames of the video one is taken.
@@ -74,7 +75,7 @@ class TAEVideoDataset:
     def __init__(
         self,
         csv_path: str | None = None,
-        folder: str | None = None,
+        folder: str | list[str] | None = None,
         size: int | str | tuple[int, int] = "256px",
         sample_n_frames: int = 16,
         sample_stride: int = 1,

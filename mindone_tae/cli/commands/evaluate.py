@@ -13,8 +13,10 @@ def add_to(commands):
     parser = commands.add_parser(
         "evaluate",
         help="PSNR and SSIM on fixed clips, beside baselines",
-        description="Measures a model on fixed clips: first frames, centre crop, no chance involved.",
+        description="Measures a model on fixed clips: first frames, centre crop, no chance involved. Writes evaluation.json, pictures, and "
+        "report.html, a page with players in step and figures of every frame.",
     )
+    flags.add_videos(parser)
     parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -23,8 +25,9 @@ def add_to(commands):
 
 def run(options, console):
     """Evaluates."""
-    from ..inference import load
+    from ..inference import load, take_default_weights
 
+    take_default_weights(options, console)
     pairs = flags.data_overrides(options, "eval.dataset")
     if options.batch_size is not None:
         pairs.append(("eval.batch_size", options.batch_size))
@@ -46,12 +49,21 @@ def evaluate(recipe, folder, console):
 
     from ..clips import warn_if_random
     from ..pictures import write_pictures
+    from ..showing import Showing, run_of, source_facts
 
     warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
     evaluator = Evaluator(recipe.eval, ranks=ranks)
     model = build_model(recipe.model)
-    result = evaluator.run(model)
+    dataset, showing = evaluator.dataset, Showing(Path(folder), "evaluate", recipe, model) if ranks.first else None
+
+    def show(index, x, recon):
+        facts = dataset.describe(index) if hasattr(dataset, "describe") else {}
+        fps = dataset.clip_fps(index) if hasattr(dataset, "clip_fps") else facts.get("fps", 0.0)
+        source = source_facts(facts.get("size"), facts.get("path"))
+        showing.show(str(facts.get("relative_path", index)), fps, source, x, recon)
+
+    result = evaluator.run(model, on_clip=show if showing else None)
     if not ranks.first:
         return result
     written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
@@ -73,7 +85,25 @@ def evaluate(recipe, folder, console):
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
     console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{Path(folder) / 'pictures'}" if written else ""))
+    page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
+    if page:
+        console.print(f"open in a browser: {page}")
     return result
+
+
+def page_rows(result):
+    """The rows of the report's table, of an evaluator's result."""
+    others = [("model", result["clips"]), *((baseline["name"], baseline["clips"]) for baseline in result["baselines"])]
+    metrics = [name for name in result["mean"] if name not in result["sets"]]
+    return [
+        {
+            "name": row["path"],
+            "frames": row["frames"],
+            "size": row["size"],
+            "figures": {name: {metric: rows[i][metric] for metric in metrics} for name, rows in others},
+        }
+        for i, row in enumerate(result["clips"])
+    ]
 
 
 def table(result):
@@ -100,7 +130,7 @@ def table(result):
 
 
 def _folder(options):
-    if options.output_path:
-        return options.output_path
     run = Path(options.ckpt_path) if options.ckpt_path else None
-    return run / "evaluation" if run and run.is_dir() else Path("outputs/evaluate")
+    if options.output_path or not run or not run.is_dir():
+        return flags.output_folder(options, "evaluate")
+    return run / "evaluation"

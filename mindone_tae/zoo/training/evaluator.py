@@ -53,19 +53,20 @@ class Evaluator:
                     "add clips, raise eval.max_clips, or take it out of eval.metrics"
                 )
 
-    def run(self, model, with_baseline=True, interrupted=lambda: False):
+    def run(self, model, with_baseline=True, interrupted=lambda: False, on_clip=None):
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
         Args:
             model: by `protocols`.
             with_baseline: measure the recipe's baselines too; they are computed once.
             interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
+            on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
         Returns:
             None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of metrics of a
             clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of these), `baselines` (a list
-            of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`, `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the first clips,
-            on the first rank.
+            of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`, `unreadable`, `seconds`; and
+            `pictures`, a list of (name, x, recon) for the first clips, on the first rank.
         """
         started = time.monotonic()
         compute_baselines = with_baseline and self._measured is None
@@ -90,6 +91,8 @@ class Evaluator:
                     figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
                     for baseline, its in simple.items():
                         its.add({"path": name}, rebuilt[baseline][place], x)
+                    if on_clip is not None:
+                        on_clip(index, x, recon)
                     progress.advance()
         if told:
             told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
