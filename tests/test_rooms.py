@@ -57,7 +57,7 @@ INSIDE = {
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
-        "autoencoder": {"encoder", "decoder", "layers.dtypes", "latent", "pretrained", "tiling"},
+        "autoencoder": {"encoder", "decoder", "layers.dtypes", "layers.start", "latent", "pretrained", "tiling"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {

@@ -19,11 +19,10 @@ from .commands import (
     latent_stats,
     linear_code,
     listing,
-    lpips_weights,
     plot,
+    published_weights,
     reconstruct,
     report,
-    rfvd_weights,
     train,
 )
 
@@ -41,7 +40,7 @@ Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 
 # In the order of --help.
 _COMMANDS = (
     *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
-    *(inflate, linear_code, lpips_weights, rfvd_weights, plot, report, demo, check_data),
+    *(inflate, linear_code, published_weights, plot, report, demo, check_data),
 )
 
 

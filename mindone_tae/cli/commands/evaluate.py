@@ -49,7 +49,7 @@ def evaluate(recipe, folder, console):
 
     from ..clips import warn_if_random
     from ..pictures import write_pictures
-    from ..showing import Showing, run_of, source_facts
+    from ..report.showing import Showing, run_of, source_facts
 
     warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)

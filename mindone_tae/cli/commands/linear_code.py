@@ -27,6 +27,7 @@ def run(options, console):
     from mindone_tae.data.tae_video import TAEVideoDataset
     from mindone_tae.models.baselines.linear_code import LinearCode
     from mindone_tae.zoo import UserError
+    from mindone_tae.zoo.atomic_file import replacing
     from mindone_tae.zoo.progress import Progress
 
     blocks = (options.time_ratio, options.space_ratio, options.latent_channels)
@@ -47,5 +48,7 @@ def run(options, console):
                 yield dataset.sample(index, np.random.default_rng([lap, index]))[0]
                 progress.advance()
 
-    LinearCode.fit(crops(), *blocks).save(options.output_path)
+    code = LinearCode.fit(crops(), *blocks)
+    with replacing(options.output_path) as temporary:
+        code.save(temporary)
     console.print(options.output_path)

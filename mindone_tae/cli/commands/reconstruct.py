@@ -71,7 +71,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     from mindone_tae.zoo.progress import Progress
 
     from ..clips import Clips, one_by_one, start
-    from ..showing import Showing, run_of
+    from ..report.showing import Showing, run_of
     from ..streams import batched, reconstructed
 
     model, folder = start(recipe), Path(folder)

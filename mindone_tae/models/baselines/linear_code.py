@@ -16,8 +16,6 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mindone_tae.zoo.errors import UserError
-
 _SHIPPED = Path(__file__).parent.parent / "weights" / "shipped"
 
 
@@ -38,7 +36,7 @@ class LinearCode:
         components: float32 (latent_channels, 3 * time_ratio * space_ratio**2), orthonormal rows, the largest variance first.
 
     Raises:
-        UserError: there is no such file, or it was fitted with other keywords.
+        ValueError: there is no such file, or it was fitted with other keywords.
     """
 
     def __init__(
@@ -63,7 +61,7 @@ class LinearCode:
             LinearCode.
 
         Raises:
-            UserError: there are fewer blocks than components.
+            ValueError: there are fewer blocks than components.
         """
         code = cls.__new__(cls)
         code.block, code.latent_channels = (time_ratio, space_ratio, space_ratio), latent_channels
@@ -74,7 +72,7 @@ class LinearCode:
             total = total + blocks.sum(axis=0)
             products = products + blocks.T @ blocks
         if number <= latent_channels:
-            raise UserError(f"the clips hold {number} blocks; {latent_channels} components need more: give more or larger clips")
+            raise ValueError(f"the clips hold {number} blocks; {latent_channels} components need more: give more or larger clips")
         mean = total / number
         _, vectors = np.linalg.eigh(products / number - np.outer(mean, mean))
         components = vectors[:, : -latent_channels - 1 : -1].T
@@ -85,27 +83,24 @@ class LinearCode:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes a .safetensors file: `mean` and `components` as float32, and the keywords in its metadata."""
-        from mindone_tae.zoo.atomic_file import replacing
-
         keywords = {"time_ratio": self.block[0], "space_ratio": self.block[1], "latent_channels": self.latent_channels}
-        with replacing(path) as temporary:
-            notes = {"linear_code": json.dumps(keywords)}
-            Path(temporary).write_bytes(save({"mean": self.mean, "components": self.components}, notes))
+        notes = {"linear_code": json.dumps(keywords)}
+        Path(path).write_bytes(save({"mean": self.mean, "components": self.components}, notes))
 
     def _load(self, path, shipped):
         keywords = {"time_ratio": self.block[0], "space_ratio": self.block[1], "latent_channels": self.latent_channels}
         if not path.is_file():
             what = f"none is shipped for {keywords}" if shipped else f"{path} is no file"
-            raise UserError(f"linear_code has nothing to load: {what}: fit one with `mindone-tae linear-code` and give it as pretrained")
+            raise ValueError(f"linear_code has nothing to load: {what}: fit one with `mindone-tae linear-code` and give it as pretrained")
         try:
             with safe_open(path, "np") as file:
                 fitted = json.loads((file.metadata() or {}).get("linear_code", "{}"))
                 arrays = {name: file.get_tensor(name).astype(np.float32) for name in ("mean", "components")}
-        except (SafetensorError, ValueError) as error:
-            raise UserError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
         components = arrays["components"][: self.latent_channels]  # the leading ones are those of a smaller code
         if fitted != {**keywords, "latent_channels": fitted.get("latent_channels")} or len(components) < self.latent_channels:
-            raise UserError(f"{path} was fitted with {fitted} and is wanted with {keywords}: fit one with those")
+            raise ValueError(f"{path} was fitted with {fitted} and is wanted with {keywords}: fit one with those")
         return arrays["mean"], components
 
     def encode(self, x: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@ import pytest
 from sklearn.decomposition import PCA
 
 from mindone_tae.models.baselines.linear_code import LinearCode
-from mindone_tae.zoo import UserError
 
 
 def clips(rng, number=6):
@@ -65,10 +64,10 @@ def test_a_code_that_does_not_fit_is_refused(keywords, error, tmp_path):
     if "pretrained" in keywords:
         keywords["pretrained"] = str(tmp_path / (keywords["pretrained"] + (".safetensors" if keywords["pretrained"] == "code" else "")))
 
-    with pytest.raises(UserError, match=error):
+    with pytest.raises(ValueError, match=error):
         LinearCode(**keywords)
 
 
 def test_too_few_blocks_are_refused():
-    with pytest.raises(UserError, match="hold 16 blocks; 16 components need more"):
+    with pytest.raises(ValueError, match="hold 16 blocks; 16 components need more"):
         LinearCode.fit(clips(np.random.default_rng(4), 1), 2, 4, 16)
