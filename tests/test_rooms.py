@@ -45,7 +45,7 @@ INSIDE = {
         "run": {"atomic_file", "errors", "recipe"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
-        "training": {"device", "errors", "progress", "protocols", "recipe", "registry", "run"},
+        "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
     },
     "models": {
         "__init__": set(),
@@ -57,7 +57,7 @@ INSIDE = {
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
-        "autoencoder": {"encoder", "decoder", "layers.dtypes", "latent", "pretrained", "tiling"},
+        "autoencoder": {"encoder", "decoder", "layers.dtypes", "layers.start", "latent", "pretrained", "tiling"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
@@ -78,11 +78,13 @@ INSIDE = {
     "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
     "hosts": {"": {""}},
     "cli": {
-        "": {""},
+        "": {"", "report"},
         "__init__": {"", "parser"},
         "parser": {"", "commands"},
-        "commands": {""},
-        "commands.demo": {"", "commands"},
+        "report": set(),
+        "commands": {"", "report"},
+        "commands.demo": {"", "commands", "report"},
+        "commands.report": {"", "commands", "report"},
     },
 }
 

@@ -43,8 +43,7 @@ from mindspore import nn
 
 from . import registry
 from .run.arrays import read_arrays, restore
-from .run.latest import weights_file
-from .signatures.signature import read_signature, signature_of
+from .run.checkpoints import weights_file
 
 
 def build_model(section):
@@ -58,8 +57,7 @@ def build_model(section):
     """
     spec = dict(section)
     path = spec.get("pretrained")
-    target = registry.entry_point("mindone.models", spec["name"]).value
-    signature = read_signature(target) or signature_of(registry.get("mindone.models", spec["name"]))
+    signature = registry.signature("mindone.models", spec["name"], imports=True)
     takes = signature is None or signature.takes("pretrained")
     if not takes:
         spec.pop("pretrained", None)

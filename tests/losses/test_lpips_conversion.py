@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mindone_tae.cli import published_weights, run
+from mindone_tae.cli import run
+from mindone_tae.cli.commands import published_weights
 from mindone_tae.losses.lpips.network import NETWORK
 from mindone_tae.losses.lpips.published import PUBLISHED
 from mindone_tae.weights.published import conversion

