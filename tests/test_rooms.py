@@ -57,9 +57,9 @@ INSIDE = {
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
-        "autoencoder": {"encoder", "decoder", "layers.dtypes", "latent", "pretrained", "tiling"},
+        "autoencoder": {"encoder", "decoder", "layers.dtypes", "layers.start", "latent", "pretrained", "tiling"},
     },
-    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}},
+    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
         "__init__": set(),
         "transforms": set(),
@@ -74,15 +74,17 @@ INSIDE = {
         "tae_latents": {"latents"},
         "mixture": set(),
     },
-    "losses": {"": {"", "lpips"}, "lpips": {"safe_sqrt"}, "gan": set()},
-    "metrics": {"": {""}},
+    "losses": {"": {"", "lpips"}, "frozen_network": set(), "lpips": {"frozen_network", "safe_sqrt"}, "gan": set()},
+    "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
     "hosts": {"": {""}},
     "cli": {
-        "": {""},
+        "": {"", "report"},
         "__init__": {"", "parser"},
         "parser": {"", "commands"},
-        "commands": {""},
-        "commands.demo": {"", "commands"},
+        "report": set(),
+        "commands": {"", "report"},
+        "commands.demo": {"", "commands", "report"},
+        "commands.report": {"", "commands", "report"},
     },
 }
 
@@ -102,8 +104,6 @@ EXCEPTIONS = {
     # a latent's file is read and written by the package's own reader; read by the safetensors library, these go
     "data.latents.clip_file": {"weights.formats.safetensors", "weights.formats.stored"},
     "data.latents.shards": {"weights.formats.safetensors"},
-    # PyTorch's file of LPIPS's weights is read by the reader of models' weights
-    "losses.lpips.conversion": {"weights.formats.torch"},
     # whole_clips belongs beside what commands share
     "cli.commands.encode": {"cli.commands.reconstruct"},
     # whole_clips, and the latents that commands take, belong beside what commands share

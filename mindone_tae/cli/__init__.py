@@ -12,7 +12,7 @@ from mindone_tae.zoo.device.msrun import started_by_msrun
 from mindone_tae.zoo.training.stopping import Stopped
 
 from .console import Console
-from .mistakes import report
+from .mistakes import report as report_mistake
 from .parser import parse
 from .sigterm import stoppable
 
@@ -76,6 +76,6 @@ def run(arguments):
     except BrokenPipeError:
         return 1
     except Exception as error:  # the last place that can tell a user's mistake from ours
-        return report(error, console)
+        return report_mistake(error, console)
     finally:
         console.close()

@@ -18,6 +18,9 @@ _DIFFUSERS_STEM = "diffusion_pytorch_model"
 # In the folder of a run's checkpoint.
 _PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
 _INDEX = f"{_DIFFUSERS_STEM}.safetensors.index.json"
+# Weights that the package carries, by the names that `pretrained` and --ckpt_path take; a file of the same name is ./tiny.
+_SHIPPED_FOLDER = Path(__file__).with_name("shipped")
+SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
 
 
 class Found(NamedTuple):
@@ -39,13 +42,16 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
 
     Args:
         path: .safetensors or .ckpt; a diffusers folder; a training run's folder or its checkpoints; a folder holding one such file;
-            or "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
+            "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or "tiny_image_vae", which the
+            package carries.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
 
     Raises:
         UserError: nothing there, or not just one checkpoint.
     """
     text = os.fspath(path)
+    if text in SHIPPED:
+        return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
     if not path.exists() and is_repository(text):
         return download(text, lambda folder: find_weights(folder, ema))

@@ -159,12 +159,27 @@ class RecipeCheck:
         marks = given.marks
         values["dataset"] = self._eval_dataset(values.get("dataset"), marks.get("dataset"))
         if values.get("baseline") is not None:
-            values["baseline"] = self._component(given["baseline"], marks["baseline"], "eval.baseline", "mindone.models")
+            values["baseline"] = self._baselines(given["baseline"], marks["baseline"])
         for position, metric in enumerate(values.get("metrics", ())):
             mark = getattr(metric, "mark", None) or marks["metrics"]
             component = MarkedDict({"name": metric}, mark, {"name": mark}) if isinstance(metric, str) else metric
             checked = self._component(component, mark, f"eval.metrics[{position}]", "mindone.metrics")
             values["metrics"][position] = metric if isinstance(metric, str) else checked
+
+    def _baselines(self, given, mark):
+        """eval.baseline, a component or a list of components; names alone stand for themselves in a list."""
+        if not isinstance(given, list):
+            return self._component(given, mark, "eval.baseline", "mindone.models")
+        checked, names = [], set()
+        for position, item in enumerate(given):
+            path, place = f"eval.baseline[{position}]", getattr(item, "mark", None) or mark
+            component = MarkedDict({"name": item}, place, {"name": place}) if isinstance(item, str) else item
+            checked.append(self._component(component, place, path, "mindone.models"))
+            name = (checked[-1] or {}).get("name")
+            if name is not None and name in names:
+                self._report(place, path, f"'{name}' is there already: figures go by name, so measure one of each")
+            names.add(name)
+        return checked
 
     def _eval_dataset(self, given, mark):
         """The dataset section updated with what eval.dataset gives; another name inherits nothing."""

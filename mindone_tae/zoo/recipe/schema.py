@@ -100,7 +100,7 @@ class Eval:
     """What is measured on fixed clips, while training and by the evaluator."""
 
     dataset: dict | None = None  # component; what differs from the dataset section
-    baseline: dict | None = None  # model component measured beside; null: none
+    baseline: dict | list | None = None  # model component measured beside, or a list of them; null: none
     metrics: list = field(default_factory=lambda: ["psnr", "ssim"])  # names or components
     batch_size: int = _number(1, at_least=1)  # clips
     max_clips: int | None = _number(None, at_least=1)  # clips; null: all

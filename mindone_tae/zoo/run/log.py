@@ -50,7 +50,8 @@ class TrainingLog:
         mean, baseline = result["mean"], result["baseline"]
         simple = baseline["mean"] if baseline else {}
         figures = {f"eval/{name}": value for name, value in mean.items()}
-        figures |= {f"eval/{name}_{baseline['name']}": value for name, value in simple.items()}
+        for other in result["baselines"]:
+            figures |= {f"eval/{name}_{other['name']}": value for name, value in other["mean"].items()}
         self.events.scalars(step, figures)
         for name, x, recon in result["pictures"]:
             self.events.picture(step, f"pictures/{name}", _rows(x, recon))
@@ -61,6 +62,7 @@ class TrainingLog:
                 "eval": mean,
                 "baseline": simple or None,
                 "baseline_name": baseline["name"] if baseline else None,
+                "baselines": {other["name"]: other["mean"] for other in result["baselines"]},
                 "eval_seconds": round(result["seconds"], 3),
             }
         )

@@ -56,7 +56,7 @@ loss: {name: mse, reduction: mean}
 optimizer: {name: adam, weight_decay: 0.0}
 scheduler: {name: constant, lr: 0.05}
 train: {steps: 4, batch_size: 2, save_every: 2, eval_every: 4, clip_norm: 0.5, ema_decay: 0.9, keep_checkpoints: 9}
-eval: {metrics: [psnr], picture_clips: 6, baseline: {name: average_pooling}}
+eval: {metrics: [psnr, foreign_spread], picture_clips: 6, baseline: {name: average_pooling}}
 """
 TWO = ["env.distributed=true", "train.batch_size=1"]
 FOUR = ["train.batch_size=4"]
@@ -169,6 +169,8 @@ def test_the_evaluation_of_two_ranks_is_that_of_one(runs):
     one, two = (lines(runs / side / "two")[-1] for side in ("one", "runs"))
     assert one["step"] == two["step"] == 4
     assert one["eval"]["psnr"] == pytest.approx(two["eval"]["psnr"], abs=1e-4)
+    # Of a whole set: each rank collects its share of the clips, and the figure is that of all of them.
+    assert one["eval"]["foreign_spread"] == pytest.approx(two["eval"]["foreign_spread"], rel=1e-3)
     assert one["baseline"] == two["baseline"]
 
 

@@ -160,7 +160,7 @@ def test_every_mistake_is_told_in_one_error_with_its_line(mistakes):
         ("r.yaml:17: train.save_evry: no such keyword", "did you mean 'save_every'"),
         ("r.yaml:18: train.ema_decay: must be below 1, not 1.0", ""),
         ("r.yaml:20: eval.metrics[0].name: unknown metric 'fake_skore'", "did you mean 'fake_score'?"),
-        ("r.yaml:21: eval.baseline: must be dict or None, not 5", ""),
+        ("r.yaml:21: eval.baseline: must be dict or list or None, not 5", ""),
     ]
     assert len(found) == len(expected)
     for line, (start, remedy) in zip(found, expected):
@@ -300,3 +300,13 @@ print(sorted({{"mindspore", "mindone", "numpy", {PACKAGE!r}}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(plugin)!r})\n{code}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ("loaded []" if override == "train.steps=5" else "failed []")
+
+
+def test_several_baselines_are_checked_each_and_a_name_stands_for_itself(load):
+    recipe = load(GOOD, "eval.baseline=[fake_model, {name: average_pooling, time_ratio: 1}]")
+    assert recipe.eval.baseline == [{"name": "fake_model"}, {"name": "average_pooling", "time_ratio": 1}]
+
+    with pytest.raises(UserError) as raised:
+        load(GOOD, "eval.baseline=[fake_model, fake_model, {name: average_pooling, time_rato: 1}]")
+    assert "eval.baseline[1]: 'fake_model' is there already" in str(raised.value)
+    assert "eval.baseline[2].time_rato" in str(raised.value) and "time_ratio" in str(raised.value)
