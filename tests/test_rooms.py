@@ -45,7 +45,7 @@ INSIDE = {
         "run": {"atomic_file", "errors", "recipe"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
-        "training": {"device", "errors", "progress", "protocols", "recipe", "registry", "run"},
+        "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
     },
     "models": {
         "__init__": set(),
@@ -59,9 +59,10 @@ INSIDE = {
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
         "description": set(),
         "given": {"layers.dtypes"},
-        "autoencoder": {"encoder", "decoder", "description", "given", "layers.dtypes", "latent", "pretrained", "tiling"},
+        "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
+        | {"layers.dtypes", "layers.start"},
     },
-    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}},
+    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
         "__init__": set(),
         "transforms": set(),
@@ -77,8 +78,8 @@ INSIDE = {
         "tae_latents": {"latents"},
         "mixture": set(),
     },
-    "losses": {"": {"", "lpips"}, "lpips": {"safe_sqrt"}, "gan": set()},
-    "metrics": {"": {""}},
+    "losses": {"": {"", "lpips"}, "frozen_network": set(), "lpips": {"frozen_network", "safe_sqrt"}, "gan": set()},
+    "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
     "hosts": {"": {""}},
     "cli": {
         "": {"", "report"},
@@ -108,8 +109,6 @@ EXCEPTIONS = {
     # a latent's file is read and written by the package's own reader; read by the safetensors library, these go
     "data.latents.clip_file": {"weights.formats.safetensors", "weights.formats.stored"},
     "data.latents.shards": {"weights.formats.safetensors"},
-    # PyTorch's file of LPIPS's weights is read by the reader of models' weights
-    "losses.lpips.conversion": {"weights.formats.torch"},
     # whole_clips belongs beside what commands share
     "cli.commands.encode": {"cli.commands.reconstruct"},
     # whole_clips, and the latents that commands take, belong beside what commands share

@@ -17,8 +17,10 @@ from .commands import (
     evaluate,
     inflate,
     latent_stats,
+    linear_code,
     listing,
     plot,
+    published_weights,
     reconstruct,
     report,
     train,
@@ -34,6 +36,12 @@ and a whole section by its name: "discriminator={name: patchgan_3d}"
 
 Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
 """
+
+# In the order of --help.
+_COMMANDS = (
+    *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
+    *(inflate, linear_code, published_weights, plot, report, demo, check_data),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +68,7 @@ def parse(arguments):
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
-    for module in (listing, train, evaluate, reconstruct, encode, decode, latent_stats, inflate, plot, report, demo, check_data):
+    for module in _COMMANDS:
         module.add_to(commands)
     if not arguments:
         parser.print_help(sys.stdout)

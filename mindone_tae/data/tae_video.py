@@ -6,9 +6,10 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
+from .clips.augmentation import Augmentation
 from .clips.buckets import Buckets, ClipSizes, Suitable
 from .clips.file_list import Roster
-from .clips.sampling import FrameCounts, FrameRate, clip_indices
+from .clips.sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .files.collection import read_collection
 from .files.inspection import info_of
 from .files.manifest import known_items
@@ -34,7 +35,7 @@ class TAEVideoDataset:
         random_crop: draw where the crop lies; False takes the centre.
         random_flip: mirror half of the clips left to right.
         video_column: the table's column of paths.
-        reader: "auto", "decord", "pyav" or "image".
+        reader: "auto" (PyAV), "pyav", "decord" or "image".
         mixed_strategy: None, "mixed_video_image", "mixed_video_random" or "image_only".
         mixed_image_ratio: how often a step of the mixed strategies has one frame, in [0, 1].
         mixed_lengths: the frame counts of "mixed_video_random"; None halves sample_n_frames down to 2.
@@ -55,6 +56,14 @@ class TAEVideoDataset:
             None reads in this process without a bound.
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
+        hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
+        augment_exposure: stops; what is drawn of each clip's colours, evenly up to this either way, see `Augmentation`. 0 leaves them.
+        augment_contrast: share of the distance from middle grey.
+        augment_gamma: the exponent's power of two.
+        augment_hue: degrees about grey.
+        augment_saturation: share of the distance from grey.
+        augment_scales: factors by which the frame is larger than the smallest that holds the crop, one drawn for each clip; with random_crop.
+        augment_speeds: factors of the stride, one drawn for each clip.
 
     Attributes:
         output_columns: list of names, the order of a sample.
@@ -89,6 +98,14 @@ class TAEVideoDataset:
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
         cache_mb: float = 256.0,
+        hdr: str = "refuse",
+        augment_exposure: float = 0.0,
+        augment_contrast: float = 0.0,
+        augment_gamma: float = 0.0,
+        augment_hue: float = 0.0,
+        augment_saturation: float = 0.0,
+        augment_scales: list[float] | None = None,
+        augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
         for name, value in (("num_check_threads", num_check_threads), ("clips_per_video", clips_per_video)):
@@ -101,12 +118,21 @@ class TAEVideoDataset:
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
-        self._suitable = Suitable(self._rate, short_video)
+        self._suitable = Suitable(self._rate, short_video, hdr)
         self._deterministic, self._random_crop, self._random_flip = deterministic_sample, random_crop, random_flip
+        self._augmentation = Augmentation(
+            augment_exposure,
+            augment_contrast,
+            augment_gamma,
+            augment_hue,
+            augment_saturation,
+            tuple(augment_scales or (1.0,)),
+            tuple(augment_speeds or (1,)),
+        )
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb)
+        self._roster = Roster(items, reader, read_timeout_s, cache_mb, tone_map=hdr == "tonemap")
         self.output_columns = self._checked_columns(output_columns)
         found = self._roster.check(num_check_threads) if found is None and check_files else found
         if found is not None:
@@ -198,11 +224,14 @@ class TAEVideoDataset:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
-            indices = clip_indices(len(reader), clip_frames, self._rate.stride(reader.fps), starts, clip, self._clips_per_video)
-            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None)
+            stride = self._rate.stride(reader.fps)
+            stride *= self._augmentation.draw_speed(rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader))
+            indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
+            scale = self._augmentation.draw_scale(rng)
+            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None, scale)
             flipped = self._random_flip and rng.random() < 0.5
             frames = part.cut(reader.read_resized(indices, part.resized, part.box))
-        return from_pixels(frames[:, :, ::-1] if flipped else frames)
+        return self._augmentation.colour(from_pixels(frames[:, :, ::-1] if flipped else frames), rng)
 
     def stream(self, index: int, chunk_frames: int = 16):
         """The clip of an index in chunks, without holding it whole: from frame 0, the centre crop, unflipped.
@@ -218,6 +247,9 @@ class TAEVideoDataset:
             UnreadableVideo: the file cannot be read (any more).
         """
         with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
+            refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
+            if refusal is not None:
+                raise refusal
             stride, clip = self._rate.stride(reader.fps), index % self._clips_per_video
             indices = clip_indices(len(reader), self._counts.default, stride, None, clip, self._clips_per_video)
             part = crop(*reader.size, self._sizes.of(reader.size))

@@ -147,7 +147,7 @@ def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
         (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
         (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
         (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
-        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "tools/convert_lpips.py"),
+        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "mindone-tae lpips-weights"),
         (["--video_folder", "good", "--ckpt_path", "weights.pth"], "weights.pth"),
     ],
 )
@@ -183,8 +183,9 @@ def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weigh
     decoded = command("decode", "--ckpt_path", weights, "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
     assert decoded.returncode == 0, decoded.stderr
     found = {path.relative_to(tmp_path / "back").as_posix(): path for path in (tmp_path / "back").rglob("*") if path.suffix in (".mp4", ".gif", ".png")}
-    assert set(found) == {"a.mp4", "deep/er/b c.mp4", "deep/d.gif", "deep/e.mkv.mp4", "deep/f.png"}
-    lengths = {"a.mp4": 9, "deep/er/b c.mp4": 1, "deep/d.gif": 17, "deep/e.mkv.mp4": 4, "deep/f.png": 1}
+    lengths = {"a.mp4": 9, "deep/er/b c.mp4": 1, "deep/d.gif": 17, "deep/e.mkv": 4, "deep/f.png": 1}
+    lengths = {f"{name}.{'png' if name.endswith('png') else 'mp4'}": frames for name, frames in lengths.items()}
+    assert set(found) == set(lengths)
     for name, path in found.items():
         with open_video(path) as reader:
             assert (len(reader), reader.size) == (lengths[name], (32, 40)), name

@@ -58,7 +58,7 @@ def run(options, console):
     console.quiet(folder if rank == 0 else None)
     from mindone_tae.data.latents.cache import LatentFiles
     from mindone_tae.data.latents.shard_cache import LatentShards
-    from mindone_tae.zoo.run.lock import locked
+    from mindone_tae.zoo.atomic_file import locked
 
     from ..clips import Clips, start
 

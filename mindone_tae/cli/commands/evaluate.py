@@ -4,12 +4,15 @@ from pathlib import Path
 
 from .. import flags
 
+# Metrics whose weights are fetched by a command of their name, and which no recipe switches on by itself.
+_NEED_WEIGHTS = ("lpips", "rfvd")
+
 
 def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "evaluate",
-        help="PSNR and SSIM on fixed clips, beside the simplest baseline",
+        help="PSNR and SSIM on fixed clips, beside baselines",
         description="Measures a model on fixed clips: first frames, centre crop, no chance involved. Writes evaluation.json, pictures, and "
         "report.html, a page with players in step and figures of every frame.",
     )
@@ -46,7 +49,7 @@ def evaluate(recipe, folder, console):
 
     from ..clips import warn_if_random
     from ..pictures import write_pictures
-    from ..showing import Showing, run_of, source_facts
+    from ..report.showing import Showing, run_of, source_facts
 
     warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
@@ -63,7 +66,7 @@ def evaluate(recipe, folder, console):
     result = evaluator.run(model, on_clip=show if showing else None)
     if not ranks.first:
         return result
-    pictures = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
+    written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
     result["model"] = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
     result["dataset"] = recipe.eval.dataset
     RunFolder(folder).write_json(Path(folder) / "evaluation.json", result)
@@ -72,9 +75,16 @@ def evaluate(recipe, folder, console):
         console.print(line)
     for name, protocol in result["protocol"].items():
         console.print(f"{name}: {protocol}")
+        facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}
+        if facts:
+            console.print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    off = [name for name in _NEED_WEIGHTS if name not in result["mean"]]
+    if off:
+        commands = " and ".join(f"mindone-tae {name}-weights" for name in off)
+        console.print(f"off: {', '.join(off)}; {commands} fetch their weights and say how to switch them on")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
-    console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{pictures[0].parent}" if pictures else ""))
+    console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{Path(folder) / 'pictures'}" if written else ""))
     page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
     if page:
         console.print(f"open in a browser: {page}")
@@ -83,9 +93,8 @@ def evaluate(recipe, folder, console):
 
 def page_rows(result):
     """The rows of the report's table, of an evaluator's result."""
-    baseline = result["baseline"]
-    others = [("model", result["clips"])] + ([(baseline["name"], baseline["clips"])] if baseline else [])
-    metrics = list(result["mean"])
+    others = [("model", result["clips"]), *((baseline["name"], baseline["clips"]) for baseline in result["baselines"])]
+    metrics = [name for name in result["mean"] if name not in result["sets"]]
     return [
         {
             "name": row["path"],
@@ -98,23 +107,25 @@ def page_rows(result):
 
 
 def table(result):
-    """The lines of the table: a row for each clip and one for the mean, the model's figures beside the baseline's."""
-    metrics, baseline = list(result["mean"]), result["baseline"]
-    owners = [result["model"]["name"]] + ([baseline["name"]] if baseline else [])
-    width = max([len("mean over clips"), *(len(row["path"]) for row in result["clips"])])
+    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baselines'."""
+    metrics, baselines = list(result["mean"]), result["baselines"]
+    owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
+    last = "mean, or whole set" if result["sets"] else "mean over clips"
+    width = max([len(last), *(len(row["path"]) for row in result["clips"])])
     groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
     lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups))
 
     def row(label, shape, *figures):
-        cells = ["".join(f"{values[m]:>9.3f}" for m in metrics).rjust(group) for values, group in zip(figures, groups)]
+        # A metric of the whole set has no figure for a clip.
+        texts = [[f"{values[m]:.3f}" if m in values else "-" for m in metrics] for values in figures]
+        cells = ["".join(f"{text:>9}" for text in line).rjust(group) for line, group in zip(texts, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
-    others = baseline["clips"] if baseline else [None] * len(result["clips"])
-    for clip, other in zip(result["clips"], others):
+    for clip, *others in zip(result["clips"], *(baseline["clips"] for baseline in baselines)):
         shape = "x".join(map(str, (clip["frames"], *clip["size"])))
-        lines.append(row(clip["path"], shape, *([clip, other] if other else [clip])))
-    lines.append(row("mean over clips", "", *([result["mean"], baseline["mean"]] if baseline else [result["mean"]])))
+        lines.append(row(clip["path"], shape, clip, *others))
+    lines.append(row(last, "", result["mean"], *(baseline["mean"] for baseline in baselines)))
     return lines
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
-from ..sigterm import stoppable
+from ..output_names import output_file
 
 
 def add_to(commands):
@@ -53,7 +53,6 @@ def whole_clips(options):
     ]
 
 
-@stoppable()
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):
     """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed.
 
@@ -72,7 +71,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     from mindone_tae.zoo.progress import Progress
 
     from ..clips import Clips, one_by_one, start
-    from ..showing import Showing, run_of
+    from ..report.showing import Showing, run_of
     from ..streams import batched, reconstructed
 
     model, folder = start(recipe), Path(folder)
@@ -137,8 +136,9 @@ class Output:
     """
 
     def __init__(self, folder, clip, suffix):
-        self._sheet = folder / "sheets" / f"{clip.name}.png"
-        self._paths = [folder / kind / f"{clip.name}.{suffix}" for kind in ("reconstruction", "side_by_side")]
+        self._sheet = output_file(folder / "sheets", clip.name, ".png")
+        kinds = "reconstruction", "side_by_side"
+        self._paths = [output_file(folder / kind, clip.name, f".{suffix}") for kind in kinds]
         self._fps = clip.fps or 1.0
         self._shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist()) or {0}
         self._number, self._kept = 0, []

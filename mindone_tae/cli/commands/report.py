@@ -24,7 +24,7 @@ def run(options, console):
     """Writes the page."""
     from ..report.page import write_page
     from ..report.stored import open_reports
-    from ..showing import PAGE, run_of
+    from ..report.showing import PAGE, run_of
 
     path = Path(options.output_path) if options.output_path else None
     if path and path.suffix.lower() not in (".html", ".htm"):
@@ -42,7 +42,7 @@ def _with_report(place, console):
         UserError: nothing can be shown of it.
     """
     from ..report.stored import has_report, made_after
-    from ..showing import run_of
+    from ..report.showing import run_of
 
     if has_report(place):
         return place

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mindone_tae.zoo import build
 
-from .report.recording import Recorder
+from .recording import Recorder
 
 PAGE = "report.html"
 
@@ -55,7 +55,7 @@ class Showing:
         Returns:
             Its path; None where no clip was shown.
         """
-        from .report.page import write_page
+        from .page import write_page
 
         self._recorder.add_rows(rows)
         if self._recorder.finish() is None:
