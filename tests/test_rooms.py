@@ -57,7 +57,10 @@ INSIDE = {
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
-        "autoencoder": {"encoder", "decoder", "layers.dtypes", "layers.start", "latent", "pretrained", "tiling"},
+        "description": set(),
+        "given": {"layers.dtypes"},
+        "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
+        | {"layers.dtypes", "layers.start"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
@@ -68,7 +71,8 @@ INSIDE = {
         "files": {"readers"},
         "clips": {"files", "readers", "transforms"},
         "latents": {"files"},
-        "video_out": set(),
+        "video_out": {"transforms"},
+        "whole_video": {"readers", "transforms"},
         "samples": {"video_out"},
         "tae_video": {"clips", "files", "readers", "transforms"},
         "tae_latents": {"latents"},
@@ -94,6 +98,7 @@ APART = {"cli.commands"}
 # Module: what it may import inside functions only, and why.
 DEFERRED = {
     "models.pretrained": {"weights"},  # the one place where a model asks for weights
+    "models.given": {"data"},  # a path given in the place of pixels
     "data.mixture": {"zoo.registry"},  # builds the data sets that it mixes by their names
 }
 
