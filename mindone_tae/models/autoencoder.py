@@ -14,6 +14,7 @@ from .decoder import Decoder
 from .description import described
 from .encoder import Encoder
 from .given import Given, video_of
+from .kernels.device import compiling
 from .latent.posterior import sample_posterior, split_moments
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
@@ -170,6 +171,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             return tuple(map(given.back, self.encode(given.tensor, noise)))
         check_pixels(x.shape, self.in_channels, self.halvings)
         check_floating(x, "x")
+        if compiling():
+            return self._posterior(self._in_slices("encode", x), noise)
         if self.use_tiling or self.use_slicing:
             return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
         return self._posterior(self.encoder(x), noise)
@@ -203,9 +206,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             raise ValueError(
                 f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: ask for one of those"
             )
-        if self.use_tiling or self.use_slicing:
+        if not compiling() and (self.use_tiling or self.use_slicing):
             return self._in_parts("decode", z, frames)
-        recon = self.decoder(z)
+        recon = self._in_slices("decode", z)
         return recon if frames == held else recon[:, :, :frames]
 
     def construct(self, x, noise=None):
