@@ -26,13 +26,11 @@ def add_to(commands):
     )
     parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` or a sampler wrote, a folder or a file; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
-<<<<<<< HEAD
-    parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it, and a bare array cannot")
-    parser.add_argument("--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)")
-=======
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png")
-    parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it")
->>>>>>> main
+    parser.add_argument(
+        "--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it, and a bare array cannot"
+    )
+    parser.add_argument("--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)")
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
