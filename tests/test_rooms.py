@@ -87,7 +87,7 @@ INSIDE = {
         "parser": {"", "commands"},
         "report": set(),
         "commands": {"", "report"},
-        "commands.demo": {"", "commands", "report"},
+        "commands.demo": {"", "commands", "parser", "report"},
         "commands.report": {"", "commands", "report"},
     },
 }
