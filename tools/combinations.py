@@ -40,7 +40,7 @@ FEATURES = {
     "shapes": {
         "one": [],
         "images": ["dataset.mixed_strategy=mixed_video_image", "dataset.mixed_image_ratio=0.5"],
-        "lengths": ["dataset.mixed_lengths=[4, 2]"],
+        "lengths": ["dataset.mixed_strategy=mixed_video_random", "dataset.mixed_lengths=[4, 2]"],
     },
     "discriminator": {
         "off": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from math import inf
 
@@ -23,8 +24,12 @@ class MissedSeek(Exception):
     """The container does not stand where it was sent."""
 
 
-def open_container(path: str):
+def open_container(path: str, strict: bool = True):
     """Open a file and pick its best video stream, the one of most bits a second.
+
+    Args:
+        path: the file.
+        strict: damage is an error, not something to paint over; a decoder not told so shows the frame with what it could save.
 
     Returns:
         The PyAV container and the stream; the caller closes the container.
@@ -50,8 +55,8 @@ def open_container(path: str):
         raise UnreadableVideo(path, f"its frames are {height}x{width}; at most {_LARGEST_PIXELS} pixels are read")
     # Threads that decode several frames at once report an error with some other frame. Loaders read many files at a time.
     stream.codec_context.thread_count = 1
-    # Damage is an error, not something to paint over. A decoder not told so shows the frame with what it could save.
-    stream.codec_context.options = {"err_detect": "explode"}
+    if strict:
+        stream.codec_context.options = {"err_detect": "explode"}
     return container, stream
 
 
@@ -69,7 +74,11 @@ def packets(container, stream) -> Iterator:
 
 
 def decode(
-    container, stream, key: int | None = None, shown: Callable[[int | None], bool] = lambda time: True
+    container,
+    stream,
+    key: int | None = None,
+    shown: Callable[[int | None], bool] = lambda time: True,
+    counted: bool = False,
 ) -> Iterator[tuple]:
     """Decode on from where a container stands.
 
@@ -81,6 +90,7 @@ def decode(
         stream: of `open_container`.
         key: timestamp of the keyframe to start at, which a seek led to or before; None starts with the next packet.
         shown: whether the frame of a timestamp is one of the video.
+        counted: frames are told apart by counting alone, so that after one that is missing none can be trusted.
 
     Yields:
         (frame, reason): a frame, and None or why it cannot be trusted.
@@ -103,7 +113,7 @@ def decode(
             if not packet.is_discard and shown(packet.pts) and (key is None or packet.pts is None or packet.pts >= key):
                 trusted_from, reason = inf, short(error)
             continue
-        if packet.is_keyframe and trusted_from == inf and packet.pts is not None:
+        if packet.is_keyframe and trusted_from == inf and packet.pts is not None and not counted:
             trusted_from = packet.pts
         for frame in frames:
             trusted = trusted_from == -inf or (frame.pts is not None and frame.pts >= trusted_from)
@@ -113,6 +123,40 @@ def decode(
     if not ended:
         for frame in stream.decode(None):
             yield frame, None if trusted_from == -inf else reason
+
+
+def harmless_errors(path: str) -> frozenset:
+    """Timestamps of packets before the second keyframe whose errors change nothing that is shown.
+
+    Behind a cut, H.264 asks the decoder to forget pictures that it never had. A strict decoder reports that and goes on; a
+    damaged picture it would leave undone, and one that is not strict would fill it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Empty where a frame differs by strictness.
+    """
+    frames, failed = _first_group(path, strict=True)
+    return frozenset(failed) if frames == _first_group(path, strict=False)[0] else frozenset()
+
+
+def _first_group(path, strict):
+    """Checksums of the frames decoded before the second keyframe, by timestamp, and the timestamps of packets that failed."""
+    frames, failed, keyframes = {}, [], 0
+    container, stream = open_container(path, strict)
+    with container:
+        for packet in packets(container, stream):
+            keyframes += packet.is_keyframe
+            if keyframes > 1:
+                break
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError:
+                failed.append(packet.pts)
+                continue
+            frames.update((frame.pts, zlib.crc32(frame.to_ndarray(format="rgb24"))) for frame in decoded)
+    return frames, failed
 
 
 def short(error: Exception) -> str:

@@ -28,6 +28,7 @@ class FrameIndex:
         keyframes: numbers of the frames that can be decoded alone, rising; empty where times is None.
         fps: mean frames a second.
         fps_is_guess: no timestamps say so.
+        cut: frames at the beginning are not shown, since a cut removed what they refer to.
         simple: no frame precedes the keyframe that it is stored behind, and keyframes are all shown equally long after they
             are decoded.
     """
@@ -37,6 +38,7 @@ class FrameIndex:
     keyframes: list[int]
     fps: float
     fps_is_guess: bool
+    cut: bool = False
     simple: bool = False
 
 
@@ -65,7 +67,8 @@ def index_frames(path: str) -> FrameIndex:
         keyframes = _numbers_of_keyframes(shown, times)
         if container.format.name == "gif":
             keyframes = []  # a GIF's frame is drawn over the one before it, whatever its packet says
-        return FrameIndex(len(times), times, keyframes, fps, guess, _is_simple(shown, times))
+        cut = len(shown) < len(found)
+        return FrameIndex(len(times), times, keyframes, fps, guess, cut, _is_simple(shown, times))
 
 
 def index_by_decoding(path: str) -> FrameIndex:
@@ -80,7 +83,7 @@ def index_by_decoding(path: str) -> FrameIndex:
     decoded, clean = [], True
     container, stream = open_container(path)
     with container:
-        for frame, problem in decode(container, stream, shown=lambda _: bool(decoded)):
+        for frame, problem in decode(container, stream, None, lambda _: bool(decoded), counted=True):
             decoded.append(frame.pts)
             clean = clean and problem is None
     if not decoded:

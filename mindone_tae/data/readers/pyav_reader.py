@@ -11,7 +11,7 @@ import numpy as np
 
 from .base import HDR_TRANSFERS, UnreadableVideo, VideoReader
 from .colour.frame_to_rgb import FrameToRGB, transfer_of
-from .container import MissedSeek, decode, open_container
+from .container import MissedSeek, decode, harmless_errors, open_container
 from .file_stamp import stamp_of
 from .packet_index import index_by_decoding, index_frames
 
@@ -49,7 +49,7 @@ class PyAVReader(VideoReader):
         self.index, self.keyframes = index, index.keyframes
         self.fps, self.fps_is_guess = index.fps, index.fps_is_guess
         self._number_of = None if index.times is None else {time: number for number, time in enumerate(index.times)}
-        self._held = None
+        self._held, self._harmless = None, frozenset()
         self._start()
 
     def _begins_as_indexed(self):
@@ -80,8 +80,14 @@ class PyAVReader(VideoReader):
         else:
             self._container.seek(self.index.times[sought], stream=self._stream, backward=True)
             key, self._next = self.index.times[keyframe], keyframe
-        shown = self._number_of.__contains__ if self._number_of is not None else lambda _: self._next > 0
-        self._frames = self._numbered(decode(self._container, self._stream, key, shown))
+        counted = self._number_of is None
+        self._frames = self._numbered(decode(self._container, self._stream, key, self._counts, counted))
+
+    def _counts(self, time):
+        """Whether an error in the packet of a timestamp spoils what is shown."""
+        if self._number_of is None:
+            return self._next > 0
+        return time in self._number_of and time not in self._harmless
 
     def _numbered(self, frames):
         """(number, frame, problem); the number is None for frames that are none of the video."""
@@ -98,6 +104,10 @@ class PyAVReader(VideoReader):
             if sought >= 0:
                 yield self.keyframes[sought], self.keyframes[start]
         yield None, None
+        if self.index.cut and not self._harmless:
+            self._harmless = _harmless_errors(self.path, stamp_of(self.path))
+            if self._harmless:
+                yield None, None
 
     def _frame(self, index):
         """One decoded frame."""
@@ -161,3 +171,9 @@ class PyAVReader(VideoReader):
 def _index_by_decoding(path, stamp):
     """As `index_by_decoding`, remembered for as long as the file stays the same."""
     return index_by_decoding(path)
+
+
+@lru_cache(maxsize=1024)
+def _harmless_errors(path, stamp):
+    """As `harmless_errors`, likewise."""
+    return harmless_errors(path)

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-_SHIPPED = Path(__file__).parent.parent / "weights" / "shipped"
+_SHIPPED = Path(__file__).parents[2] / "weights" / "shipped"
 
 
 class LinearCode:

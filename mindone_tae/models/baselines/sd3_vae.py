@@ -10,6 +10,7 @@ import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.ops import silu
 
 from ..kernels.recompute import recompute_blocks
 from ..latent.posterior import sample_posterior, split_moments
@@ -41,8 +42,8 @@ class ImageResnetBlock(nn.Cell):
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h, w)."""
         n = x.shape[0]
-        y = self.conv1(ops.silu(self.norm1(x, n)))
-        y = self.conv2(ops.silu(self.norm2(y, n)))
+        y = self.conv1(silu(self.norm1(x, n)))
+        y = self.conv2(silu(self.norm2(y, n)))
         if self.has_shortcut:
             x = self.nin_shortcut(x)
         return x + y
@@ -109,7 +110,7 @@ class ImageEncoder(FramesCell):
         for level in self.down:
             x = level(x)
         x = self.mid(x)
-        x = self.conv_out(ops.silu(self.norm_out(x, x.shape[0])))
+        x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
 
 
@@ -137,7 +138,7 @@ class ImageDecoder(FramesCell):
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
         for i in range(len(self.up) - 1, -1, -1):  # a reversed slice would be a new CellList, which renames its parameters
             x = self.up[i](x)
-        x = self.conv_out(ops.silu(self.norm_out(x, x.shape[0])))
+        x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
 
 

@@ -25,7 +25,7 @@ def test_reconstruct_one_file_gives_its_video_and_a_page(videos, small, capsys):
     with open_video(folder / "reconstruction/a.mp4.mp4") as reader:
         assert len(reader) == 9
     facts = json.loads((folder / "report/report.json").read_text())
-    assert [clip["name"] for clip in facts["clips"]] == ["a.mp4"] and facts["baselines"] == ["average_pooling"]
+    assert [clip["name"] for clip in facts["clips"]] == ["a.mp4"] and facts["baselines"] == ["linear_code", "average_pooling"]
     assert facts["clips"][0]["latent"]["shape"] == [16, 2, 1, 2]
 
 
@@ -49,7 +49,8 @@ def test_evaluate_one_file_measures_it_and_shows_it(videos, small, capsys):
     result = json.loads((folder / "evaluation.json").read_text())
     facts = json.loads((folder / "report/report.json").read_text())
     assert facts["table"][0]["figures"]["model"]["psnr"] == result["clips"][0]["psnr"]
-    assert facts["table"][0]["figures"]["average_pooling"]["psnr"] == result["baseline"]["clips"][0]["psnr"]
+    for baseline in result["baselines"]:
+        assert facts["table"][0]["figures"][baseline["name"]]["psnr"] == baseline["clips"][0]["psnr"]
     by_frame = facts["clips"][0]["contestants"]["model"]["psnr"]
     assert len(by_frame) == 8 and sum(by_frame) / 8 == pytest.approx(result["clips"][0]["psnr"])
     assert f"open in a browser: {folder / 'report.html'}" in shown

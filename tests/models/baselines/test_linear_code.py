@@ -68,6 +68,12 @@ def test_a_code_that_does_not_fit_is_refused(keywords, error, tmp_path):
         LinearCode(**keywords)
 
 
+def test_the_package_carries_one_for_video_and_one_for_images():
+    x = np.random.default_rng(5).uniform(-1, 1, (1, 3, 8, 16, 16)).astype(np.float32)
+    assert LinearCode().encode(x).shape == (1, 16, 1, 2, 2)
+    assert LinearCode(time_ratio=1).encode(x).shape == (1, 16, 8, 2, 2)
+
+
 def test_too_few_blocks_are_refused():
     with pytest.raises(ValueError, match="hold 16 blocks; 16 components need more"):
         LinearCode.fit(clips(np.random.default_rng(4), 1), 2, 4, 16)
