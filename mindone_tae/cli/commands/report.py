@@ -52,7 +52,7 @@ def _with_report(place, console):
             f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: give such a folder, a training run's, or "
             "a checkpoint in one"
         )
-    from mindone_tae.zoo.run.latest import weights_file
+    from mindone_tae.zoo.run.checkpoints import weights_file
 
     weights = place if place.is_file() else weights_file(run)
     folder = run / "evaluation" / (place.stem if place.is_file() else "")
