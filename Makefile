@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test demo bench recipes two-cards clean
+.PHONY: help setup test lint demo weights bench recipes combinations two-cards clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
-	@echo "make demo       set up .venv, train a small TAE on sample clips, look at it and measure it (outputs/demo)"
+	@echo "make lint       set up .venv and check format and imports with ruff"
+	@echo "make demo       set up .venv and see it work on sample clips: reconstruct, measure, inflate, train, encode, decode (outputs/demo)"
+	@echo "make weights    set up .venv and make the shipped weights from nothing: make weights CLIPS=folder (hours; call it again to go on)"
 	@echo "make bench      set up .venv and compare with a plain version of the network, and with PyTorch where it is installed; what lengths cost to compile"
 	@echo "make recipes    set up .venv and run every recipe on this CPU, training recipes for two steps"
+	@echo "make combinations  set up .venv and train every pair of training features together, each run resumed to the same bits"
 	@echo "make two-cards  set up .venv and train on two CPU processes beside one with the whole batch"
 	@echo "make clean      remove .venv and what was built"
 
@@ -34,8 +37,16 @@ test: setup
 	echo 'and those marked apart:'; cat $(VENV)/apart.log; \
 	test $$here -eq 0 && test $$there -eq 0
 
+lint: setup
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+
 demo: setup
 	$(BIN)/mindone-tae demo --output_path outputs/demo --force
+
+weights: setup
+	@test -n "$(CLIPS)" || { echo "make weights needs clips to train on: make weights CLIPS=folder, with train.csv and test.csv in it"; exit 2; }
+	$(BIN)/python tools/make_weights.py --clips $(CLIPS)
 
 bench: setup
 	$(BIN)/python tools/benchmark/run.py
@@ -43,6 +54,9 @@ bench: setup
 
 recipes: setup
 	$(BIN)/python tools/check_recipes.py
+
+combinations: setup
+	$(BIN)/python tools/combinations.py
 
 two-cards: setup
 	$(BIN)/python tools/two_cards.py

@@ -13,6 +13,8 @@ _LAZY = {
     "AutoencoderKLTAE": ".hosts",
     "scale_latents": ".models.latent.scaling",
     "unscale_latents": ".models.latent.scaling",
+    "read_video": ".data.whole_video",
+    "write_video": ".data.video_out.writer",
 }
 
 # model_index.json names this package for AutoencoderKLTAE, and mindone's loader wants to find the base class in it.

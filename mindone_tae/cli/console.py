@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
@@ -25,17 +26,20 @@ class Console:
     """
 
     def __init__(self):
-        self.out, self.err = sys.stdout, sys.stderr
+        _open_closed_descriptors()
+        self.out, self.err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
         self.noise = None
         self._undo = []
 
     def print(self, text=""):
-        """A line for the reader, on stdout."""
-        print(text, file=self.out, flush=True)
+        """A line for the reader, on stdout; where nobody reads it any more (| head), the work goes on without."""
+        with suppress(OSError, ValueError):
+            print(text, file=self.out, flush=True)
 
     def error(self, text):
-        """A line for the reader, on stderr."""
-        print(text, file=self.err, flush=True)
+        """A line for the reader, on stderr, likewise."""
+        with suppress(OSError, ValueError):
+            print(text, file=self.err, flush=True)
 
     def quiet(self, folder=None):
         """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
@@ -94,7 +98,17 @@ class Console:
 
     def close(self):
         """Gives everything back."""
-        self.out.flush()
-        self.err.flush()
+        for stream in (self.out, self.err):
+            with suppress(OSError, ValueError):
+                stream.flush()
         while self._undo:
             self._undo.pop()()
+
+
+def _open_closed_descriptors():
+    """Started with stdout or stderr closed (>&-): the next file that is opened must not take their place."""
+    for descriptor in (1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

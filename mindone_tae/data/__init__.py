@@ -24,6 +24,7 @@ _LAZY = {
     "open_video": ".readers.opening",
     "parse_size": ".transforms",
     "read_collection": ".files.collection",
+    "read_video": ".whole_video",
     "read_latents": ".latents.clip_file",
     "side_by_side": ".video_out.writer",
     "to_pixels": ".transforms",

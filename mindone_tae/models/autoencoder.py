@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindspore import nn, ops
+from mindspore import Tensor, nn, ops
 
 from .decoder import Decoder
+from .description import described
 from .encoder import Encoder
+from .given import Given, video_of
+from .kernels.device import compiling
 from .latent.posterior import sample_posterior, split_moments
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
-from .pretrained import load_pretrained
+from .layers.start import check_start, start_linear
+from .pretrained import load_pretrained, with_shipped
 from .tiling.sizes import TileSizes
 from .tiling.streaming import Streaming
 from .tiling.tiling import Tiling
@@ -47,7 +51,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt or .safetensors file or a folder holding one; None starts anew, its temporal layers the identity.
+        pretrained: a .ckpt or .safetensors file or a folder holding one, or "tiny", the small weights that the package carries, whose
+            widths then take the place of those given; None starts anew, its temporal layers the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
@@ -62,6 +67,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
             after `enable_tiling(memory_budget_gb=...)`. None means no budget.
         share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
+        start: "random", or "linear": a new network starts as a linear code (see `models.layers.start`), which trains faster from nothing.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
@@ -99,7 +105,17 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         decode_dtype: str | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool = True,
+        start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")
@@ -122,28 +138,41 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic
+        self._warned = False
+        self._pretrained = pretrained
         if use_recompute:
             self.encoder.recompute_blocks()
             self.decoder.recompute_blocks()
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None):
+    def encode(self, x, noise=None, pixels: str = "float"):
         """Pixels to latent.
 
         Args:
-            x: (b, c, t, h, w) in [-1, 1]; t >= 1, h and w multiples of 8.
+            x: (b, c, t, h, w) in [-1, 1], a Tensor or a NumPy array; t >= 1, h and w multiples of 8.
             noise: (b, zc, lt, lh, lw), standard normal; None draws it.
+            pixels: "uint8" for x of bytes from 0 to 255.
 
         Returns:
-            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8). z is a sample of the posterior, or its mean
-            with `sample_deterministic`.
+            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8); arrays for an array. z is a sample of the
+            posterior, or its mean with `sample_deterministic`.
 
         Raises:
-            ValueError: for a shape the network does not take, or pixels that are no floating Tensor.
+            ValueError: for a shape the network does not take, or what is no array of such pixels.
         """
+        if pixels != "float" or not isinstance(x, Tensor):
+            given = Given(x, "x", pixels)
+            self._warned = self._warned or given.warn_if_far_outside()
+            noise = None if noise is None else Given(noise, "noise").tensor
+            return tuple(map(given.back, self.encode(given.tensor, noise)))
         check_pixels(x.shape, self.in_channels, self.halvings)
         check_floating(x, "x")
+        if compiling():
+            return self._posterior(self._in_slices("encode", x), noise)
         if self.use_tiling or self.use_slicing:
             return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
         return self._posterior(self.encoder(x), noise)
@@ -152,16 +181,19 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         """Latent to pixels.
 
         Args:
-            z: (b, zc, lt, lh, lw), unscaled.
+            z: (b, zc, lt, lh, lw), unscaled, a Tensor or a NumPy array.
             num_target_frames: frames wanted; those past it are dropped. None gives all 8 * lt.
             target_num_frames: the same, under the name MindONE's pipelines use.
 
         Returns:
-            (b, c, t, h, w), float32, about [-1, 1] and not clipped.
+            (b, c, t, h, w), float32, about [-1, 1] and not clipped; an array for an array.
 
         Raises:
-            ValueError: for a shape that is no latent, what is no floating Tensor, or more frames than it holds.
+            ValueError: for a shape that is no latent, what is no floating array, or more frames than it holds.
         """
+        if not isinstance(z, Tensor):
+            given = Given(z, "z")
+            return given.back(self.decode(given.tensor, num_target_frames, target_num_frames))
         check_latents(z.shape, self.latent_channels)
         check_floating(z, "z")
         frames = target_num_frames if num_target_frames is None else num_target_frames
@@ -174,9 +206,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             raise ValueError(
                 f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: ask for one of those"
             )
-        if self.use_tiling or self.use_slicing:
+        if not compiling() and (self.use_tiling or self.use_slicing):
             return self._in_parts("decode", z, frames)
-        recon = self.decoder(z)
+        recon = self._in_slices("decode", z)
         return recon if frames == held else recon[:, :, :frames]
 
     def construct(self, x, noise=None):
@@ -194,17 +226,26 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         recon = self.decoder(z)
         return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, pixels: str = "float"):
         """Pixels to pixels by way of the posterior's mean: no chance involved; tiled where tiling is on.
 
         Args:
-            x: (b, c, t, h, w) in [-1, 1].
+            x: as `encode` takes it; or the path of a video or image, which is read whole at its own size.
+            pixels: as `encode` takes it.
 
         Returns:
-            (b, c, t, h, w), float32.
+            (b, c, t, h, w), float32, and bytes for bytes; an array for an array and for a path.
+
+        Raises:
+            ValueError: as `encode`, or the file cannot be read.
         """
-        _, mean, _ = self.encode(x)
-        return self.decode(mean, x.shape[2])
+        given = Given(video_of(x), "x", pixels)
+        self._warned = self._warned or given.warn_if_far_outside()
+        _, mean, _ = self.encode(given.tensor)
+        return given.pixels_back(self.decode(mean, given.tensor.shape[2]))
+
+    def __repr__(self):
+        return described(self, self._pretrained)
 
     def _posterior(self, moments, noise):
         """z, mean and logvar of moments (b, 2*zc, lt, lh, lw); noise None draws it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.ops import silu
 
 from .kernels.recompute import recompute_blocks
 from .layers.convolution import Conv2_5d
@@ -81,5 +82,5 @@ class Decoder(FramesCell):
         # by index: a slice would be a new CellList, which renames the parameters in it
         for i in range(len(self.up) - 1, -1, -1):
             x = self.up[i](x, b)
-        x = self.conv_out(ops.silu(self.norm_out(x, b)), b)
+        x = self.conv_out(silu(self.norm_out(x, b)), b)
         return ops.cast(x, ms.float32)

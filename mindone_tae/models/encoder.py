@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.ops import silu
 
 from .kernels.recompute import recompute_blocks
 from .layers.convolution import Conv2_5d
@@ -84,5 +85,5 @@ class Encoder(FramesCell):
         for level in self.down:
             x = level(x, b)
         x = self.mid(x, b)
-        x = self.conv_out(ops.silu(self.norm_out(x, b)), b)
+        x = self.conv_out(silu(self.norm_out(x, b)), b)
         return ops.cast(x, ms.float32)

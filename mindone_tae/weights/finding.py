@@ -15,7 +15,12 @@ from .name_lists import shortened
 
 SUFFIXES = (".safetensors", ".ckpt")
 _DIFFUSERS_STEM = "diffusion_pytorch_model"
+# In the folder of a run's checkpoint.
+_PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
 _INDEX = f"{_DIFFUSERS_STEM}.safetensors.index.json"
+# Weights that the package carries, by the names that `pretrained` and --ckpt_path take; a file of the same name is ./tiny.
+_SHIPPED_FOLDER = Path(__file__).with_name("shipped")
+SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
 
 
 class Found(NamedTuple):
@@ -37,13 +42,16 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
 
     Args:
         path: .safetensors or .ckpt; a diffusers folder; a training run's folder or its checkpoints; a folder holding one such file;
-            or "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
+            "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or "tiny_image_vae", which the
+            package carries.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
 
     Raises:
         UserError: nothing there, or not just one checkpoint.
     """
     text = os.fspath(path)
+    if text in SHIPPED:
+        return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
     if not path.exists() and is_repository(text):
         return download(text, lambda folder: find_weights(folder, ema))
@@ -54,7 +62,7 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     if path.is_file():
         return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
     found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
-    if ema and not found.files[0].name.endswith(".ema.safetensors"):
+    if ema and found.files[0].name != _AVERAGED:
         raise UserError(f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them")
     return found
 
@@ -75,11 +83,9 @@ def _config_beside(path):
 
 
 def _averaged_beside(path):
-    """The averaged weights that a run saved with step_00000300.safetensors: step_00000300.ema.safetensors."""
-    if path.name.endswith(".ema.safetensors"):
-        return path
-    averaged = path.with_suffix(".ema.safetensors")
-    if not averaged.is_file():
+    """The averaged weights that a run saved with these: ema.safetensors beside weights.safetensors."""
+    averaged = path.with_name(_AVERAGED)
+    if path != averaged and (path.name != _PLAIN or not averaged.is_file()):
         raise UserError(f"{path}: no averaged weights (ema=True) lie beside it as {averaged.name}: leave ema out")
     return averaged
 
@@ -117,18 +123,22 @@ def _shards(folder, index):
 
 
 def _in_run(folder, ema):
-    latest = next((path for path in (folder / "checkpoints" / "latest.json", folder / "latest.json") if path.is_file()), None)
-    if latest is None:
+    """The last checkpoint of a run, of its checkpoints folder, or the one whose folder this is."""
+    steps = [path for inside in (folder / "checkpoints", folder) for path in inside.glob("step_*") if path.is_dir()]
+    step = max(steps, key=_number, default=folder)
+    plain, averaged = step / _PLAIN, step / _AVERAGED
+    if step == folder and not plain.is_file():
         return None
-    entry = read_json(latest)
-    if not isinstance(entry, dict) or not isinstance(entry.get("weights"), str):
-        raise UserError(f"{latest}: it does not say where the weights are: give a checkpoint's file itself")
-    if ema and not entry.get("ema"):
+    if ema and not averaged.is_file():
         raise UserError(f"{folder}: the run kept no averaged weights (ema=True): leave ema out")
-    file = latest.parent / (entry["weights"] if ema is False or not entry.get("ema") else entry["ema"])
+    file = plain if ema is False or not averaged.is_file() else averaged
     if not file.is_file():
-        raise UserError(f"{latest}: it names {file.name}, which is not there: give another checkpoint's file")
+        raise UserError(f"{step}: it holds no {_PLAIN}, as a run's checkpoint does: give another checkpoint's file")
     return Found(folder, [file])
+
+
+def _number(step):
+    return int(step.name.removeprefix("step_")) if step.name.removeprefix("step_").isdigit() else -1
 
 
 def _alone(folder):

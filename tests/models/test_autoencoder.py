@@ -151,13 +151,13 @@ def test_more_frames_than_a_latent_holds_is_a_clear_error(tiny):
 
 
 @pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
-def test_bytes_and_arrays_are_a_clear_error(tiny, mode):
+def test_bytes_are_a_clear_error(tiny, mode):
     ms.set_context(mode=mode)
     try:
         with pytest.raises(ValueError, match="x holds (UInt8|uint8); it must be a Tensor of a floating type.* 127.5 - 1"):
             tiny.encode(ms.Tensor(np.zeros((1, 3, 8, 16, 16), np.uint8)))
-        with pytest.raises(ValueError, match="z holds float32; it must be a Tensor"):
-            tiny.decode(np.zeros((1, 16, 1, 1, 1), np.float32))
+        with pytest.raises(ValueError, match="z holds (Int32|int32); it must be a Tensor"):
+            tiny.decode(ms.Tensor(np.zeros((1, 16, 1, 1, 1), np.int32)))
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)
 

@@ -4,10 +4,8 @@
 process of its own, so frameworks are imported where they are used.
 """
 
-import contextlib
 import sys
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -26,12 +24,6 @@ def inputs(size, halvings=3, latent_channels=16):
     x = np.clip(rng.standard_normal((1, 3, t, h, w)) * 0.5, -1, 1).astype(np.float32)
     noise = rng.standard_normal((1, latent_channels, -(-t // ratio), h // ratio, w // ratio)).astype(np.float32)
     return x, noise
-
-
-def told_of_an_npu(ms):
-    """Within it, layers that ask MindSpore for its device are told of an NPU; what they build runs on a CPU too."""
-    get_context = ms.get_context
-    return mock.patch.object(ms, "get_context", lambda key: "Ascend" if key == "device_target" else get_context(key))
 
 
 class MindSporeContender:
@@ -59,9 +51,11 @@ class MindSporeContender:
             self.model = PlainTAE(block_out_channels=widths)
         else:
             from mindone_tae import TemporalAutoencoder
+            from mindone_tae.models.kernels.device import portable
 
-            with told_of_an_npu(ms) if name == "ours_npu" else contextlib.nullcontext():
-                self.model = TemporalAutoencoder(block_out_channels=widths, use_recompute=name == "ours_recompute")
+            if name == "ours_npu":
+                portable().__enter__()  # for the rest of this process
+            self.model = TemporalAutoencoder(block_out_channels=widths, use_recompute=name == "ours_recompute")
         self.x, self.noise = [ms.Tensor(array) for array in inputs(size)]
         self.step = None
 
@@ -73,11 +67,12 @@ class MindSporeContender:
         from mindone.trainers import create_optimizer
 
         from mindone_tae.losses.tae_loss import TAELoss
-        from mindone_tae.zoo.training.update import ForwardWithLoss, TrainStep
+        from mindone_tae.zoo.training.update import ForwardWithLoss, NetworkUpdate, TrainStep
 
         optimizer = create_optimizer(self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)
-        self.step = TrainStep(network, optimizer, self.ms.Tensor(1.0, self.ms.float32), clip_norm=CLIP_NORM)
+        scale = self.ms.Tensor(1.0, self.ms.float32)
+        self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
 
     def run(self, work):
         """Does the work and returns one number of its result: it waits for the end, and the contenders' can be compared."""

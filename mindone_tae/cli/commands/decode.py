@@ -11,7 +11,6 @@ from mindone_tae.zoo.atomic_file import remove_unfinished
 from .. import flags
 from ..encoding import CONVENTIONS
 from ..output_names import output_file
-from ..sigterm import stoppable
 
 _CHUNK_FRAMES = 4  # latent frames read at a time
 
@@ -22,23 +21,27 @@ def add_to(commands):
         "decode",
         help="latents back to videos",
         description="Turns what `encode` wrote, in either form, back into videos of the same length and frame rate, images into images: all of them, "
-        "or those of the clips that --csv_path or --video_folder name.",
+        "or those of the clips that --csv_path or --video_folder name. Takes the arrays of your own sampler too, .npy or .safetensors of "
+        "(zc, lt, lh, lw) or (b, zc, lt, lh, lw): say by --convention how they are scaled.",
     )
-    parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
+    parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` or a sampler wrote, a folder or a file; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png")
-    parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it")
+    parser.add_argument(
+        "--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it, and a bare array cannot"
+    )
+    parser.add_argument("--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)")
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
 
 
-@stoppable()
 def run_decode(options, console):
     """Decodes every latent."""
     from ..inference import load
 
-    latents, folder = _chosen(whole_latents(options.latent_folder, options.convention), options), Path(options.output_path)
+    raw, folder = _raw_latents(options), Path(options.output_path)
+    latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
@@ -51,6 +54,7 @@ def run_decode(options, console):
 
     model = start(recipe)
     remove_unfinished(folder)
+    latents = latents or [_finished(latent, model, options) for latent in raw]
     _check_shapes(latents, model)
     others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {None, weights_sha256(model)}
     if others:
@@ -65,6 +69,40 @@ def run_decode(options, console):
                             output.write(frame)
                     progress.advance(count=len(group) * chunk.shape[2])
     console.print(f"{len(latents)} videos: {folder}")
+
+
+def _raw_latents(options):
+    """The bare arrays that --latent_folder names; none where it holds what `encode` wrote.
+
+    Raises:
+        UserError: nobody says how they are scaled, or at how many frames a second their videos play.
+    """
+    from mindone_tae.data.latents.raw import find_raw
+
+    raw = find_raw(Path(options.latent_folder)) if Path(options.latent_folder).exists() else []
+    if raw and options.convention is None:
+        known = ", ".join(CONVENTIONS)
+        raise UserError(f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: give the one that its sampler learnt from")
+    if raw and not 0 < options.fps <= 1000:
+        raise UserError(f"--fps is {options.fps:g}; it must be above 0 and at most 1000: 24 suits most")
+    return raw
+
+
+def _finished(raw, model, options):
+    """A bare array as a StoredLatent, by what the model says of latents.
+
+    Raises:
+        UserError: it is none of this model's.
+    """
+    from mindone_tae.data.latents.raw import as_stored
+
+    channels = getattr(model, "latent_channels", raw.shape[0])
+    if raw.shape[0] != channels:
+        raise UserError(f"{raw.where} has shape {raw.shape}; the model's latents are ({channels}, lt, lh, lw): reorder its axes, or take its own model")
+    many = 1024
+    t, h, _ = model.latent_size((many, many, many)) if hasattr(model, "latent_size") else (many, many, many)
+    factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
+    return as_stored(raw, (many // t, many // h), options.fps, {"scaling_convention": options.convention, **factors})
 
 
 def _check_shapes(latents, model):

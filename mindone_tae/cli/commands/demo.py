@@ -1,4 +1,4 @@
-"""`mindone-tae demo`: the whole way on clips it makes itself."""
+"""`mindone-tae demo`: the whole way by the commands that a user would type, on clips that it makes itself."""
 
 import shutil
 import time
@@ -8,19 +8,22 @@ from mindone_tae.zoo import UserError
 
 from .. import flags
 
-RECIPE = "tae/train/tiny_64x64x8"
+RECIPE = "tae/train/tiny_weights"
+# About a minute and a half on two cores; one shape, so that one graph is compiled.
+SHORT_TRAINING = ("train.steps=200", "dataset.mixed_strategy=null", "train.eval_every=0", "train.keep_best=null", "train.save_every=200")
 
 
 def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "demo",
-        help="make sample clips, train a small TAE on them, look at it and measure it",
-        description="Makes sample clips, trains a small TAE on them (or on --csv_path, --video_folder) for a few minutes, reconstructs and "
-        "evaluates clips it has not seen.",
+        help="see it work on clips that it makes: reconstruct, measure, inflate, train, encode, decode",
+        description="Makes sample clips; takes those that the shipped weights have not seen through them and back; inflates the shipped image "
+        "VAE and trains it for a short while, measured before and after; encodes and decodes. Prints each command, to be typed again. "
+        "--csv_path and --video_folder name clips of yours to train on; --config another recipe.",
     )
     parser.add_argument("--output_path", default="outputs/demo", metavar="DIR", help="default: outputs/demo")
-    parser.add_argument("--config", default=RECIPE, help=f"a recipe's name or file; default: {RECIPE}")
+    parser.add_argument("--config", default=RECIPE, help=f"to train: a recipe's name or file; default: {RECIPE}")
     parser.add_argument("--force", action="store_true", help="empty --output_path of an earlier demo first")
     flags.add_data(parser)
     flags.add_model(parser)
@@ -30,52 +33,62 @@ def add_to(commands):
 def run(options, console):
     """Runs the demo."""
     from mindone_tae.data import make_sample_clips
-    from mindone_tae.zoo import load_recipe
 
     started, folder = time.monotonic(), Path(options.output_path)
     _make_room(folder, options.force)
-
-    console.print(f"1/4  sample clips: {folder / 'clips'}")
+    console.print(f"sample clips: {folder / 'clips'}")
     train_csv, test_csv = make_sample_clips(folder / "clips")
-    clips = {"csv_path": str(train_csv), "folder": str(folder / "clips")}
-    pairs = [(f"dataset.{key}", value) for key, value in clips.items()]
-    pairs += [("eval.dataset.csv_path", str(test_csv)), ("eval.dataset.folder", clips["folder"])]
-    pairs += flags.data_overrides(options) + flags.model_overrides(options)
-    if options.batch_size is not None:
-        pairs.append(("train.batch_size", options.batch_size))
-    recipe = load_recipe(options.config, pairs + options.overrides)
-
-    console.print(f"2/4  training, {recipe.train.steps} steps: {folder / 'run'}")
-    from .train import train
-
-    train(recipe, folder / "run", console)
-    trained = load_recipe(folder / "run" / "config.yaml", [("model.pretrained", str(folder / "run")), ("env.mode", 1)])
-
-    console.print(f"3/4  reconstructing clips it has not seen: {folder / 'reconstructions'}")
-    from .reconstruct import reconstruct
-
-    held_out = [("dataset." + key, value) for key, value in trained.eval.dataset.items() if key != "name"]
-    whole = load_recipe(
-        folder / "run" / "config.yaml",
-        [("model.pretrained", str(folder / "run")), ("env.mode", 1), *held_out, ("dataset.sample_n_frames", -1)],
-    )
-    reconstruct(whole, folder / "reconstructions", console)
-
-    console.print("4/4  evaluating")
-    from .evaluate import evaluate
-
-    evaluate(trained, folder / "evaluation", console)
+    for title, words in _steps(options, folder, Path(train_csv), Path(test_csv)):
+        if title:
+            console.print(f"\n{title}")
+        console.print("\n$ mindone-tae " + " ".join(map(str, words)))
+        _run_command(words, console)
     minutes = (time.monotonic() - started) / 60
-    console.print(f"\n{minutes:.1f} minutes. Look at {folder / 'reconstructions' / 'sheets'} (pictures) and {folder / 'reconstructions' / 'side_by_side'} (videos).")
+    console.print(
+        f"\n{minutes:.1f} minutes. Open in a browser: {folder / 'unseen' / 'report.html'}, players in step; {folder / 'run' / 'evaluation'} "
+        f"and {folder / 'inflated'} are the trained model and what it started from; {folder / 'decoded'} came back from latents."
+    )
+
+
+def _steps(options, folder, train_csv, test_csv):
+    """(title or None, words of a command) in their order."""
+    shipped = ["--ckpt_path", options.ckpt_path or "tiny", *(["--enable_tile"] if options.enable_tile else [])]
+    clips = ["--csv_path", test_csv, "--video_folder", test_csv.parent]
+    size = ["--num_frames", options.num_frames or 8, "--image_size", options.image_size or 64]
+    mine = ["--csv_path", options.csv_path] if options.csv_path else []
+    mine += ["--video_folder", options.video_folder] if options.video_folder else []
+    train = ["--config", options.config, *(mine or ["--csv_path", train_csv, "--video_folder", train_csv.parent])]
+    train += ["--batch_size", options.batch_size] if options.batch_size else []
+    inflated = folder / "inflated.safetensors"
+    return [
+        ("1. Clips that the weights have not seen, beside the best linear code of the same size", ["reconstruct", *clips, *shipped, "--image_size", 96, "--output_path", folder / "unseen"]),
+        (None, ["evaluate", *clips, *shipped, *size, "--output_path", folder / "measured"]),
+        ("2. The guide's way: an image VAE inflated, and trained on video", ["inflate", "--src", "tiny_image_vae", "--target", inflated]),
+        (None, ["evaluate", *clips, "--ckpt_path", inflated, *size, "--output_path", folder / "inflated"]),
+        (None, ["train", *train, f"model.pretrained={inflated}", "--output_path", folder / "run", *SHORT_TRAINING, *options.overrides]),
+        (None, ["evaluate", *clips, "--ckpt_path", folder / "run", *size, "--output_path", folder / "run" / "evaluation"]),
+        ("3. Latents, and back", ["encode", test_csv.parent / "test", *shipped, "--image_size", 96, "--output_path", folder / "latents"]),
+        (None, ["decode", *shipped, "--latent_folder", folder / "latents", "--output_path", folder / "decoded"]),
+    ]
+
+
+def _run_command(words, console):
+    """One command as the command line would run it, in this process."""
+    from ..parser import parse
+
+    options = parse([*map(str, words)])
+    options.command(options, console)
 
 
 def _make_room(folder, force):
     """An earlier demo's folder is emptied on request, and nothing else ever is."""
     if not folder.exists() or not any(folder.iterdir()):
         return
-    made_here = {"clips", "run", "reconstructions", "evaluation"}
+    made_here = {"clips", "unseen", "measured", "inflated", "inflated.safetensors", "run", "latents", "decoded"}
+    made_here |= {"reconstructions", "evaluation", ".lock"}  # by versions before
     if not force or {entry.name for entry in folder.iterdir()} - made_here:
         remedy = "add --force to replace an earlier demo" if not force else "it holds other things than a demo"
         raise UserError(f"{folder} is not empty; the demo needs a folder of its own: {remedy}, or choose another --output_path")
     for name in made_here:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        path = folder / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from PIL import Image
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
+from ..transforms import to_pixels
 from .sheet import contact_sheet, write_contact_sheet
 
 __all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
@@ -177,18 +178,36 @@ class ImageWriter:
             Image.fromarray(self._frames[0]).save(temporary, format="PNG")
 
 
-def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
+def write_video(path: str | os.PathLike, x: np.ndarray | Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
     """Write a whole video.
 
     Args:
         path: ends in .mp4 or .gif.
-        frames: uint8 (h, w, 3) each, or one array (t, h, w, 3).
+        x: as a model gives it: floating (1, c, t, h, w) or (c, t, h, w) in [-1, 1], an array or a MindSpore Tensor; or frames as bytes:
+            uint8 (h, w, 3) each, or one array (t, h, w, 3).
         fps: frames a second.
         crf: see VideoWriter.
+
+    Raises:
+        UserError: another shape or type, several videos, or as VideoWriter.
     """
     with VideoWriter(path, fps, crf) as writer:
-        for frame in frames:
+        for frame in _frames(x):
             writer.write(frame)
+
+
+def _frames(x):
+    """Frames as VideoWriter takes them."""
+    if hasattr(x, "asnumpy"):
+        x = x.asnumpy()
+    if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.floating):
+        return x
+    if x.ndim == 5 and len(x) > 1:
+        raise UserError(f"x has shape {x.shape}, so {len(x)} videos; a file holds one: write x[0], x[1], ...")
+    video = x[0] if x.ndim == 5 else x
+    if video.ndim != 4 or video.shape[0] != 3:
+        raise UserError(f"x has shape {x.shape}; floats are written from (1, 3, t, h, w) or (3, t, h, w) in [-1, 1]: reorder the axes")
+    return to_pixels(video)
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, gap_pixels: int = 4) -> np.ndarray:

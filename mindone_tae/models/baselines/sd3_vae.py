@@ -10,6 +10,7 @@ import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.ops import silu
 
 from ..kernels.recompute import recompute_blocks
 from ..latent.posterior import sample_posterior, split_moments
@@ -21,7 +22,8 @@ from ..layers.dtypes import compute_dtype, network_input
 from ..layers.frames import FramesCell
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
-from ..pretrained import load_pretrained
+from ..layers.start import check_start, start_linear
+from ..pretrained import load_pretrained, with_shipped
 
 
 class ImageResnetBlock(nn.Cell):
@@ -40,8 +42,8 @@ class ImageResnetBlock(nn.Cell):
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h, w)."""
         n = x.shape[0]
-        y = self.conv1(ops.silu(self.norm1(x, n)))
-        y = self.conv2(ops.silu(self.norm2(y, n)))
+        y = self.conv1(silu(self.norm1(x, n)))
+        y = self.conv2(silu(self.norm2(y, n)))
         if self.has_shortcut:
             x = self.nin_shortcut(x)
         return x + y
@@ -108,7 +110,7 @@ class ImageEncoder(FramesCell):
         for level in self.down:
             x = level(x)
         x = self.mid(x)
-        x = self.conv_out(ops.silu(self.norm_out(x, x.shape[0])))
+        x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
 
 
@@ -136,7 +138,7 @@ class ImageDecoder(FramesCell):
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
         for i in range(len(self.up) - 1, -1, -1):  # a reversed slice would be a new CellList, which renames its parameters
             x = self.up[i](x)
-        x = self.conv_out(ops.silu(self.norm_out(x, x.shape[0])))
+        x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
 
 
@@ -156,6 +158,7 @@ class SD3VAE(nn.Cell):
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
+        start: "random" or "linear", as TemporalAutoencoder takes it.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, or one the device cannot compute in.
@@ -175,7 +178,17 @@ class SD3VAE(nn.Cell):
         dtype: str = "float32",
         sample_deterministic: bool = False,
         use_recompute: bool = False,
+        start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         super().__init__()
         self.dtype = compute_dtype(dtype)
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, self.dtype)
@@ -190,6 +203,9 @@ class SD3VAE(nn.Cell):
         if use_recompute:
             recompute_blocks(self.encoder.down, self.encoder.mid)
             recompute_blocks(self.decoder.up, self.decoder.mid)
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 

@@ -1,1 +1,1 @@
-"""What layers compute with, in the form that suits the device."""
+"""What layers compute with: functions without parameters, in the form that suits the device."""

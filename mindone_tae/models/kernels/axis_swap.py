@@ -2,7 +2,7 @@
 
 MindSpore's transpose on a CPU keeps about twice its operand's memory for as long as its graph lives, so that a network whose kernels
 change their order at each call would hold its parameters several times. Gathering the runs of numbers that stay together keeps nothing;
-where the runs are single numbers, a product with the unit matrix is faster. An NPU transposes.
+where the runs are single numbers, a product with the unit matrix is faster.
 """
 
 import numpy as np
@@ -11,12 +11,30 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops import constexpr
 
-_gather = ops.Gather()  # the function of that name cannot be compiled inside a gradient that is defined by a gradient
+from .device import on_cpu
 
 
-def swapped(x, before, outer, inner, after):
-    """By gather, x of any shape, taken as (before, outer, inner, after), to (before, inner, outer, after); its own gradient would be slow."""
-    x = _gather(ops.reshape(x, (before, outer * inner, after)), _order(outer, inner), 1)
+def swap_axes(x, before, outer, inner, after):
+    """Exchanges two axes, with the gradient.
+
+    Args:
+        x: any shape, taken as (before, outer, inner, after).
+        before, outer, inner, after: int.
+
+    Returns:
+        (before, inner, outer, after).
+    """
+    if not on_cpu():
+        return ops.transpose(ops.reshape(x, (before, outer, inner, after)), (0, 2, 1, 3))
+    if after == 1:
+        return _by_product(x, before, outer, inner)
+    return _by_gather(x, before, outer, inner, after)
+
+
+def gathered(x, before, outer, inner, after):
+    """As `swap_axes` on a CPU, by gather; its own gradient would be slow, so it is for what needs none."""
+    # the primitive: the function cannot be compiled inside a gradient that is defined by a gradient
+    x = ops.Gather()(ops.reshape(x, (before, outer * inner, after)), _order(outer, inner), 1)
     return ops.reshape(x, (before, inner, outer, after))
 
 
@@ -26,41 +44,29 @@ def _order(outer, inner):
     return ms.Tensor(np.arange(outer * inner).reshape(outer, inner).T.ravel().astype(np.int32))
 
 
-class AxisSwap(nn.Cell):
-    """x of any shape, taken as (before, outer, inner, after), to (before, inner, outer, after), with the gradient.
+@constexpr
+def _units(number, size):
+    return ms.Tensor(np.broadcast_to(np.eye(size, dtype=np.float32), (number, size, size)).copy())
 
-    Args:
-        before, outer, inner, after: the sizes.
-    """
 
-    def __init__(self, before, outer, inner, after):
-        super().__init__()
-        self.sizes = (before, outer, inner, after)
-        self.on_cpu = ms.get_context("device_target") == "CPU"
-        self.by_product = self.on_cpu and after == 1
-        if self.by_product:
-            self.unit = ms.Tensor(np.broadcast_to(np.eye(inner, dtype=np.float32), (before, inner, inner)).copy())
-        self.unit_by_x = ops.BatchMatMul(transpose_b=True)
-        self.y_by_unit = ops.BatchMatMul(transpose_a=True)
+class _ByGather(nn.Cell):
+    def construct(self, x, before, outer, inner, after):
+        return gathered(x, before, outer, inner, after)
 
-    def construct(self, x):
-        """To (before, inner, outer, after)."""
-        before, outer, inner, after = self.sizes
-        if not self.by_product:
-            return self.exchanged(x, before, outer, inner, after)
-        y = self.unit_by_x(ops.cast(self.unit, x.dtype), ops.reshape(x, (before, outer, inner)))
+    def bprop(self, x, before, outer, inner, after, out, dout):
+        return ops.reshape(gathered(dout, before, inner, outer, after), x.shape), 0, 0, 0, 0
+
+
+class _ByProduct(nn.Cell):
+    def construct(self, x, before, outer, inner):
+        unit = ops.cast(_units(before, inner), x.dtype)
+        y = ops.BatchMatMul(transpose_b=True)(unit, ops.reshape(x, (before, outer, inner)))
         return ops.reshape(y, (before, inner, outer, 1))
 
-    def bprop(self, x, out, dout):
-        """The gradient of x, of its shape."""
-        before, outer, inner, after = self.sizes
-        if not self.by_product:
-            return (ops.reshape(self.exchanged(dout, before, inner, outer, after), x.shape),)
-        dout = self.y_by_unit(ops.reshape(dout, (before, inner, outer)), ops.cast(self.unit, dout.dtype))
-        return (ops.reshape(dout, x.shape),)
+    def bprop(self, x, before, outer, inner, out, dout):
+        unit = ops.cast(_units(before, inner), dout.dtype)
+        dout = ops.BatchMatMul(transpose_a=True)(ops.reshape(dout, (before, inner, outer)), unit)
+        return ops.reshape(dout, x.shape), 0, 0, 0
 
-    def exchanged(self, x, before, outer, inner, after):
-        """As `swapped`, by the device's way."""
-        if self.on_cpu:
-            return swapped(x, before, outer, inner, after)
-        return ops.transpose(ops.reshape(x, (before, outer, inner, after)), (0, 2, 1, 3))
+
+_by_gather, _by_product = _ByGather(), _ByProduct()

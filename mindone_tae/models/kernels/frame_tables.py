@@ -1,9 +1,10 @@
-"""Which frames meet in a temporal convolution, as tables of rows for `FrameTaps`.
+"""Which frames meet in a temporal convolution, as tables of rows for `frame_taps`.
 
-take (rows_out*taps,): for each row of the result, tap by tap, the row of x it sees.
-give (rows*group*taps,): for each row of x, group by group and tap by tap, the row of the result whose gradient comes to it that way. The
-    results of the groups count as rows of their own, rows_out*group of them; after them stand the rows of `pairs`, and last one of zeros.
-pairs (2, n): rows of the result whose gradients come to one row of x through one tap, as at the ends, where a frame is repeated.
+forward_rows (rows_out*taps,): for each row of the result, tap by tap, the row of x that it sees.
+backward_rows (rows*group*taps,): for each row of x, group by group and tap by tap, the row of the result whose gradient reaches it through
+    that tap. The results of the groups count as rows of their own, rows_out*group of them; after them stand the sums of `shared_rows`,
+    and last a row of zeros.
+shared_rows (2, n): rows of the result whose gradients reach one row of x through the same tap, as at the ends, where a frame is repeated.
 """
 
 import functools
@@ -15,19 +16,23 @@ from mindspore.ops import constexpr
 
 
 @constexpr
-def neighbours(t, b, stride):
-    """Each stride-th frame between the one before and the one after, the ends repeated.
+def neighbours(t, b):
+    """Each frame between the one before and the one after, the ends repeated.
 
     Args:
         t: frames, at least 2.
         b: rows a frame.
-        stride: frames a step.
 
     Returns:
-        take, give and pairs, int32.
+        forward_rows, backward_rows and shared_rows, int32.
     """
-    frames = [((max(i - 1, 0), i, min(i + 1, t - 1)),) for i in range(0, t, stride)]
-    return _tables(tuple(frames), t, b)
+    return _tables(_between_neighbours(range(t), t), t, b)
+
+
+@constexpr
+def every_other(t, b):
+    """As `neighbours`, for the first, third, fifth frame and so on."""
+    return _tables(_between_neighbours(range(0, t, 2), t), t, b)
 
 
 @constexpr
@@ -41,10 +46,9 @@ def doubled(t, b):
         b: rows a frame.
 
     Returns:
-        take, give and pairs, int32, for two groups.
+        forward_rows, backward_rows and shared_rows, int32, for two groups.
     """
-    frames = [((i - 1 if i else t, i), (i, i + 1)) for i in range(t)]
-    return _tables(tuple(frames), t, b)
+    return _tables(tuple(((i - 1 if i else t, i), (i, i + 1)) for i in range(t)), t, b)
 
 
 @constexpr
@@ -59,6 +63,10 @@ def copies_side_by_side(t, b):
         int32, (2*t*b,).
     """
     return ms.Tensor(np.arange(2 * t * b).reshape(t, b, 2).transpose(0, 2, 1).reshape(-1).astype(np.int32))
+
+
+def _between_neighbours(centres, t):
+    return tuple(((max(i - 1, 0), i, min(i + 1, t - 1)),) for i in centres)
 
 
 def _tables(frames, t, b):
@@ -77,15 +85,16 @@ def _rows(frames, t, b):
     frames = np.array(frames)  # (t_out, group, taps)
     t_out, group, taps = frames.shape
     seen = frames.reshape(t_out, 1, group * taps)
-    take = np.where(seen < t, seen * b + np.arange(b)[:, None], t * b)  # (t_out, b, group*taps)
+    forward_rows = np.where(seen < t, seen * b + np.arange(b)[:, None], t * b)  # (t_out, b, group*taps)
     results = np.arange(t_out * b * group).reshape(t_out, b, group)
-    uses = [[] for _ in range(t * b * group * taps)]
-    for i, row, slot in np.ndindex(take.shape):
-        if take[i, row, slot] < t * b:
-            uses[take[i, row, slot] * group * taps + slot].append(results[i, row, slot // taps])
-    # a table cannot be empty: where no uses meet, one pair that nothing gives
-    pairs = sorted({tuple(found) for found in uses if len(found) == 2}) or [(0, 0)]
-    places = {pair: results.size + i for i, pair in enumerate(pairs)}
-    nothing = results.size + len(pairs)
-    give = [places[tuple(found)] if len(found) == 2 else found[0] if found else nothing for found in uses]
-    return take.reshape(-1).astype(np.int32), np.array(give, np.int32), np.array(pairs, np.int32).T.copy()
+    reaching = [[] for _ in range(t * b * group * taps)]
+    for i, row, slot in np.ndindex(forward_rows.shape):
+        if forward_rows[i, row, slot] < t * b:
+            reaching[forward_rows[i, row, slot] * group * taps + slot].append(results[i, row, slot // taps])
+    # a table cannot be empty: where no two gradients meet, one sum that nothing takes
+    shared = sorted({tuple(found) for found in reaching if len(found) == 2}) or [(0, 0)]
+    places = {pair: results.size + i for i, pair in enumerate(shared)}
+    zeros = results.size + len(shared)
+    backward_rows = [places[tuple(found)] if len(found) == 2 else found[0] if found else zeros for found in reaching]
+    tables = forward_rows.reshape(-1), np.array(backward_rows), np.array(shared).T
+    return tuple(np.ascontiguousarray(table, np.int32) for table in tables)

@@ -1,106 +1,160 @@
-"""A convolution over time as one pointwise convolution over frames gathered side by side, with a gradient of the same form.
+"""Convolutions over time: frames picked by their rows, which the frames-major layout makes of them, and a pointwise product.
 
-In the frames-major layout a frame is a row, so that frames are picked by their rows: the frames an output sees are gathered next to each
-other on the channel axis and meet a 1x1 kernel. Left to itself, autodiff would keep the gathered frames, three times the
-activation, and scatter its gradient. Here the gradients that came out of a frame are gathered side by side instead, and serve both: with the
-kernel turned over they are the frame's own gradient, and their products with the frame are the kernel's. On a CPU, `WinogradTaps` takes
-half the products where channels are many.
+On a CPU the frames a result sees are gathered next to each other on the channel axis and meet a 1x1 kernel. Left to itself, autodiff would
+keep the gathered frames, three times the activation, and scatter its gradient. Here the gradients that came out of a frame are gathered
+side by side instead, and serve both: with the kernel turned over they are the frame's own gradient, and their products with the frame are
+the kernel's. Winograd's products are half as many where channels are many.
+
+The portable form multiplies each frame by all taps first, moves the products by whole frames and adds them: its own gradient keeps x only.
 """
 
-import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
-from .axis_swap import swapped
+from .axis_swap import gathered, swap_axes
+from .device import on_cpu
+from .frame_tables import copies_side_by_side, doubled, every_other, neighbours
 from .spatial import MANY_PIXELS
-from .winograd import WinogradTaps, pays
+from .winograd import along_frames, faster_along_frames
 
 
-class GatheredTaps(nn.Cell):
-    """Pointwise convolution over gathered rows, without a gradient of its own.
-
-    Args:
-        channels, taps, group, zero_row: as `FrameTaps` takes them.
-    """
-
-    def __init__(self, channels, taps, group, zero_row):
-        super().__init__()
-        self.pointwise = ops.Conv2D(group * channels, 1, group=group)
-        self.gather = ops.Gather()
-        self.slots = group * taps
-        self.zero_row = zero_row
-
-    def construct(self, x, kernel, take, b):
-        """As `FrameTaps`; b is not needed."""
-        _, c, h, w = x.shape
-        if self.zero_row:
-            x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0)
-        seen = ops.reshape(self.gather(x, take, 0), (take.shape[0] // self.slots, self.slots * c, h, w))
-        return self.pointwise(seen, kernel)
-
-
-class FrameTaps(nn.Cell):
+class _GatheredTaps(nn.Cell):
     """Pointwise convolution over gathered rows.
 
     Args:
-        channels: channels in.
+        tables: a function of `frame_tables`.
         taps: rows that each result sees.
-        group: results for each gathered row, of the same number of channels, each with a kernel of its own.
-        zero_row: `take` may say x's number of rows, for zeros.
-        neighbours: the tables are those of `frame_tables.neighbours` with stride 1.
+        group: results for each gathered row, of as many channels as x, each with a kernel of its own, (group*c, taps*c, 1, 1).
+        zero_row: the tables say x's number of rows for zeros.
+        neighbours: the tables are `frame_tables.neighbours`.
     """
 
-    def __init__(self, channels, taps=3, group=1, zero_row=False, neighbours=False):
+    def __init__(self, tables, taps=3, group=1, zero_row=False, neighbours=False):
         super().__init__()
-        self.forward = GatheredTaps(channels, taps, group, zero_row)
-        if neighbours and pays(channels, channels) and ms.get_context("device_target") == "CPU":
-            self.forward = WinogradTaps(channels, self.forward)
-        self.pointwise_back = ops.Conv2D(channels, 1)
-        self.to_input = Conv2DBackpropInput(group * taps * channels, 1)
-        self.to_kernel = ops.BatchMatMul(transpose_b=True)
-        self.gather = ops.Gather()
-        self.zeros = ops.ZerosLike()  # the function of that name cannot be compiled inside a gradient that is defined by a gradient
+        self.tables = tables
         self.taps = taps
         self.group = group
+        self.zero_row = zero_row
+        self.neighbours = neighbours
 
-    def construct(self, x, kernel, take, give, pairs, b):
-        """Convolves.
+    def construct(self, x, kernel, b):
+        """(t*b, c, h, w) to (rows_out, group*c, h, w)."""
+        if self.neighbours and faster_along_frames(x.shape, b, x.dtype):
+            return along_frames(x, kernel, b)
+        rows, c, h, w = x.shape
+        group, slots = self.group, self.group * self.taps
+        forward_rows, _, _ = self.tables(rows // b, b)
+        x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0) if self.zero_row else x
+        seen = ops.reshape(ops.Gather()(x, forward_rows, 0), (forward_rows.shape[0] // slots, slots * c, h, w))
+        return ops.Conv2D(group * c, 1, group=group)(seen, kernel)
 
-        Args:
-            x: (rows, c, h, w).
-            kernel: (group*c, taps*c, 1, 1).
-            take, give, pairs: int32, as `frame_tables` makes them.
-            b: rows a frame.
-
-        Returns:
-            (rows_out, group*c, h, w).
-        """
-        return self.forward(x, kernel, take, b)
-
-    def bprop(self, x, kernel, take, give, pairs, b, out, dout):
+    def bprop(self, x, kernel, b, out, dout):
         """Gradients of x and the kernel."""
         rows, c, h, w = x.shape
-        group, taps = self.group, self.taps
-        slots = group * taps
+        group, slots = self.group, self.group * self.taps
+        _, backward_rows, shared_rows = self.tables(rows // b, b)
+        gather, products = ops.Gather(), ops.BatchMatMul(transpose_b=True)
         dout = ops.reshape(dout, (dout.shape[0] * group, c, h, w))
-        sums = self.gather(dout, pairs[0], 0) + self.gather(dout, pairs[1], 0)
-        dout = ops.cat((dout, sums, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
-        met = self.gather(dout, give, 0)
-        products = self.to_kernel(ops.reshape(met, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(axis=0)
-        of_kernel = swapped(products, group, taps, c, c)
-        of_x = self.input_gradient(ops.reshape(met, (rows, slots * c, h, w)), kernel)
-        return of_x, ops.reshape(of_kernel, kernel.shape), self.zeros(take), self.zeros(give), self.zeros(pairs), 0
+        shared = gather(dout, shared_rows[0], 0) + gather(dout, shared_rows[1], 0)
+        dout = ops.cat((dout, shared, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
+        reaching = gather(dout, backward_rows, 0)
+        of_kernel = products(ops.reshape(reaching, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(axis=0)
+        of_kernel = ops.reshape(gathered(of_kernel, group, self.taps, c, c), kernel.shape)
+        return self.gradient_of_x(ops.reshape(reaching, (rows, slots * c, h, w)), kernel), of_kernel, 0
 
-    def input_gradient(self, met, kernel):
-        """The gradient of x from those that came out of its rows, (rows, group*taps*c, h, w).
+    def gradient_of_x(self, reaching, kernel):
+        """The gradient of x from those that reach its rows, (rows, group*taps*c, h, w).
 
         The native one where pixels are few: it is faster there, and takes the kernel as it lies.
         """
-        rows, slots_c, h, w = met.shape
+        rows, slots_c, h, w = reaching.shape
         group, taps = self.group, self.taps
         c = slots_c // (group * taps)
         if rows * h * w < MANY_PIXELS * c:
-            by_slot = ops.reshape(swapped(kernel, group, c, taps, c), (slots_c, c, 1, 1))
-            return self.to_input(met, by_slot, (rows, c, h, w))
+            by_slot = ops.reshape(gathered(kernel, group, c, taps, c), (slots_c, c, 1, 1))
+            return Conv2DBackpropInput(slots_c, 1)(reaching, by_slot, (rows, c, h, w))
         turned = ops.transpose(ops.reshape(kernel, (group, c, taps, c)), (3, 0, 2, 1))
-        return self.pointwise_back(met, ops.reshape(turned, (c, slots_c, 1, 1)))
+        return ops.Conv2D(c, 1)(reaching, ops.reshape(turned, (c, slots_c, 1, 1)))
+
+
+class NeighbourTaps(nn.Cell):
+    """A convolution over each frame, or every other, the one before it and the one after; past the ends frames are repeated."""
+
+    def __init__(self):
+        super().__init__()
+        self.every = _GatheredTaps(neighbours, neighbours=True)
+        self.every_other = _GatheredTaps(every_other)
+
+    def construct(self, x, kernel, b, stride):
+        """Convolves.
+
+        Args:
+            x: (t*b, c, h, w), t at least 2.
+            kernel: (c_out, c, 3), float32; c_out is c.
+            b: rows a frame.
+            stride: 1 or 2 frames a step.
+
+        Returns:
+            (ceil(t/stride)*b, c, h, w) in x's type.
+        """
+        if not on_cpu() and stride == 1:
+            return _moved_products(x, kernel, b)
+        c = x.shape[1]
+        kernel = ops.cast(ops.reshape(swap_axes(kernel, c, c, 3, 1), (c, 3 * c, 1, 1)), x.dtype)
+        if not on_cpu():
+            return ops.Conv2D(c, 1)(_every_other_between_neighbours(x, b), kernel)
+        if stride == 2:
+            return self.every_other(x, kernel, b)
+        return self.every(x, kernel, b)
+
+
+def _moved_products(x, kernel, b):
+    before, here, after = _products(x, kernel)
+    return ops.cat((before[:b], before[:-b])) + here + ops.cat((after[b:], after[-b:]))
+
+
+def doubled_taps(x, kernel, b):
+    """What a kernel of 3 gives of frames that each stand twice, with zeros past the ends: either copy sees two frames.
+
+    Args:
+        x: (t*b, c, h, w).
+        kernel: (c_out, c, 4), float32, c_out is c: the two taps of a frame's first copy, on the frame before and on itself, and those of
+            its second, on itself and on the frame after.
+        b: rows a frame.
+
+    Returns:
+        (2*t*b, c, h, w).
+    """
+    rows, c, h, w = x.shape
+    if on_cpu():
+        kernel = swap_axes(swap_axes(kernel, c, c, 4, 1), 1, c, 2, 2 * c)  # rows by copy, columns as the frames are gathered
+        y = _doubled(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), x.dtype), b)
+        y = ops.reshape(y, (2 * rows, c, h, w))
+        return ops.gather(y, copies_side_by_side(rows // b, b), 0) if b > 1 else y
+    before, first, second, after = _products(x, kernel)
+    zeros = ops.zeros((b, c, h, w), x.dtype)
+    first = first + ops.cat((zeros, before[:-b]))
+    second = second + ops.cat((after[b:], zeros))
+    copies = ops.stack([ops.reshape(copy, (rows // b, b * c * h * w)) for copy in (first, second)], axis=1)
+    return ops.reshape(copies, (2 * rows, c, h, w))
+
+
+def _products(x, kernel):
+    """x by each tap of (c, c, taps): as many tensors of x's shape."""
+    c, taps = x.shape[1], kernel.shape[-1]
+    kernel = ops.reshape(ops.transpose(kernel, (2, 0, 1)), (taps * c, c, 1, 1))
+    products = ops.Conv2D(taps * c, 1)(x, ops.cast(kernel, x.dtype))
+    return [products[:, tap * c : (tap + 1) * c] for tap in range(taps)]
+
+
+def _every_other_between_neighbours(x, b):
+    """(t*b, c, h, w) to (ceil(t/2)*b, 3*c, h, w): the frame before, the frame and the frame after, side by side."""
+    rows, c, h, w = x.shape
+    t = rows // b
+    x = ops.reshape(x, (t, b, c, h, w))
+    before = ops.cat((x[:1], x[1 : t - 1 : 2])) if t > 2 else x[:1]
+    after = x[1::2] if t % 2 == 0 else ops.cat((x[1::2], x[t - 1 :]))
+    return ops.reshape(ops.cat((before, x[::2], after), axis=2), (-1, 3 * c, h, w))
+
+
+_doubled = _GatheredTaps(doubled, taps=2, group=2, zero_row=True)

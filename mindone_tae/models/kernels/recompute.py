@@ -1,42 +1,91 @@
-"""Activations computed again in the backward pass instead of kept, for the branch of a residual block.
+"""Activations of residual blocks computed again in the backward pass instead of kept.
 
-MindSpore's own `recompute` saves nothing in graph mode where a cell inside defines its gradient, as those of this network do: its pass
-tells backward operators by a name that such gradients do not have. Here the branch's gradient is defined as the gradient of the branch
-run once more. Such a cell may hold no parameters, hence they are handed to it, one by one: of a tuple, PyNative mode gives wrong gradients.
+MindSpore's own `recompute` saves nothing in graph mode where a kernel defines its gradient, as the CPU's do: its pass tells backward
+operators by a name that such gradients do not have. Here a branch's gradient is defined as the gradient of the branch run once more. A
+gradient that is defined so may use no Parameter, hence the branch stands here a second time, as a function of what the block's layers hold.
+Nor does MindSpore 2.8.0 compile it with kernels that define gradients and are called outside it too, or share with their gradients a
+function that holds an `if`: it has kernels of its own, and theirs are methods.
 """
 
+import types
+
 from mindspore import nn, ops
+from mindspore.ops import silu
 
-
-class RecomputedBranch(nn.Cell):
-    """Runs a residual block's branch, and again when its gradient is asked for.
-
-    Args:
-        branch: a callable as `ResnetBlock.branch`.
-    """
-
-    def __init__(self, branch):
-        super().__init__(auto_prefix=False)
-        self.branch = branch
-        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
-
-    def construct(self, x, b, gamma1, beta1, spatial1, spatial_bias1, temporal1, temporal_bias1, gamma2, beta2, spatial2, spatial_bias2, temporal2, temporal_bias2):
-        """As the branch."""
-        first = (gamma1, beta1, spatial1, spatial_bias1, temporal1, temporal_bias1)
-        return self.branch(x, b, *first, gamma2, beta2, spatial2, spatial_bias2, temporal2, temporal_bias2)
-
-    def bprop(self, x, b, gamma1, beta1, spatial1, spatial_bias1, temporal1, temporal_bias1, gamma2, beta2, spatial2, spatial_bias2, temporal2, temporal_bias2, out, dout):
-        """Gradients of x and the parameters."""
-        first = (gamma1, beta1, spatial1, spatial_bias1, temporal1, temporal_bias1)
-        second = (gamma2, beta2, spatial2, spatial_bias2, temporal2, temporal_bias2)
-        # depending on dout, the branch runs when the gradient is there, and not right after the forward pass
-        gradients = self.gradient(self.branch)(ops.depend(x, dout), b, *first, *second, dout)
-        of_x, of_parameters = gradients[0], gradients[-12:]
-        # no block before this one begins until this one's activations are used up
-        return (ops.depend(of_x, of_parameters), 0, *of_parameters)
+from .conv2_5d import Conv2_5d
+from .norm import group_norm
+from .operands import operands
 
 
 def recompute_blocks(levels, mid):
-    """Marks every residual block of these levels and of the middle for recomputation in the backward pass."""
+    """Has every residual block of these levels and of the middle compute its activations again in the backward pass."""
     for block in [block for level in levels for block in level.block] + [mid.block_1, mid.block_2]:
         block.recompute()
+
+
+def recompute(block):
+    """Has a ResnetBlock compute its activations again in the backward pass, in either mode.
+
+    Raises:
+        ValueError: with dropout, which would drop other elements the second time.
+    """
+    if block.dropout.p:
+        raise ValueError(
+            f"dropout is {block.dropout.p}; a residual block computed again in the backward pass would drop other elements than "
+            "in the forward pass: use dropout 0, or use_recompute false"
+        )
+    layers = (block.norm1, block.conv1.conv_spat, block.conv1.conv_temp, block.norm2, block.conv2.conv_spat, block.conv2.conv_temp)
+    block.recomputed_parameters = tuple(parameter for layer in layers for parameter in layer.trainable_params())
+    block.frames = types.MethodType(_frames, block)
+
+
+def keep_activations(block):
+    """Undoes `recompute`, if it was done to this cell: for copies that no gradient flows through."""
+    for name in ("frames", "recomputed_parameters"):
+        vars(block).pop(name, None)
+
+
+def _frames(self, x, b):
+    """A ResnetBlock's `frames`."""
+    y, *parameters = operands(self.dtype, x, *self.recomputed_parameters)
+    return self.shortcut(x, b) + _branch(y, b, self.norm_num_groups, *parameters)
+
+
+class _Branch(nn.Cell):
+    """What a ResnetBlock adds to its residual, computed again when its gradient is asked for.
+
+    The parameters are those of norm, spatial and temporal convolution, twice. They are named one by one, which a gradient that is defined
+    in graph mode asks for.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
+        self.conv2_5d = Conv2_5d()
+
+    # fmt: off
+    def construct(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
+                  gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2):
+        first, second = (gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1), (gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2)
+        return self.compute(x, b, groups, *first, *second)
+
+    def bprop(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
+              gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2, out, dout):
+        # fmt: on
+        first, second = (gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1), (gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2)
+        # depending on dout, the branch runs when the gradient is there, and not right after the forward pass
+        gradients = self.gradient(self.compute)(ops.depend(x, dout), b, groups, *first, *second, dout)
+        of_x, of_parameters = gradients[0], gradients[-12:]
+        # no block before this one begins until this one's activations are used up
+        return (ops.depend(of_x, of_parameters), 0, 0, *of_parameters)
+
+
+    def compute(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
+                gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2):
+        y = silu(group_norm(x, b, gamma1, beta1, groups))
+        y = self.conv2_5d(y, b, spat1, spat_bias1, temp1, temp_bias1)
+        y = silu(group_norm(y, b, gamma2, beta2, groups))
+        return self.conv2_5d(y, b, spat2, spat_bias2, temp2, temp_bias2)
+
+
+_branch = _Branch()

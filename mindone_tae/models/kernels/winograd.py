@@ -3,16 +3,16 @@
 Four rows of results are sums of six products of combined rows of pixels with combined rows of the kernel, where the definition
 takes twelve products of rows (Winograd, 1980; Lavin and Gray, 2015, whose numbers these are); and so do four frames. Combining moves
 memory, so that it is worth its while only where many channels meet at many pixels. In float32 the results are the definition's but for
-rounding, some 1e-5 of their spread.
+rounding, some 1e-5 of their spread. Gradients are those of the kernels that call this.
 """
 
 import numpy as np
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import ops
 from mindspore.ops import constexpr
 
-from .axis_swap import swapped
+from .axis_swap import gathered
 
 _RESULTS = 4  # rows or frames of results at a time
 # By product, of six rows of pixels (or frames), from the one before the first result's to the one after the last's; by product, of the
@@ -29,95 +29,88 @@ _PIXELS = 2048
 _FRAMES = 4
 
 
-def pays(in_channels, out_channels):
-    """Whether a convolution has channels enough to be faster so than by the definition, given pixels enough."""
+@constexpr
+def faster_down_rows(shape, out_channels, dtype):
+    """Whether a 3x3 convolution of pixels of this shape (n, c, h, w) and type is faster so than by the definition."""
+    n, c, h, w = shape
+    return dtype == ms.float32 and _many(c, out_channels) and h % _RESULTS == 0 and n * h * w >= _PIXELS
+
+
+@constexpr
+def faster_along_frames(shape, b, dtype):
+    """Whether a convolution of each frame of a shape (t*b, c, h, w) with its neighbours, c channels to c, is faster so."""
+    rows, c, h, w = shape
+    fours = rows % (_RESULTS * b) == 0
+    return dtype == ms.float32 and _many(c, c) and fours and _FRAMES * rows <= c and rows * h * w >= _PIXELS
+
+
+def down_rows(x, kernel):
+    """A 3x3 convolution of stride 1, zero padded to keep its size.
+
+    Args:
+        x: (n, c, h, w), h a multiple of 4.
+        kernel: (out_channels, c, 3, 3).
+
+    Returns:
+        (n, out_channels, h, w).
+    """
+    n, c, h, w = x.shape
+    width, tiles = kernel.shape[0], h // _RESULTS
+    combine = ops.Conv2D(_PRODUCTS, (_PRODUCTS, 1), pad_mode="pad", pad=(1, 1, 0, 0), stride=(_RESULTS, 1))
+    multiply = ops.Conv2D(_PRODUCTS * width, (1, 3), pad_mode="pad", pad=(0, 0, 1, 1), group=_PRODUCTS)
+    kernel = _combined_kernel(gathered(kernel, width, c, 3, 3), width, c, 3)
+    x = combine(ops.reshape(x, (n * c, 1, h, w)), _of_pixels())
+    x = ops.reshape(gathered(x, n, c, _PRODUCTS, tiles * w), (n, _PRODUCTS * c, tiles, w))
+    x = ops.reshape(multiply(x, kernel), (n, _PRODUCTS, width * tiles, w))
+    x = gathered(ops.Conv2D(_RESULTS, 1)(x, _of_results()), n, _RESULTS, width * tiles, w)
+    return ops.reshape(x, (n, width, h, w))
+
+
+def along_frames(x, kernel, b):
+    """A pointwise convolution of each frame with the one before and the one after, the ends repeated.
+
+    Args:
+        x: (t*b, c, h, w), t a multiple of 4.
+        kernel: (c, 3*c, 1, 1), the tap before the channel.
+        b: rows a frame.
+
+    Returns:
+        (t*b, c, h, w).
+    """
+    rows, c, h, w = x.shape
+    products = rows // _RESULTS
+    of_frames, of_products = _along_frames(rows // b, b)
+    x = ops.MatMul()(of_frames, ops.reshape(x, (rows, c * h * w)))
+    multiply = ops.Conv2D(_PRODUCTS * c, 1, group=_PRODUCTS)
+    x = multiply(ops.reshape(x, (products, _PRODUCTS * c, h, w)), _combined_kernel(kernel, c, c, 1))
+    x = ops.MatMul()(of_products, ops.reshape(x, (products * _PRODUCTS, c * h * w)))
+    return ops.reshape(x, (rows, c, h, w))
+
+
+def _many(in_channels, out_channels):
     return in_channels * out_channels >= _CHANNELS * (in_channels + out_channels)
 
 
-class CombinedKernel(nn.Cell):
-    """What the combined pixels meet, (6*out_channels, in_channels, 1, width).
-
-    Args:
-        in_channels, out_channels: of the convolution.
-        width: of the kernel across its three taps.
-    """
-
-    def __init__(self, in_channels, out_channels, width):
-        super().__init__()
-        self.of_kernel = ms.Tensor(np.broadcast_to(np.float32(_OF_KERNEL), (out_channels, _PRODUCTS, 3)).copy())
-        self.combine = ops.BatchMatMul()
-        self.sizes = (in_channels, out_channels, width)
-
-    def construct(self, kernel):
-        """Of (out_channels, 3, in_channels, width), of any shape."""
-        c, out_channels, width = self.sizes
-        kernel = self.combine(self.of_kernel, ops.reshape(kernel, (out_channels, 3, c * width)))
-        return ops.reshape(swapped(kernel, 1, out_channels, _PRODUCTS, c * width), (_PRODUCTS * out_channels, c, 1, width))
+def _combined_kernel(kernel, out_channels, in_channels, width):
+    """What combined pixels meet, (6*out_channels, in_channels, 1, width), of (out_channels, 3, in_channels, width) in any shape."""
+    run = in_channels * width
+    kernel = ops.BatchMatMul()(_of_kernel(out_channels), ops.reshape(kernel, (out_channels, 3, run)))
+    return ops.reshape(gathered(kernel, 1, out_channels, _PRODUCTS, run), (_PRODUCTS * out_channels, in_channels, 1, width))
 
 
-class WinogradConv(nn.Cell):
-    """A 3x3 convolution of stride 1, zero padded to keep its size; by the definition where pixels are few, rows do not come in fours, or not in float32.
-
-    Args:
-        in_channels: channels in, as a rule; another number works, by the definition.
-        out_channels: channels out.
-    """
-
-    def __init__(self, in_channels, out_channels):
-        super().__init__()
-        self.direct = ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.combine_kernel = CombinedKernel(in_channels, out_channels, 3)
-        self.combine = ops.Conv2D(_PRODUCTS, (_PRODUCTS, 1), pad_mode="pad", pad=(1, 1, 0, 0), stride=(_RESULTS, 1))
-        self.multiply = ops.Conv2D(_PRODUCTS * out_channels, (1, 3), pad_mode="pad", pad=(0, 0, 1, 1), group=_PRODUCTS)
-        self.add_up = ops.Conv2D(_RESULTS, 1)
-        self.of_pixels = ms.Tensor(np.float32(_OF_PIXELS).reshape(_PRODUCTS, 1, _PRODUCTS, 1))
-        self.of_results = ms.Tensor(np.float32(_OF_RESULTS).reshape(_RESULTS, _PRODUCTS, 1, 1))
-
-    def construct(self, x, kernel):
-        """(n, c, h, w) and (out_channels, c, 3, 3) to (n, out_channels, h, w)."""
-        n, c, h, w = x.shape
-        if x.dtype != ms.float32 or c != self.in_channels or h % _RESULTS or n * h * w < _PIXELS:
-            return self.direct(x, kernel)
-        width, tiles = self.out_channels, h // _RESULTS
-        kernel = self.combine_kernel(swapped(kernel, width, c, 3, 3))
-        x = self.combine(ops.reshape(x, (n * c, 1, h, w)), self.of_pixels)
-        x = ops.reshape(swapped(x, n, c, _PRODUCTS, tiles * w), (n, _PRODUCTS * c, tiles, w))
-        x = self.add_up(ops.reshape(self.multiply(x, kernel), (n, _PRODUCTS, width * tiles, w)), self.of_results)
-        return ops.reshape(swapped(x, n, _RESULTS, width * tiles, w), (n, width, h, w))
+@constexpr
+def _of_pixels():
+    return ms.Tensor(np.float32(_OF_PIXELS).reshape(_PRODUCTS, 1, _PRODUCTS, 1))
 
 
-class WinogradTaps(nn.Cell):
-    """A pointwise convolution of each frame with the one before and the one after, the ends repeated.
+@constexpr
+def _of_results():
+    return ms.Tensor(np.float32(_OF_RESULTS).reshape(_RESULTS, _PRODUCTS, 1, 1))
 
-    By the definition where frames do not come in fours or are many beside the channels, which makes combining them costly, pixels are few,
-    or not in float32.
 
-    Args:
-        channels: channels in and out.
-        direct: the definition, called as this is.
-    """
-
-    def __init__(self, channels, direct):
-        super().__init__()
-        self.direct = direct
-        self.combine = ops.MatMul()
-        self.combine_kernel = CombinedKernel(channels, channels, 1)
-        self.multiply = ops.Conv2D(_PRODUCTS * channels, 1, group=_PRODUCTS)
-
-    def construct(self, x, kernel, take, b):
-        """(t*b, c, h, w) and (c, 3*c, 1, 1), the tap before the channel, to (t*b, c, h, w); `take` as for `direct`."""
-        rows, c, h, w = x.shape
-        if x.dtype != ms.float32 or rows % (_RESULTS * b) or _FRAMES * rows > c or rows * h * w < _PIXELS:
-            return self.direct(x, kernel, take, b)
-        products = rows // _RESULTS
-        kernel = self.combine_kernel(kernel)
-        of_frames, of_products = _along_frames(rows // b, b)
-        x = self.combine(of_frames, ops.reshape(x, (rows, c * h * w)))
-        x = self.multiply(ops.reshape(x, (products, _PRODUCTS * c, h, w)), kernel)
-        x = self.combine(of_products, ops.reshape(x, (products * _PRODUCTS, c * h * w)))
-        return ops.reshape(x, (rows, c, h, w))
+@constexpr
+def _of_kernel(out_channels):
+    return ms.Tensor(np.broadcast_to(np.float32(_OF_KERNEL), (out_channels, _PRODUCTS, 3)).copy())
 
 
 @constexpr

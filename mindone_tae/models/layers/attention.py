@@ -6,31 +6,11 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import HeUniform, initializer
 
+from ..kernels.attention import attend, linear
+from ..kernels.operands import operands
 from .convolution import SpatialConv
 from .frames import FramesCell
 from .normalization import GroupNorm
-
-
-def attend(query, key, value):
-    """Softmax attention, scores and softmax in float32.
-
-    Args:
-        query: (n, length, c).
-        key: (n, length, c).
-        value: (n, length, c).
-
-    Returns:
-        (n, length, c) in the type of value.
-    """
-    if key.shape[1] == 1:
-        # All weight falls on the one there is. Besides, in MindSpore 2.8.0's PyNative mode the gradient comes out wrong when a softmax
-        # over one element follows another softmax.
-        return value
-    # cast before the product: a sum over the channels can be past what float16 holds
-    scores = ops.BatchMatMul(transpose_b=True)(ops.cast(query, ms.float32), ops.cast(key, ms.float32))
-    scores = scores * (1.0 / math.sqrt(query.shape[-1]))
-    weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
-    return ops.BatchMatMul()(weights, value)
 
 
 class SpatialAttention(FramesCell):
@@ -54,9 +34,8 @@ class SpatialAttention(FramesCell):
         """(t*b, c, h, w) to (t*b, c, h, w)."""
         rows, c, h, w = x.shape
         y = self.norm(x, b)
-        q, k, v = self.tokens(self.q(y)), self.tokens(self.k(y)), self.tokens(self.v(y))
-        y = ops.reshape(ops.transpose(attend(q, k, v), (0, 2, 1)), (rows, c, h, w))
-        return x + self.proj_out(y)
+        y = attend(self.tokens(self.q(y)), self.tokens(self.k(y)), self.tokens(self.v(y)))
+        return x + self.proj_out(ops.reshape(ops.transpose(y, (0, 2, 1)), (rows, c, h, w)))
 
     def tokens(self, x):
         """(n, c, h, w) to (n, h*w, c)."""
@@ -72,13 +51,12 @@ class Linear(nn.Cell):
         weight_init = weight_init or HeUniform(math.sqrt(5))
         self.weight = Parameter(initializer(weight_init, (channels, channels), ms.float32), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
-        self.matmul = ops.MatMul(transpose_b=True)
-        self.bias_add = ops.BiasAdd()
         self.dtype = dtype
 
     def construct(self, x):
         """(rows, c) to (rows, c)."""
-        return self.bias_add(self.matmul(x, ops.cast(self.weight, self.dtype)), ops.cast(self.bias, self.dtype))
+        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
+        return linear(x, weight, bias)
 
 
 class TemporalAttention(FramesCell):
@@ -107,8 +85,6 @@ class TemporalAttention(FramesCell):
         y = ops.reshape(self.norm(x, b), (t, b, c, h * w))
         y = ops.reshape(ops.transpose(y, (1, 3, 0, 2)), (n * t, c))  # (b*h*w*t, c)
         shape = (n, t, c)
-        y = attend(
-            ops.reshape(self.to_q(y), shape), ops.reshape(self.to_k(y), shape), ops.reshape(self.to_v(y), shape)
-        )
-        y = ops.reshape(self.proj_out(ops.reshape(y, (n * t, c))), (b, h * w, t, c))
+        q, k, v = ops.reshape(self.to_q(y), shape), ops.reshape(self.to_k(y), shape), ops.reshape(self.to_v(y), shape)
+        y = ops.reshape(self.proj_out(ops.reshape(attend(q, k, v), (n * t, c))), (b, h * w, t, c))
         return x + ops.reshape(ops.transpose(y, (2, 0, 3, 1)), (rows, c, h, w))

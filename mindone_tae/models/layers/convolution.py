@@ -5,13 +5,12 @@ import math
 import numpy as np
 
 import mindspore as ms
-from mindspore import Parameter, nn, ops
+from mindspore import Parameter, nn
 from mindspore.common.initializer import HeUniform, initializer
 
-from ..kernels.axis_swap import AxisSwap
-from ..kernels.frame_tables import neighbours
-from ..kernels.frame_taps import FrameTaps
-from ..kernels.spatial import same_size_conv
+from ..kernels.conv2_5d import conv2_5d, temporal_conv
+from ..kernels.operands import operands
+from ..kernels.spatial import conv2d
 from .frames import FramesCell
 
 
@@ -39,20 +38,14 @@ class SpatialConv(nn.Cell):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = Parameter(initializer(HeUniform(math.sqrt(5)), shape, ms.float32), name="weight")
         self.bias = Parameter(initializer("zeros", (out_channels,), ms.float32), name="bias")
-        if stride == 1 and padding == kernel_size // 2:
-            self.conv = same_size_conv(in_channels, out_channels, kernel_size)
-        else:
-            self.conv = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=padding, stride=stride)
-        self.bias_add = ops.BiasAdd()
+        self.stride = stride
+        self.padding = padding
         self.dtype = dtype
 
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h', w')."""
-        return self.bias_add(self.unbiased(x, self.weight), ops.cast(self.bias, self.dtype))
-
-    def unbiased(self, x, weight):
-        """As `construct`, without the bias, and with a weight from outside."""
-        return self.conv(x, ops.cast(weight, self.dtype))
+        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
+        return conv2d(x, weight, bias, self.stride, self.padding)
 
 
 class TemporalConv(nn.Cell):
@@ -71,49 +64,13 @@ class TemporalConv(nn.Cell):
         super().__init__()
         self.weight = Parameter(_identity_taps(channels, kernel_size), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,), ms.float32), name="bias")
-        self.pointwise = ops.Conv2D(channels, 1)
-        self.taps = FrameTaps(channels, neighbours=stride == 1)
-        self.by_frame = AxisSwap(channels, channels, kernel_size, 1)
-        self.bias_add = ops.BiasAdd()
-        self.channels = channels
-        self.kernel_size = kernel_size
         self.stride = stride
         self.dtype = dtype
 
     def construct(self, x, b):
         """(t*b, c, h, w) to (ceil(t/stride)*b, c, h, w)."""
-        return self.compute(x, b, self.weight, self.bias)
-
-    def compute(self, x, b, weight, bias, spatial_bias=None):
-        """As `construct`, with parameters from outside.
-
-        Args:
-            x: (t*b, c, h, w).
-            b: the batch size.
-            weight: (c, c, 1, kernel_size).
-            bias: (c,).
-            spatial_bias: (c,) to be added to x first; going through the kernel it costs no pass over x.
-
-        Returns:
-            (ceil(t/stride)*b, c, h, w).
-        """
-        c, t = self.channels, x.shape[0] // b
-        weight = ops.cast(weight, ms.float32)  # MindSpore's mixed precision, put around a network, casts parameters and what cells are given
-        if self.kernel_size == 1 or t == 1:
-            # of one frame, the three taps see the same
-            kernel = weight if self.kernel_size == 1 else ops.matmul(ops.reshape(weight, (c * c, 3)), ops.ones((3, 1), ms.float32))
-            kernel = ops.reshape(kernel, (c, c))
-            if spatial_bias is not None:
-                bias = bias + ops.matmul(kernel, ops.cast(spatial_bias, ms.float32))
-            y = self.pointwise(x, ops.cast(ops.reshape(kernel, (c, c, 1, 1)), self.dtype))
-        else:
-            kernel = ops.reshape(ops.cast(self.by_frame(weight), ms.float32), (c, 3 * c))  # columns as the frames are gathered
-            if spatial_bias is not None:
-                spatial_bias = ops.cast(spatial_bias, ms.float32)
-                bias = bias + ops.matmul(kernel, ops.cat((spatial_bias, spatial_bias, spatial_bias)))
-            take, give, pairs = neighbours(t, b, self.stride)
-            y = self.taps(x, ops.cast(ops.reshape(kernel, (c, 3 * c, 1, 1)), self.dtype), take, give, pairs, b)
-        return self.bias_add(y, ops.cast(bias, self.dtype))
+        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
+        return temporal_conv(x, b, weight, bias, self.stride)
 
 
 class Conv2_5d(FramesCell):
@@ -132,41 +89,10 @@ class Conv2_5d(FramesCell):
             raise ValueError(f"kernel_size is {kernel_size}; Conv2.5D has kernels of 1 and 3: use 3")
         self.conv_spat = SpatialConv(in_channels, out_channels, kernel_size, padding=kernel_size // 2, dtype=dtype)
         self.conv_temp = TemporalConv(out_channels, kernel_size, dtype=dtype)
-        self.bias_add = ops.BiasAdd()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
         self.dtype = dtype
-        # In one convolution over space and time a result takes 27 * in products, in two 9 * in + 3 * out.
-        self.folds = kernel_size == 1 or 18 * in_channels < 3 * out_channels
-        self.conv = same_size_conv(kernel_size * in_channels, out_channels, kernel_size)
 
     def frames(self, x, b):
-        """(t*b, c, h, w) to (t*b, out_channels, h, w)."""
+        """(t*b, c, h, w) to (t*b, out_channels, h, w): `conv_temp(conv_spat(x), b)`, in fewer products and passes."""
         spatial, temporal = self.conv_spat, self.conv_temp
-        return self.compute(x, b, spatial.weight, spatial.bias, temporal.weight, temporal.bias)
-
-    def compute(self, x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias):
-        """As `frames`, with the parameters of `conv_spat` and `conv_temp` from outside."""
-        if self.folds:
-            return self.folded(x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias)
-        return self.conv_temp.compute(self.conv_spat.unbiased(x, spatial_weight), b, temporal_weight, temporal_bias, spatial_bias)
-
-    def folded(self, x, b, spatial_weight, spatial_bias, temporal_weight, temporal_bias):
-        """Both convolutions as one, whose kernel is the product of theirs."""
-        width, k, t = self.out_channels, self.kernel_size, x.shape[0] // b
-        taps = 1 if t == 1 else k
-        after = ops.reshape(temporal_weight, (width, width, k))
-        if taps > 1:
-            after = ops.cast(self.conv_temp.by_frame(after), temporal_weight.dtype)  # which mixed precision may change
-        elif k > 1:
-            after = after.sum(axis=-1)
-        after = ops.reshape(after, (width * taps, width))
-        kernel = ops.matmul(after, ops.reshape(spatial_weight, (width, self.in_channels * k * k)))
-        kernel = ops.cast(ops.reshape(kernel, (width, taps * self.in_channels, k, k)), self.dtype)
-        bias = temporal_bias + ops.reshape(ops.matmul(after, spatial_bias), (width, taps)).sum(axis=1)
-        if taps > 1:
-            rows, c, h, w = x.shape
-            take, _, _ = neighbours(t, b, 1)
-            x = ops.reshape(ops.gather(x, take, 0), (rows, taps * c, h, w))
-        return self.bias_add(self.conv(x, kernel), ops.cast(bias, self.dtype))
+        x, *parameters = operands(self.dtype, x, spatial.weight, spatial.bias, temporal.weight, temporal.bias)
+        return conv2_5d(x, b, *parameters)

@@ -11,6 +11,9 @@ import copy
 import mindspore as ms
 from mindspore import Parameter, Tensor, ops
 
+from ..kernels.norm import normalized
+from ..kernels.operands import operands
+from ..kernels.recompute import keep_activations
 from ..layers.frames import FramesCell
 from ..layers.normalization import GroupNorm
 
@@ -33,25 +36,22 @@ class SharedGroupNorm(FramesCell):
         self.gamma, self.beta = norm.gamma, norm.beta
         self.measured = measured
         self.statistics = Parameter(ops.zeros((2, norm.num_groups), ms.float32), name=f"{norm.gamma.name}.statistics", requires_grad=False)
-        self.square_sums = ops.BatchMatMul(transpose_b=True)
-        self.scale = ops.BatchNorm(is_training=False, epsilon=norm.eps)
         self.num_groups = norm.num_groups
+        self.eps = norm.eps
         self.dtype = norm.dtype
 
     def frames(self, x, b):
         """(t, c, h, w) to (t, c, h, w); b is 1."""
-        return self.compute(x, b, self.gamma, self.beta)
-
-    def compute(self, x, b, gamma, beta):
-        """As `frames`, with parameters from outside."""
         t, c, h, w = x.shape
         g = self.num_groups
-        x = ops.cast(x, ms.float32)
+        y, gamma, beta = operands(self.dtype, x, self.gamma, self.beta)
+        kind, x = y.dtype, ops.cast(y, ms.float32)
         # as products: a reduction takes four times as long on a CPU
         n = c // g * h * w
         sums = ops.matmul(ops.reshape(x, (t * g, n)), ops.ones((n, 1), ms.float32))
         rows = ops.reshape(x, (t * g, 1, n))
-        own = ops.reshape(ops.cat((sums, ops.reshape(self.square_sums(rows, rows), (t * g, 1))), axis=1), (t, g, 2))
+        squares = ops.BatchMatMul(transpose_b=True)(rows, rows)
+        own = ops.reshape(ops.cat((sums, ops.reshape(squares, (t * g, 1))), axis=1), (t, g, 2))
         own = ops.transpose(own.sum(axis=0), (1, 0)) / (t * n)
         shared = self.statistics / ops.maximum(self.measured, ops.ones_like(self.measured))
         taken = ops.where(self.measured > 0, shared, own)
@@ -59,8 +59,8 @@ class SharedGroupNorm(FramesCell):
         mean, square = taken[0], taken[1]
         # bounded, since infinity less infinity is no number
         variance = ops.maximum(square - ops.minimum(mean * mean, ops.full_like(mean, _LARGEST)), ops.zeros_like(mean))
-        y = self.scale(x, ops.cast(gamma, ms.float32), ops.cast(beta, ms.float32), self.by_channel(mean, c), self.by_channel(variance, c))[0]
-        return ops.cast(y, self.dtype)
+        mean, variance = self.by_channel(mean, c), self.by_channel(variance, c)
+        return ops.cast(normalized(x, mean, variance, gamma, beta, self.eps), kind)
 
     def by_channel(self, groups, c):
         """(groups,) to (c,), each group's value for every channel of it."""
@@ -83,7 +83,7 @@ class SharedStatistics:
     def __init__(self, network):
         self.original = network
         self._measured = Parameter(Tensor([0.0], ms.float32), name="tiles_measured", requires_grad=False)
-        self._norms, kept = [], {}
+        self._norms, kept = [], {id(parameter): parameter for parameter in network.get_parameters()}
         for _, cell in network.cells_and_names():
             if isinstance(cell, GroupNorm):
                 self._norms.append(SharedGroupNorm(cell, self._measured))
@@ -93,6 +93,8 @@ class SharedStatistics:
             # a cell that ends takes along the graphs it lists
             kept[id(cell.compile_cache)] = set()
         self._network = copy.deepcopy(network, kept)
+        for _, cell in self._network.cells_and_names():
+            keep_activations(cell)
         self.norms = len(self._norms)
 
     def measure(self, run_tiles):

@@ -1,14 +1,14 @@
-"""PyTorch's pickles taken apart without being run.
+"""Pickles of tensors taken apart without being run.
 
 A pickle is a program for a small stack machine, and one of its instructions calls any function of any module. Here the
 instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls nothing:
-it knows the handful of names that a file of tensors is made of, as plain records, and refuses every other name.
+it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses every other name.
 """
 
 from __future__ import annotations
 
 import pickletools
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 _MARK = object()
 
@@ -40,11 +40,24 @@ class ForbiddenName(ValueError):
     """The pickle names something that no file of tensors needs."""
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
     """A module's attribute, never imported."""
 
     module: str
     attribute: str
+
+
+class Vocabulary(NamedTuple):
+    """The names that a pickle may mention.
+
+    Attributes:
+        calls: name to what is done where the pickle calls it. What it returns may have a method `build`, which is given the state
+            that the pickle sets on it; without one the state is dropped.
+        values: names that may only be mentioned, as an argument.
+    """
+
+    calls: dict[Name, Callable]
+    values: frozenset[Name]
 
 
 def _tensor(storage, offset, shape, strides, *_):
@@ -61,32 +74,35 @@ def _ordered_dict(pairs=()):
     return dict(pairs)
 
 
-# What may be called, and what is done instead.
-_CALLS = {
-    _Name("torch._utils", "_rebuild_tensor"): _tensor,
-    _Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    _Name("torch._utils", "_rebuild_parameter"): _parameter,
-    _Name("collections", "OrderedDict"): _ordered_dict,
-}
 STORAGE_TYPES = tuple(f"{kind}Storage" for kind in "Float Half BFloat16 Double Long Int Short Char Byte Bool".split())
-_STORAGE_NAMES = {_Name("torch", name) for name in STORAGE_TYPES}
+_STORAGE_NAMES = frozenset(Name("torch", name) for name in STORAGE_TYPES)
+TORCH = Vocabulary(
+    {
+        Name("torch._utils", "_rebuild_tensor"): _tensor,
+        Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        Name("torch._utils", "_rebuild_parameter"): _parameter,
+        Name("collections", "OrderedDict"): _ordered_dict,
+    },
+    _STORAGE_NAMES,
+)
 
 
-def read_pickle(file, storages=None):
+def read_pickle(file, storages=None, vocabulary=TORCH):
     """Follows one pickle to its end, where the file is left.
 
     Args:
         file: open for reading, at the pickle's first byte.
         storages: a dict, filled with the StorageRef of every storage the pickle mentions, by key; None: not wanted.
+        vocabulary: the names it may mention.
 
     Returns:
-        What the pickle describes, of dict, list, tuple, str, int, float, bool, None, TensorRef and StorageRef.
+        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the vocabulary makes.
 
     Raises:
         ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction they do not need.
         ValueError: it is not a whole pickle.
     """
-    machine = _Machine({} if storages is None else storages)
+    machine = _Machine({} if storages is None else storages, vocabulary)
     try:
         for opcode, argument, _ in pickletools.genops(file):
             if opcode.name == "STOP":
@@ -101,8 +117,8 @@ def read_pickle(file, storages=None):
 
 
 class _Machine:
-    def __init__(self, storages):
-        self.stack, self.memo, self.storages = [], {}, storages
+    def __init__(self, storages, vocabulary):
+        self.stack, self.memo, self.storages, self.vocabulary = [], {}, storages, vocabulary
 
     def follow(self, name, argument):
         """One instruction."""
@@ -186,20 +202,23 @@ class _Machine:
         self._name(*self._take(2))
 
     def _name(self, module, attribute):
-        name = _Name(module, attribute)
-        if name not in _CALLS and name not in _STORAGE_NAMES:
+        name = Name(module, attribute)
+        if name not in self.vocabulary.calls and name not in self.vocabulary.values:
             raise ForbiddenName(f"{module}.{attribute}")
         self.stack.append(name)
 
     def _reduce(self, _):
         function, arguments = self._take(2)
-        call = _CALLS.get(function) if isinstance(function, _Name) else None
+        call = self.vocabulary.calls.get(function) if isinstance(function, Name) else None
         if call is None:
             raise ForbiddenName(f"a call of {function}")
         self.stack.append(call(*arguments))
 
     def _build(self, _):
-        self._take(1)  # attributes, such as a state_dict's _metadata: nothing here has any
+        (state,) = self._take(1)
+        build = getattr(self.stack[-1], "build", None)  # a state_dict's _metadata is dropped: a plain dict has none
+        if build:
+            build(state)
 
     def _binpersid(self, _):
         ((kind, type_name, key, _, count, *view),) = self._take(1)
@@ -216,4 +235,5 @@ _LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINSTRING", "SHORT_BINSTRING"),  # Python 2 wrote older files
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }

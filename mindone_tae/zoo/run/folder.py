@@ -70,27 +70,30 @@ class RunFolder:
         """Writes a JSON file, whole or not at all; NaN and infinity become null."""
         self.write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
-    def start_metrics(self, last_step, evaluated):
-        """Drops what a resumed run computes again, and a half line of a killed one.
+    def start_metrics(self, last_step):
+        """Drops the lines of later steps, which a resumed run makes again, and a half line of a killed one."""
+        if self.metrics.exists():
+            kept = [line for line, entry in self._metrics() if entry["step"] <= last_step]
+            self.write_text(self.metrics, "".join(line + "\n" for line in kept))
 
-        Args:
-            last_step: lines of later steps go.
-            evaluated: evaluations of later steps go; None: all of them.
-        """
-        if not self.metrics.exists():
-            return
-        lasts = {True: min(evaluated or 0, last_step), False: last_step}
-        kept = [line for line, entry in self._metrics() if entry["step"] <= lasts["eval" in entry]]
-        self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+    def last_learning_rate(self, last_step):
+        """Of the last step on record up to this one, or None."""
+        rates = [
+            entry["learning_rate"]
+            for _, entry in self._metrics()
+            if entry["step"] <= last_step and isinstance(entry.get("learning_rate"), (int, float))
+        ]
+        return rates[-1] if rates else None
 
     def evaluations(self, last_step):
         """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
-        if not self.metrics.exists():
-            return []
-        return [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry and entry["step"] <= last_step]
+        found = [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry]
+        return [(step, values) for step, values in found if step <= last_step and isinstance(values, dict)]
 
     def _metrics(self):
         """(text, content) of the whole lines of metrics.jsonl."""
+        if not self.metrics.exists():
+            return
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)

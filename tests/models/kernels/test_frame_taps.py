@@ -1,27 +1,31 @@
-"""A convolution over gathered frames has the values and gradients of its definition, in either mode."""
+"""A convolution over time has the values and gradients of its definition, in either mode and form."""
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
 
-from mindone_tae.models.kernels.frame_tables import doubled, neighbours
-from mindone_tae.models.kernels.frame_taps import FrameTaps
+from mindone_tae.models.kernels.frame_taps import NeighbourTaps, doubled_taps
 
 C, H, W = 3, 2, 4
 
 
 class Projected(nn.Cell):
-    """The result along a direction."""
+    """The result along a direction; kernel (c, c, taps)."""
 
-    def __init__(self, taps, tables, b):
+    def __init__(self, kind, b):
         super().__init__()
-        self.taps = taps
-        self.take, self.give, self.pairs = tables
+        self.neighbour_taps = NeighbourTaps()
+        self.kind = kind
         self.b = b
 
     def construct(self, x, kernel, direction):
-        return (self.taps(x, kernel, self.take, self.give, self.pairs, self.b) * direction).sum()
+        return (self.convolved(x, kernel) * direction).sum()
+
+    def convolved(self, x, kernel):
+        if self.kind == "doubled":
+            return doubled_taps(x, kernel, self.b)
+        return self.neighbour_taps(x, kernel, self.b, 2 if self.kind == "halved" else 1)
 
 
 def frames_seen(kind, t):
@@ -46,28 +50,22 @@ def by_definition(kind, t, b, x, kernel, direction):
     return value, of_x, of_kernel
 
 
-@pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
 @pytest.mark.parametrize("b", [1, 2])
 @pytest.mark.parametrize("t", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", ["every", "halved", "doubled"])
-def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_value_and_gradients_are_those_of_the_definition(mode, form, kind, t, b):
     rng = np.random.default_rng(t)
     group, taps = (2, 2) if kind == "doubled" else (1, 3)
     t_out = len(frames_seen(kind, t))
-    x, kernel, direction = (rng.standard_normal(shape).astype(np.float32) for shape in ((t * b, C, H, W), (group, C, taps, C), (t_out, b, group, C, H, W)))
-    expected = by_definition(kind, t, b, x, kernel, direction)
-    try:
-        ms.set_context(mode=mode)
-        tables = doubled(t, b) if kind == "doubled" else neighbours(t, b, 2 if kind == "halved" else 1)
-        net = Projected(FrameTaps(C, taps, group, zero_row=kind == "doubled", neighbours=kind == "every"), tables, b)
-        arrays = x, kernel.reshape(group * C, taps * C, 1, 1), direction.reshape(t_out * b, group * C, H, W)
-        value, gradients = ms.value_and_grad(net, (0, 1))(*map(ms.Tensor, arrays))
-        found = [array.asnumpy() for array in (value, *gradients)]
-    finally:
-        ms.set_context(mode=ms.PYNATIVE_MODE)
-    for ours, theirs in zip(found, expected):
-        np.testing.assert_allclose(ours, np.reshape(theirs, ours.shape), atol=1e-4)
+    shapes = (t * b, C, H, W), (group, C, taps, C), (t_out, b, group, C, H, W)
+    x, kernel, direction = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    value, of_x, of_kernel = by_definition(kind, t, b, x, kernel, direction)
+    given = kernel.transpose(1, 3, 0, 2).reshape(C, C, group * taps)
+    rows = direction.transpose(0, 2, 1, 3, 4, 5).reshape(-1, C, H, W)
+    found = ms.value_and_grad(Projected(kind, b), (0, 1))(*map(ms.Tensor, (x, given, rows)))
+    np.testing.assert_allclose(found[0].asnumpy(), value, atol=1e-4)
+    np.testing.assert_allclose(found[1][0].asnumpy(), of_x.reshape(x.shape), atol=1e-4)
+    np.testing.assert_allclose(found[1][1].asnumpy(), of_kernel.transpose(1, 3, 0, 2).reshape(given.shape), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +74,8 @@ def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_p
         (4, 1, (16, 32), ms.float32, True),
         (8, 2, (8, 16), ms.float32, True),
         (32, 1, (4, 16), ms.float32, True),
-        (6, 1, (16, 32), ms.float32, False),  # frames do not come in fours
-        (36, 1, (4, 16), ms.float32, False),  # and are many beside the channels
+        (6, 1, (16, 32), ms.float32, False),  # frame count is not a multiple of 4
+        (36, 1, (4, 16), ms.float32, False),  # too many frames for the channels
         (4, 1, (16, 31), ms.float32, False),  # few pixels
         (4, 1, (16, 32), ms.float16, False),
     ],
@@ -85,9 +83,9 @@ def test_value_and_gradients_are_those_of_the_definition(kind, t, b, mode, tmp_p
 def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode, t, b, size, dtype, combines):
     rng = np.random.default_rng(4)
     x = ms.Tensor(3 + rng.standard_normal((t * b, 128, *size)).astype(np.float32), dtype)
-    kernel = ms.Tensor((rng.standard_normal((128, 3 * 128, 1, 1)) / (3 * 128) ** 0.5).astype(np.float32), dtype)
-    tables = neighbours(t, b, 1)
-    found = FrameTaps(128, neighbours=True)(x, kernel, *tables, b).asnumpy()
-    expected = FrameTaps(128)(x, kernel, *tables, b).asnumpy()
+    kernel = ms.Tensor((rng.standard_normal((128, 128, 3)) / (3 * 128) ** 0.5).astype(np.float32))
+    every, by_definition = Projected("every", b), Projected("every", b)
+    by_definition.neighbour_taps.every.neighbours = False
+    found, expected = (net.neighbour_taps(x, kernel, b, 1).asnumpy() for net in (every, by_definition))
     assert np.array_equal(found, expected) != combines
     np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)

@@ -11,7 +11,6 @@ import pytest
 from mindspore import nn
 
 from mindone_tae import TemporalAutoencoder
-from mindone_tae.models.kernels.recompute import RecomputedBranch
 from mindone_tae.models.layers.residual import ResnetBlock
 
 WIDTHS = {"block_out_channels": (4, 8), "norm_num_groups": 2, "layers_per_block": 1, "latent_channels": 2}
@@ -41,7 +40,7 @@ def gradients(cell, *arrays):
 
 
 @pytest.mark.parametrize("out_channels", [4, 6])
-def test_a_recomputed_block_has_the_same_gradients_of_its_input_and_of_every_parameter(mode, out_channels):
+def test_a_recomputed_block_has_the_same_gradients_of_its_input_and_of_every_parameter(mode, form, out_channels):
     x = np.random.default_rng(1).standard_normal((1, 4, 3, 4, 4)).astype(np.float32)
     kept, again = (randomised(ResnetBlock(4, out_channels, norm_num_groups=2)) for _ in range(2))
     again.recompute()
@@ -56,14 +55,17 @@ def test_the_compiled_backward_pass_runs_a_recomputed_branch_again(tmp_path):
     script = Path(__file__).with_name("recomputed_graph.py")
     # where graphs go is told by this script, and not by what was run before
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MS_DEV_")}
-    counts = []
-    for recompute in ("kept", "recomputed"):
+
+    def convolutions(how, form):
         # a process of its own: what others compiled before decides whether graphs are written
-        done = subprocess.run([sys.executable, str(script), recompute, str(tmp_path / recompute)], capture_output=True, text=True, cwd=tmp_path, env=environment)
+        words = [sys.executable, str(script), how, form, str(tmp_path / how / form)]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
         assert done.returncode == 0, done.stderr
-        counts.append(int(done.stdout.split()[-1]))
-    # of the four convolutions in a branch of the two, all but the last one, whose result no gradient needs
-    assert counts[1] - counts[0] == 2 * 3
+        return int(done.stdout.split()[-1])
+
+    # each of the two branches has four convolutions; run again are all but the last, whose result no gradient needs
+    assert convolutions("kept", "cpu") == 2 * 4
+    assert convolutions("recomputed", "cpu") == convolutions("recomputed", "portable") == 2 * (4 + 3)
 
 
 def test_a_model_recomputes_every_residual_block_or_none():
@@ -71,7 +73,7 @@ def test_a_model_recomputes_every_residual_block_or_none():
         tae = TemporalAutoencoder(**WIDTHS, use_recompute=use_recompute)
         blocks = [cell for _, cell in tae.cells_and_names() if isinstance(cell, ResnetBlock)]
         assert len(blocks) == 10
-        assert all(isinstance(block.run_branch, RecomputedBranch) == use_recompute for block in blocks)
+        assert all(hasattr(block, "recomputed_parameters") == use_recompute for block in blocks)
 
 
 def test_dropout_and_recomputation_do_not_go_together():

@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from mindone_tae.models.layers.attention import attend
+from mindone_tae.models.kernels.attention import attend
 from mindone_tae.models.layers.normalization import GroupNorm
 
 FOUR_LEVELS = dict(block_out_channels=(8, 8, 8, 8))

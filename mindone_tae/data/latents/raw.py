@@ -1,0 +1,120 @@
+"""Latents of somebody's own sampler: bare arrays in .npy or .safetensors, which say nothing of their scaling or their video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from mindone_tae.zoo.errors import UserError
+
+from .clip import LatentClip, StoredLatent
+from .folder import latent_paths
+
+_OURS = "mindone_tae"
+
+
+class RawLatent(NamedTuple):
+    """One latent.
+
+    Attributes:
+        name: of its video, a path below a folder.
+        where: file, and array in it, as messages call it.
+        shape: (zc, lt, lh, lw).
+        read: gives the array, floating.
+    """
+
+    name: str
+    where: str
+    shape: tuple[int, int, int, int]
+    read: Callable[[], np.ndarray]
+
+
+def find_raw(source: Path) -> list[RawLatent]:
+    """The bare arrays of a file, or of all files below a folder, sorted by name; what `encode` wrote is passed by.
+
+    Args:
+        source: .npy, .safetensors, or a folder.
+
+    Raises:
+        UserError: a file is damaged, or an array in it no latent.
+    """
+    source = Path(source)
+    arrays = [source] if source.is_file() else sorted(path for path in source.rglob("*.npy") if not path.name.startswith("."))
+    found = []
+    for path in dict.fromkeys([*arrays, *latent_paths(source)]):
+        name = path.relative_to(source).with_suffix("").as_posix() if source.is_dir() else path.stem
+        found += _of_npy(path, name) if path.suffix == ".npy" else _of_safetensors(path, name)
+    return sorted(found, key=lambda latent: latent.name)
+
+
+def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict) -> StoredLatent:
+    """A bare array with what `decode` needs to know of it.
+
+    Args:
+        raw: the latent.
+        ratios: frames a latent frame, and pixels a latent row or column.
+        fps: frames a second of its video.
+        scaling: scaling_convention, scaling_factor and shift_factor.
+    """
+    _, lt, lh, lw = raw.shape
+    facts = {"frames": lt * ratios[0], "fps": fps, "size": (lh * ratios[1], lw * ratios[1]), "source": raw.name, **scaling}
+
+    def read(start=0, stop=None):
+        array = np.array(raw.read()[:, start:stop], np.float32)
+        if not np.isfinite(array).all():
+            raise UserError(f"{raw.where} holds numbers that are not finite; a decoder needs finite ones: sample it again")
+        return LatentClip(mean=None, logvar=None, sample=array, **facts)
+
+    return StoredLatent(raw.name, raw.where, raw.shape, facts, read, read)
+
+
+def _of_npy(path, name):
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as an array ({error}): write it with numpy.save") from None
+    return _videos(name, str(path), array.shape, array.dtype, lambda: array)
+
+
+def _of_safetensors(path, name):
+    found = []
+    try:
+        with safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("format", "").startswith(_OURS):
+                return []
+            keys = list(file.keys())
+            for key in keys:
+                entry = file.get_slice(key)
+                here = name if len(keys) == 1 else f"{name}.{key}".replace("/", ".")
+                found += _videos(here, f"{path}: {key}", tuple(entry.get_shape()), entry.get_dtype(), _reading(path, key))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read as safetensors ({error}): write it again") from None
+    return found
+
+
+def _reading(path, key):
+    def read():
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(key)
+
+    return read
+
+
+def _videos(name, where, shape, dtype, read):
+    """The latents of one array: one of four axes, one for each entry of the first of five."""
+    if str(dtype) not in ("float16", "float32", "float64", "F16", "F32", "F64"):
+        raise UserError(f"{where} holds {dtype}; latents are float16, float32 or float64: convert it first")
+    if len(shape) not in (4, 5) or min(shape) < 1:
+        raise UserError(f"{where} has shape {shape}; a latent is (zc, lt, lh, lw), several are (b, zc, lt, lh, lw): reorder its axes")
+    if len(shape) == 4:
+        return [RawLatent(name, where, tuple(shape), read)]
+    names = [name] if shape[0] == 1 else [f"{name}_{i}" for i in range(shape[0])]
+    return [RawLatent(each, f"{where}[{i}]", tuple(shape[1:]), _entry(read, i)) for i, each in enumerate(names)]
+
+
+def _entry(read, i):
+    return lambda: read()[i]
