@@ -14,9 +14,11 @@ from .packet_index import index_frames
 _COPIES_ALLOWED = 1e-9
 # FFmpeg's names of containers from which decord gives the frames asked for.
 _CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the same.
+# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the
+# same.
 _DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
-# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord ignores it.
+# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord
+# ignores it.
 _PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
 _HEAD_BYTES = 65536
 
