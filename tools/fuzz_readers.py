@@ -84,7 +84,7 @@ def write_pictures(folder):
     return sorted(folder.iterdir())
 
 
-def fuzz(sources, variants, seed, timeout_s, workers, readers=("decord", "pyav", "auto")):
+def fuzz(sources, variants, seed, timeout_s, workers, readers=("decord", "pyav")):
     """Outcomes of damaged copies of files.
 
     Yields:
