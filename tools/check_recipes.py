@@ -168,7 +168,7 @@ def _free_port():
 def make_weights(folder, changes):
     """Writes random weights of a model of the recipes' size as the published checkpoint has them, and random ones of LPIPS."""
     from mindone_tae import TemporalAutoencoder
-    from mindone_tae.losses.lpips.weights_file import shapes
+    from mindone_tae.losses.lpips.network import NETWORK
     from mindone_tae.weights import save_weights
 
     recipe = load_recipe("tae/eval/default", [change for change in changes if change.startswith("model.")])
@@ -177,7 +177,7 @@ def make_weights(folder, changes):
 
     rng = np.random.default_rng(0)
     lpips = {}
-    for name, shape in shapes().items():
+    for name, shape in NETWORK.shapes.items():
         values = rng.standard_normal(shape, np.float32) * math.prod(shape[1:]) ** -0.5
         lpips[name] = np.abs(values) if name.startswith("lin") else values  # distances of features are weighted, never subtracted
     save_file(lpips, folder / "lpips.safetensors")
