@@ -30,7 +30,7 @@ from mindone_tae.zoo import Trainer, load_recipe, recipe_names, registry
 from mindone_tae.zoo.training.batches import BatchLoader
 
 RECIPE = "tae/train/tiny_64x64x8"
-SMALL = ["dataset.size=[16,16]", "dataset.sample_n_frames=4", "train.steps=2", "train.save_every=1", "eval.picture_clips=0"]
+SMALL = ["dataset.size=[16,16]", "dataset.sample_n_frames=4", "train.steps=2", "train.save_every=1", "eval.picture_clips=0", "eval.baseline=null"]
 SMALL += ["model.block_out_channels=[8,8]", "model.norm_num_groups=4", "dataset.mixed_strategy=null", "eval.max_clips=1"]
 # Feature: level to overrides. LPIPS stands for the path of its weights.
 FEATURES = {
@@ -40,7 +40,11 @@ FEATURES = {
     "shapes": {
         "one": [],
         "images": ["dataset.mixed_strategy=mixed_video_image", "dataset.mixed_image_ratio=0.5"],
-        "lengths": ["dataset.mixed_strategy=mixed_video_random", "dataset.mixed_lengths=[4, 2]"],
+        "lengths": [
+            "dataset.mixed_strategy=mixed_video_random",
+            "dataset.mixed_lengths=[4, 2]",
+            "eval.dataset.mixed_lengths=null",
+        ],
     },
     "discriminator": {
         "off": [],
