@@ -47,7 +47,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt or .safetensors file or a folder holding one; None starts anew, its temporal layers the identity.
+        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one; None starts anew, its temporal layers
+            the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.

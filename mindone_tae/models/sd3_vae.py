@@ -152,7 +152,8 @@ class SD3VAE(nn.Cell):
         norm_num_groups: groups of every norm.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a diffusers `vae/` folder, or a .safetensors or .ckpt file in that or the original layout; None starts at random.
+        pretrained: a diffusers `vae/` folder, or a .safetensors, .ckpt, .bin, .pt or .pth file in that or the original
+            layout; None starts at random.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
