@@ -3,17 +3,16 @@
 Importing the package imports no MindSpore; the names below do, when they are first used.
 """
 
-from importlib import import_module
-
 from . import zoo
+from .lazy import lazy_names
 from .version import __version__
 
 _LAZY = {
     "TemporalAutoencoder": ".models.autoencoder",
     "TAE_CONFIG": ".models.autoencoder",
     "AutoencoderKLTAE": ".hosts",
-    "scale_latents": ".models.latent_scaling",
-    "unscale_latents": ".models.latent_scaling",
+    "scale_latents": ".models.latent.scaling",
+    "unscale_latents": ".models.latent.scaling",
 }
 
 # model_index.json names this package for AutoencoderKLTAE, and mindone's loader wants to find the base class in it.
@@ -21,13 +20,4 @@ _FOR_LOADERS = {"ModelMixin": "mindone.diffusers"}
 
 __all__ = ["__version__", "zoo", *_LAZY]
 
-
-def __getattr__(name):
-    module = _LAZY.get(name) or _FOR_LOADERS.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(module, __name__), name)
-
-
-def __dir__():
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy_names(__name__, {**_LAZY, **_FOR_LOADERS})

@@ -167,7 +167,7 @@ def _free_port():
 def make_weights(folder, changes):
     """Writes random weights of a model of the recipes' size as the published checkpoint has them, and random ones of LPIPS."""
     from mindone_tae import TemporalAutoencoder
-    from mindone_tae.losses.lpips_weights import shapes
+    from mindone_tae.losses.lpips.weights_file import shapes
     from mindone_tae.weights import save_weights
 
     recipe = load_recipe("tae/eval/default", [change for change in changes if change.startswith("model.")])

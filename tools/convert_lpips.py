@@ -9,7 +9,7 @@
 import argparse
 import sys
 
-from mindone_tae.losses.lpips_conversion import convert_lpips
+from mindone_tae.losses.lpips.conversion import convert_lpips
 from mindone_tae.zoo import UserError
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from mindone_tae.data import UnreadableVideo, open_video
-from mindone_tae.data.readers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from mindone_tae.data.readers.opening import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 _HEADER_BYTES = 4096
 

@@ -27,10 +27,10 @@ import mindone_tae.zoo
 from mindone_tae.zoo import Trainer, load_recipe
 
 HOST = f"{Path(mindone_tae.zoo.__file__).parent}/"
-SAVING = tuple(f"{HOST}{name}.py" for name in ("checkpoint", "atomic_file", "run_folder", "evaluations"))
+SAVING = tuple(f"{HOST}{name}.py" for name in ("run/checkpoints", "atomic_file", "run/folder", "training/evaluations"))
 # Where a kill strikes: files whose lines count, and whether only from the first step on.
 KINDS = {"starting": (HOST, False), "stepping": (HOST, True), "saving": (SAVING, True), "clock": ((), False)}
-LOOP = f"{HOST}training_loop.py"
+LOOP = f"{HOST}training/loop.py"
 # Differ from run to run, and say nothing about the result.
 TIMES = ("seconds", "data_seconds", "eval_seconds")
 

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from mindone_tae.zoo.msrun import started_by_msrun
-from mindone_tae.zoo.stopping import Stopped
+from mindone_tae.zoo.device.msrun import started_by_msrun
+from mindone_tae.zoo.training.stopping import Stopped
 
 from .console import Console
 from .mistakes import report

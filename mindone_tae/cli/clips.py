@@ -12,7 +12,7 @@ _logger = logging.getLogger(__name__)
 
 def start(recipe):
     """MindSpore as the recipe's env section says, and the recipe's model with its weights."""
-    from mindone_tae.zoo import environment
+    from mindone_tae.zoo.device import environment
     from mindone_tae.zoo.protocols import build_model
 
     environment.start(recipe.env, recipe.model, recipe.train.seed)
@@ -71,7 +71,7 @@ class Clips:
     """
 
     def __init__(self, section, folder, part=""):
-        from mindone_tae.zoo.run_folder import RunFolder
+        from mindone_tae.zoo.run.folder import RunFolder
 
         self.dataset = build("mindone.datasets", section)
         self.run_folder = RunFolder(folder)

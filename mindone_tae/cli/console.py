@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
-from mindone_tae.zoo.msrun import first_by_environment
+from mindone_tae.zoo.device.msrun import first_by_environment
 from mindone_tae.zoo.progress import BarFriendlyHandler
 
 

@@ -67,7 +67,7 @@ class ClipEncoder:
 
     def _scaled(self, mean, logvar):
         """Mean and logvar as they are kept; a sample is scaled when it is drawn."""
-        from mindone_tae.models.latent_scaling import scale_posterior
+        from mindone_tae.models.latent.scaling import scale_posterior
 
         return (mean, logvar) if self.convention == "none" or self.seed is not None else scale_posterior(mean, logvar, self.convention, **self.factors)
 
@@ -76,7 +76,7 @@ class ClipEncoder:
         return self.model.latent_size((frames, *size)) if hasattr(self.model, "latent_size") and frames and size else None
 
     def _arrays(self, name, mean, logvar):
-        from mindone_tae.models.latent_scaling import scale_latents
+        from mindone_tae.models.latent.scaling import scale_latents
 
         if self.seed is None:
             return {"mean": mean, "logvar": logvar}
@@ -105,8 +105,8 @@ class Wanted:
     """
 
     def __init__(self, clip, size, shared):
-        from mindone_tae.data.latent_clip import checked_name
-        from mindone_tae.data.manifest import file_state
+        from mindone_tae.data.files.manifest import file_state
+        from mindone_tae.data.latents.clip import checked_name
         from mindone_tae.data.transforms import crop_box
 
         self.clip, self.size = clip, size

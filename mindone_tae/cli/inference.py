@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mindone_tae.zoo import UserError, load_recipe
-from mindone_tae.zoo.recipe_files import find_recipe, read_recipe, recipe_names
-from mindone_tae.zoo.yaml_marks import parse
+from mindone_tae.zoo.recipe.files import find_recipe, read_recipe, recipe_names
+from mindone_tae.zoo.recipe.yaml_marks import parse
 
 from . import flags
 

@@ -9,7 +9,19 @@ from mindone_tae.version import __version__
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.errors import did_you_mean
 
-from . import check_data, demo, encode, evaluate, inflate, latent_stats, latents, listing, plot, reconstruct, train
+from .commands import (
+    check_data,
+    decode,
+    demo,
+    encode,
+    evaluate,
+    inflate,
+    latent_stats,
+    listing,
+    plot,
+    reconstruct,
+    train,
+)
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
 _KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
@@ -47,7 +59,7 @@ def parse(arguments):
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
-    for module in (listing, train, evaluate, reconstruct, encode, latents, latent_stats, inflate, plot, demo, check_data):
+    for module in (listing, train, evaluate, reconstruct, encode, decode, latent_stats, inflate, plot, demo, check_data):
         module.add_to(commands)
     if not arguments:
         parser.print_help(sys.stdout)

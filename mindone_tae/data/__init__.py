@@ -3,43 +3,35 @@
 Importing this package imports nothing heavy; each name's module is imported on first use, and none imports MindSpore.
 """
 
-from importlib import import_module
+from mindone_tae.lazy import lazy_names
 
 # Public name: module, relative to this package.
 _LAZY = {
-    "ImageWriter": ".writer",
-    "Item": ".collection",
-    "LatentClip": ".latent_clip",
-    "LatentsDataset": ".latents_dataset",
+    "ImageWriter": ".video_out.writer",
+    "Item": ".files.collection",
+    "LatentClip": ".latents.clip",
+    "LatentsDataset": ".tae_latents",
     "MixtureDataset": ".mixture",
     "TAEVideoDataset": ".tae_video",
-    "UnreadableVideo": ".reader_base",
-    "VideoReader": ".reader_base",
-    "VideoWriter": ".writer",
-    "contact_sheet": ".sheet",
+    "UnreadableVideo": ".readers.base",
+    "VideoReader": ".readers.base",
+    "VideoWriter": ".video_out.writer",
+    "contact_sheet": ".video_out.sheet",
     "crop_box": ".transforms",
     "crop_resize": ".transforms",
     "from_pixels": ".transforms",
-    "make_sample_clips": ".sample_clips",
-    "open_video": ".readers",
+    "make_sample_clips": ".samples.sample_clips",
+    "open_video": ".readers.opening",
     "parse_size": ".transforms",
-    "read_collection": ".collection",
-    "read_latents": ".latent_files",
-    "side_by_side": ".writer",
+    "read_collection": ".files.collection",
+    "read_latents": ".latents.clip_file",
+    "side_by_side": ".video_out.writer",
     "to_pixels": ".transforms",
-    "write_contact_sheet": ".sheet",
-    "write_latents": ".latent_files",
-    "write_video": ".writer",
+    "write_contact_sheet": ".video_out.sheet",
+    "write_latents": ".latents.clip_file",
+    "write_video": ".video_out.writer",
 }
 
 __all__ = list(_LAZY)
 
-
-def __getattr__(name):
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name], __name__), name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

@@ -6,14 +6,14 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from .buckets import Buckets, ClipSizes, Suitable
-from .clip_sampling import FrameCounts, FrameRate, clip_indices
-from .collection import read_collection
-from .file_check import info_of
-from .manifest import known_items
-from .reader_base import UnreadableVideo
-from .readers import check_reader_name
-from .roster import Roster
+from .clips.buckets import Buckets, ClipSizes, Suitable
+from .clips.file_list import Roster
+from .clips.sampling import FrameCounts, FrameRate, clip_indices
+from .files.collection import read_collection
+from .files.inspection import info_of
+from .files.manifest import known_items
+from .readers.base import UnreadableVideo
+from .readers.opening import check_reader_name
 from .transforms import crop, from_pixels
 
 

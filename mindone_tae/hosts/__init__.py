@@ -3,7 +3,7 @@
 Importing this package imports nothing heavy; each name's module is imported on first use.
 """
 
-from importlib import import_module
+from mindone_tae.lazy import lazy_names
 
 # Public name: module, relative to this package.
 _LAZY = {
@@ -13,12 +13,4 @@ _LAZY = {
 
 __all__ = list(_LAZY)
 
-
-def __getattr__(name):
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name], __name__), name)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

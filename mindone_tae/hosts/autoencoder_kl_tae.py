@@ -23,11 +23,12 @@ from mindone.diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGau
 from mindone.diffusers.models.modeling_outputs import AutoencoderKLOutput
 from mindone.diffusers.models.modeling_utils import ModelMixin
 
-from ..models.autoencoder import TemporalAutoencoder
-from ..models.dtypes import compute_dtype
-from ..models.posterior import split_moments
-from ..weights import save_diffusers_folder
-from ..zoo.errors import UserError
+from mindone_tae.models.autoencoder import TemporalAutoencoder
+from mindone_tae.models.latent.posterior import split_moments
+from mindone_tae.models.layers.dtypes import compute_dtype
+from mindone_tae.weights import save_diffusers_folder
+from mindone_tae.zoo.errors import UserError
+
 from .host_config import HostConfig
 from .stock_loading import StockLoading
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from mindcv.models.registry import register_model
 
-from ..models.autoencoder import TemporalAutoencoder
-from ..models.sd3_vae import SD3VAE
-from ..zoo.errors import UserError
+from mindone_tae.models.autoencoder import TemporalAutoencoder
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
+from mindone_tae.zoo.errors import UserError
 
 __all__ = []  # mindcv adds the names it registers
 

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import distribution
 
-from ..zoo.errors import UserError, did_you_mean, listed
-from ..zoo.registry import GROUPS, get
+from mindone_tae.zoo.errors import UserError, did_you_mean, listed
+from mindone_tae.zoo.registry import GROUPS, get
 
 _PACKAGE = __name__.partition(".")[0]
 # What else hosts with models by name look for: a class with from_pretrained and from_config.

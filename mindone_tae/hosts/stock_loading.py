@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..weights.finding import Found
-from ..weights.loading import load_stored
-from ..weights.reading import open_found, open_weights, our_names
-from ..zoo.errors import UserError
+from mindone_tae.weights.finding import Found
+from mindone_tae.weights.loading import load_stored
+from mindone_tae.weights.reading import open_found, open_weights, our_names
+from mindone_tae.zoo.errors import UserError
 
 
 class StockLoading:

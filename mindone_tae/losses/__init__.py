@@ -1,27 +1,20 @@
 """Losses: what a reconstruction is charged for. Imported on first use, so that listing names never loads MindSpore."""
 
-from importlib import import_module
+from mindone_tae.lazy import lazy_names
 
-_HOME = {
-    "L1Loss": "reconstruction",
-    "MSELoss": "reconstruction",
-    "KLLoss": "kl",
-    "OutlierPenalty": "outlier",
-    "LPIPS": "lpips",
-    "TAELoss": "tae_loss",
-    "Discriminator": "adversarial",
-    "PatchGAN2D": "patchgan",
-    "PatchGAN3D": "patchgan",
+# Public name: module, relative to this package.
+_LAZY = {
+    "L1Loss": ".reconstruction",
+    "MSELoss": ".reconstruction",
+    "KLLoss": ".kl",
+    "OutlierPenalty": ".outlier",
+    "LPIPS": ".lpips.distance",
+    "TAELoss": ".tae_loss",
+    "Discriminator": ".gan.discriminator",
+    "PatchGAN2D": ".gan.patchgan",
+    "PatchGAN3D": ".gan.patchgan",
 }
 
-__all__ = list(_HOME)
+__all__ = list(_LAZY)
 
-
-def __getattr__(name):
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

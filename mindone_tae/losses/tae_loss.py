@@ -5,8 +5,8 @@ from mindspore import nn, ops
 from mindone_tae.zoo.errors import UserError
 
 from .kl import KLLoss
-from .lpips import LPIPS
-from .lpips_weights import how_to_get
+from .lpips.distance import LPIPS
+from .lpips.weights_file import how_to_get
 from .outlier import OutlierPenalty
 from .outputs import pixels_of
 from .reconstruction import L1Loss, MSELoss

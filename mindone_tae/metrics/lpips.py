@@ -3,9 +3,9 @@
 import mindspore as ms
 import numpy as np
 
-from mindone_tae.losses.lpips import LPIPS
+from mindone_tae.losses.lpips.distance import LPIPS
 
-from .frames import frame_pairs
+from .frame_pairs import frame_pairs
 
 
 class LPIPSMetric:

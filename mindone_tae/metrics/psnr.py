@@ -3,7 +3,7 @@
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 
-from .frames import frame_pairs
+from .frame_pairs import frame_pairs
 
 # Equal frames have an infinite PSNR, which JSON cannot hold and no mean survives.
 _CAP_DB = 100.0

@@ -5,7 +5,7 @@ from skimage.metrics import structural_similarity
 
 from mindone_tae.zoo.errors import UserError
 
-from .frames import frame_pairs
+from .frame_pairs import frame_pairs
 
 _WINDOW_PX = 7
 

@@ -11,15 +11,15 @@ import numpy as np
 from mindspore import nn, ops
 
 from .decoder import Decoder
-from .dtypes import check_floating, compute_dtype
 from .encoder import Encoder
-from .latent_scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
-from .latent_size import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
-from .posterior import sample_posterior, split_moments
+from .latent.posterior import sample_posterior, split_moments
+from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
+from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
+from .layers.dtypes import check_floating, compute_dtype
 from .pretrained import load_pretrained
-from .streaming import Streaming
-from .tile_sizes import TileSizes
-from .tiling import Tiling
+from .tiling.sizes import TileSizes
+from .tiling.streaming import Streaming
+from .tiling.tiling import Tiling
 
 TAE_CONFIG = {
     "in_channels": 3,

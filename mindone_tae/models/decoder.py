@@ -5,13 +5,14 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn, ops
 
-from .convolution import Conv2_5d
-from .dtypes import network_input
-from .encoder import MidBlock, recompute_blocks
-from .frames import FramesCell
-from .normalization import GroupNorm
-from .resampling import SpatialUpsample, TemporalUpsample, Unchanged
-from .residual import ResnetBlock
+from .kernels.recompute import recompute_blocks
+from .layers.convolution import Conv2_5d
+from .layers.dtypes import network_input
+from .layers.frames import FramesCell
+from .layers.middle import MidBlock
+from .layers.normalization import GroupNorm
+from .layers.resampling import SpatialUpsample, TemporalUpsample, Unchanged
+from .layers.residual import ResnetBlock
 
 
 class UpLevel(FramesCell):

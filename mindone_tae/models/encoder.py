@@ -5,39 +5,14 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn, ops
 
-from .attention import SpatialAttention, TemporalAttention
-from .convolution import Conv2_5d
-from .dtypes import network_input
-from .frames import FramesCell
-from .normalization import GroupNorm
-from .resampling import SpatialDownsample, TemporalDownsample, Unchanged
-from .residual import ResnetBlock
-
-
-class MidBlock(FramesCell):
-    """Residual block, spatial attention, temporal attention, residual block.
-
-    Args:
-        channels: channels in and out.
-        norm_num_groups: groups of every norm.
-        dropout: probability of dropping an element in training.
-        dtype: the type computed in; norms and softmax are float32.
-    """
-
-    def __init__(self, channels: int, norm_num_groups: int = 32, dropout: float = 0.0, dtype=ms.float32):
-        super().__init__()
-        self.block_1 = ResnetBlock(channels, channels, norm_num_groups, dropout, dtype)
-        self.attn_1 = nn.CellList(
-            [SpatialAttention(channels, norm_num_groups, dtype), TemporalAttention(channels, norm_num_groups, dtype)]
-        )
-        self.block_2 = ResnetBlock(channels, channels, norm_num_groups, dropout, dtype)
-
-    def frames(self, x, b):
-        """(t*b, c, h, w) to (t*b, c, h, w)."""
-        x = self.block_1(x, b)
-        x = self.attn_1[0](x, b)
-        x = self.attn_1[1](x, b)
-        return self.block_2(x, b)
+from .kernels.recompute import recompute_blocks
+from .layers.convolution import Conv2_5d
+from .layers.dtypes import network_input
+from .layers.frames import FramesCell
+from .layers.middle import MidBlock
+from .layers.normalization import GroupNorm
+from .layers.resampling import SpatialDownsample, TemporalDownsample, Unchanged
+from .layers.residual import ResnetBlock
 
 
 class DownLevel(FramesCell):
@@ -58,12 +33,6 @@ class DownLevel(FramesCell):
         for block in self.block:
             x = block(x, b)
         return self.downsample_temp(self.downsample_spat(x, b), b)
-
-
-def recompute_blocks(levels, mid):
-    """Marks every residual block of these levels and of the middle for recomputation in the backward pass."""
-    for block in [block for level in levels for block in level.block] + [mid.block_1, mid.block_2]:
-        block.recompute()
 
 
 class Encoder(FramesCell):

@@ -6,6 +6,6 @@ def load_pretrained(model, path):
 
     The import waits until it is called, so that the models room depends on nothing but MindSpore.
     """
-    from ..weights import load_weights
+    from mindone_tae.weights import load_weights
 
     load_weights(model, path)

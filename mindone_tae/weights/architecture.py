@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError
 
 # Constructor keywords of SD3VAE and TemporalAutoencoder that a config.json of diffusers shares.
 SHARED_KEYS = (

@@ -8,10 +8,11 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..zoo.atomic_file import replacing
-from ..zoo.errors import UserError
+from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.errors import UserError
+
+from .formats.safetensors import write_safetensors
 from .name_maps import torch_layout
-from .safetensors_file import write_safetensors
 from .saving import as_arrays
 
 _STEM = "diffusion_pytorch_model"

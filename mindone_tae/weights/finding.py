@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ..zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError
+
+from .formats.pickles import TORCH_SUFFIXES
 from .hub import download, is_repository
-from .messages import shortened
-from .pickles import TORCH_SUFFIXES
+from .name_lists import shortened
 
 # In the order in which a folder's are preferred: what lies beside safetensors as .bin may be an optimizer's.
 SUFFIXES = (".safetensors", ".ckpt", *TORCH_SUFFIXES)

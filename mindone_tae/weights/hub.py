@@ -6,9 +6,10 @@ import logging
 import re
 from pathlib import Path
 
-from ..zoo.errors import UserError
-from .messages import shortened
-from .pickles import TORCH_SUFFIXES
+from mindone_tae.zoo.errors import UserError
+
+from .formats.pickles import TORCH_SUFFIXES
+from .name_lists import shortened
 
 _logger = logging.getLogger(__name__)
 

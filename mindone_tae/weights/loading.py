@@ -11,11 +11,12 @@ import numpy as np
 
 import mindspore as ms
 
-from ..zoo.errors import UserError
-from .messages import shortened
+from mindone_tae.zoo.errors import UserError
+
+from .formats.stored import Stored
+from .name_lists import shortened
 from .name_maps import Renamed, strip_wrappers
 from .reading import open_renamed
-from .stored import Stored
 
 _logger = logging.getLogger(__name__)
 

@@ -8,15 +8,16 @@ import os
 
 import numpy as np
 
-from ..zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError
+
 from .architecture import SHARED_KEYS
 from .finding import Found, find_weights, read_json
-from .messages import shortened
+from .formats.pickles import TORCH_SUFFIXES, looks_pickled
+from .formats.safetensors import open_safetensors
+from .formats.stored import Stored
+from .formats.torch import open_torch
+from .name_lists import shortened
 from .name_maps import Renamed, rename
-from .pickles import TORCH_SUFFIXES, looks_pickled
-from .safetensors_file import open_safetensors
-from .stored import Stored
-from .torch_file import open_torch
 
 _logger = logging.getLogger(__name__)
 
@@ -130,7 +131,8 @@ def _open_file(file):
             pickled = looks_pickled(opened.read(4))
         if pickled or file.suffix in TORCH_SUFFIXES:  # a .ckpt may be MindSpore's or PyTorch's
             return open_torch(file)
-        from .ckpt_file import open_ckpt  # MindSpore is imported only where its own format is read
+        from .formats.ckpt import open_ckpt  # MindSpore is imported only where its own format is read
+
 
         return open_ckpt(file)
     except OSError as error:

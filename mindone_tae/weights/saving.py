@@ -9,8 +9,8 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from ..zoo.atomic_file import replacing
-from ..zoo.errors import UserError
+from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.errors import UserError
 
 _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
@@ -75,11 +75,11 @@ def _cast(array, dtype):
 
 def _writer(path):
     if path.suffix == ".safetensors":
-        from .safetensors_file import write_safetensors
+        from .formats.safetensors import write_safetensors
 
         return write_safetensors
     if path.suffix == ".ckpt":
-        from .ckpt_file import write_ckpt
+        from .formats.ckpt import write_ckpt
 
         return write_ckpt
     ending = repr(path.suffix or "neither")

@@ -38,9 +38,9 @@ import mindspore as ms
 from mindspore import nn
 
 from . import registry
-from .latest import weights_file
-from .parameter_arrays import read_arrays, restore
-from .signatures import read_signature, signature_of
+from .run.arrays import read_arrays, restore
+from .run.latest import weights_file
+from .signatures.signature import read_signature, signature_of
 
 
 def build_model(section):

@@ -13,7 +13,7 @@ import logging
 from importlib import metadata
 
 from .errors import UserError, did_you_mean, listed
-from .signatures import check_keywords, read_signature, signature_of
+from .signatures.signature import check_keywords, read_signature, signature_of
 
 GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
 

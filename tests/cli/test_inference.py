@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 
 from mindone_tae.cli.inference import load
-from mindone_tae.zoo.recipe_files import find_recipe
+from mindone_tae.zoo.recipe.files import find_recipe
 
 DEFAULT = find_recipe("tae/infer/default").read_text(encoding="utf-8")
 

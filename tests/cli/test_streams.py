@@ -5,11 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mindone_tae.cli.latents import latent_chunks
+from mindone_tae.cli.commands.decode import latent_chunks
 from mindone_tae.cli.streams import joined
 from mindone_tae.data import LatentClip, write_latents
-from mindone_tae.data.latent_files import open_latents
-from mindone_tae.models.latent_scaling import unscale_latents
+from mindone_tae.data.latents.clip_file import open_latents
+from mindone_tae.models.latent.scaling import unscale_latents
 
 
 def parts(lengths):

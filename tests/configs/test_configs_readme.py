@@ -10,10 +10,10 @@ import yaml
 from mindone.trainers import create_optimizer
 
 from mindone_tae.zoo import recipe_names
-from mindone_tae.zoo.recipe_check import _FUNCTIONS
+from mindone_tae.zoo.recipe.check import _FUNCTIONS
+from mindone_tae.zoo.recipe.schema import SECTIONS, signature_of_section
 from mindone_tae.zoo.registry import entry_point
-from mindone_tae.zoo.schema import SECTIONS, signature_of_section
-from mindone_tae.zoo.signatures import read_signature
+from mindone_tae.zoo.signatures.signature import read_signature
 
 README = (Path(__file__).resolve().parents[2] / "configs/README.md").read_text(encoding="utf-8")
 COMPONENTS = {"model": ("mindone.models", "tae"), "dataset": ("mindone.datasets", "tae_video"), "loss": ("mindone.losses", "tae_loss")}

@@ -9,7 +9,7 @@ import pytest
 from mindone_tae.cli import flags
 from mindone_tae.cli.parser import parse
 from mindone_tae.zoo import load_recipe, recipe_names
-from mindone_tae.zoo.yaml_marks import parse as parse_yaml
+from mindone_tae.zoo.recipe.yaml_marks import parse as parse_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 NAMES = recipe_names()

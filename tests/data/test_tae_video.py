@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mindone_tae.data.readers import READERS, open_video
+from mindone_tae.data.readers.opening import READERS, open_video
 from mindone_tae.data.tae_video import TAEVideoDataset
 from mindone_tae.data.transforms import to_pixels
 from mindone_tae.zoo.errors import UserError
@@ -195,7 +195,7 @@ def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
     opened, closed = [], []
     for name, cls in READERS.items():
         monkeypatch.setattr(cls, "close", lambda self, close=cls.close: (closed.append(self), close(self)))
-    monkeypatch.setattr("mindone_tae.data.roster.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
+    monkeypatch.setattr("mindone_tae.data.clips.file_list.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
     dataset = TAEVideoDataset(
         collection, size=32, sample_n_frames=2, deterministic_sample=True, check_files=False, read_timeout_s=None, cache_mb=cache_mb
     )

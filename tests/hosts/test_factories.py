@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.hosts import mindcv_models  # importing it registers
-from mindone_tae.models.sd3_vae import SD3VAE
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
 from mindone_tae.weights import save_weights
 from mindone_tae.zoo import UserError
 

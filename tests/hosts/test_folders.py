@@ -10,7 +10,7 @@ from mindone.diffusers import AutoModel
 from safetensors.numpy import load_file, save_file
 
 from mindone_tae import AutoencoderKLTAE, TemporalAutoencoder
-from mindone_tae.models.sd3_vae import SD3VAE
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
 from mindone_tae.weights import inflate, read_weights, save_diffusers_folder, save_weights
 from mindone_tae.zoo.errors import UserError
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import mindone_tae
-from mindone_tae.losses.lpips_conversion import convert_lpips
-from mindone_tae.losses.lpips_weights import read
+from mindone_tae.losses.lpips.conversion import convert_lpips
+from mindone_tae.losses.lpips.weights_file import read
 from mindone_tae.zoo.errors import UserError
 
 ROOT = Path(mindone_tae.__file__).resolve().parent.parent

@@ -222,7 +222,7 @@ def test_an_unnamed_convention_is_an_error():
 
 
 def test_average_pooling_gives_block_means_back():
-    from mindone_tae.models.average_pooling import AveragePooling
+    from mindone_tae.models.baselines.average_pooling import AveragePooling
 
     x = np.repeat(np.repeat(np.array([0.2, -0.6], np.float32), 8)[None, None, None, None], 8, axis=2).repeat(8, axis=3)
     recon = AveragePooling()(x)

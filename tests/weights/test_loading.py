@@ -9,7 +9,7 @@ from mindspore import nn
 from safetensors.numpy import save_file
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
-from mindone_tae.models.sd3_vae import SD3VAE
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
 from mindone_tae.weights import load_weights, read_model, save_weights
 from mindone_tae.zoo.errors import UserError
 

@@ -6,7 +6,7 @@ import pickle
 import sys
 import zipfile
 
-from mindone_tae.weights.torch_file import open_torch
+from mindone_tae.weights.formats.torch import open_torch
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 SYSTEM = {"protocol_version": VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from mindone_tae.zoo import UserError, build, get, names
+from mindone_tae.zoo.recipe.yaml_marks import Mark, MarkedDict
 from mindone_tae.zoo.registry import GROUPS
-from mindone_tae.zoo.yaml_marks import Mark, MarkedDict
 
 
 @pytest.fixture

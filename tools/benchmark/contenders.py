@@ -73,7 +73,7 @@ class MindSporeContender:
         from mindone.trainers import create_optimizer
 
         from mindone_tae.losses.tae_loss import TAELoss
-        from mindone_tae.zoo.step import ForwardWithLoss, TrainStep
+        from mindone_tae.zoo.training.update import ForwardWithLoss, TrainStep
 
         optimizer = create_optimizer(self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)

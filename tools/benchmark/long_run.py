@@ -46,7 +46,9 @@ def run(overrides, stream=None):
     Returns:
         list of (seconds, resident bytes after it), one for each step.
     """
-    from mindone_tae.zoo import Trainer, load_recipe, loader, training_log
+    from mindone_tae.zoo import Trainer, load_recipe
+    from mindone_tae.zoo.run import log as training_log
+    from mindone_tae.zoo.training import batches as loader
 
     steps = []
     note, read = training_log.TrainingLog.step, loader.BatchLoader.stream

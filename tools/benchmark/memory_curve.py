@@ -65,7 +65,7 @@ def measure(widths, ways, lengths):
     Returns:
         Dict of way to dict of frames to {"idle_gb", "peak_gb"}.
     """
-    from mindone_tae.models.activation_memory import activation_bytes
+    from mindone_tae.models.tiling.memory import activation_bytes
 
     found = {way: {} for way in ways}
     print(f"widths {','.join(map(str, widths))}, {SIDE}x{SIDE}\n{'':8}{'frames':>8}{'idle GB':>9}{'peak GB':>9}{'of 64 frames':>14}{'less idle':>11}")

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from mindone_tae.data import crop_box, open_video
-from mindone_tae.data.bounded_reader import BoundedReader
-from mindone_tae.data.reader_pool import ReaderPool
-from mindone_tae.data.readers import VIDEO_SUFFIXES
+from mindone_tae.data.readers.isolated.bounded_reader import BoundedReader
+from mindone_tae.data.readers.isolated.reader_pool import ReaderPool
+from mindone_tae.data.readers.opening import VIDEO_SUFFIXES
 
 try:
     import cv2

@@ -1,0 +1,1 @@
+"""The commands of mindone-tae, one module a command."""

@@ -1,0 +1,109 @@
+"""`mindone-tae check-data`: which files of a collection can be used, and what they hold."""
+
+import os
+from pathlib import Path
+
+from mindone_tae.zoo import UserError
+
+_FLAG_OF = {
+    "set dataset.allow_outside=true": "add --allow_outside",
+    "dataset.video_column": "--video_column",
+    "dataset.folder": "--video_folder",
+}
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "check-data",
+        help="which videos can be used, and what they hold",
+        description="Opens every file in processes that cannot hang this one, and writes a manifest that datasets take"
+        " (dataset.manifest_path), a summary and a picture of histograms. A repeated call with --resume looks only at what is left or changed.",
+    )
+    parser.add_argument("collection", metavar="CSV_OR_FOLDER", help="table (csv, tsv, jsonl, parquet) of one file a row, or folder to search")
+    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets manifest.csv or .parquet, summary.json, histograms.png")
+    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; its own folder if left out")
+    parser.add_argument("--video_column", default="video", metavar="NAME", help="the table's column of paths (video)")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the manifest; parquet needs pyarrow (csv)")
+    parser.add_argument("--decode", choices=("first", "ends", "all"), default="ends", help="frames decoded: the first; first, middle and last; all (ends)")
+    parser.add_argument("--reader", default="auto", help="auto, decord, pyav or image (auto)")
+    parser.add_argument("--workers", type=int, metavar="N", help="files at a time (as many as there are cores)")
+    parser.add_argument("--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)")
+    parser.add_argument("--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder")
+    parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds")
+    parser.set_defaults(command=run)
+
+
+def run(options, console):
+    """Checks a collection; bad files are its result, unless there are no others."""
+    from mindone_tae.data.files.checking import CollectionCheck
+    from mindone_tae.data.files.collection import read_collection
+    from mindone_tae.data.files.manifest import write_manifest
+    from mindone_tae.data.files.summary import summarize, write_histograms
+    from mindone_tae.data.files.tables import import_parquet
+    from mindone_tae.data.readers.opening import check_reader_name
+    from mindone_tae.zoo.progress import Progress
+    from mindone_tae.zoo.run.folder import RunFolder
+
+    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    for flag, value in (("--workers", workers), ("--timeout_s", options.timeout_s)):
+        if value <= 0:
+            raise UserError(f"{flag} is {value:g}; it must be above 0: leave it out if unsure")
+    check_reader_name(options.reader)
+    if options.format == "parquet":
+        import_parquet()  # before the work, not after
+    given = Path(options.collection)
+    if not given.exists():
+        raise UserError(f"{given} does not exist; check-data takes a table or a folder of videos: check the name")
+    table = None if given.is_dir() else str(given)
+    root = options.video_folder or str(given if table is None else given.parent)
+    try:
+        items = read_collection(table, options.video_folder if table else root, options.video_column, True if options.allow_outside else None)
+    except UserError as error:
+        raise UserError(_by_flags(str(error))) from error
+
+    folder = Path(options.output_path)
+    journal, manifest = folder / "checked.jsonl", folder / f"manifest.{options.format}"
+    if journal.exists() and not options.resume:
+        raise UserError(f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path")
+    check = CollectionCheck(items, os.path.abspath(root), journal, options.reader, options.timeout_s, options.decode)
+    done, bad = check.resume(), 0
+    if done:
+        console.print(f"{done} of {len(check.items)} files were checked before")
+    with Progress("check", len(check.items), "files", done) as progress:
+
+        def looked_at(row):
+            nonlocal bad
+            bad += bool(row["reason"])
+            progress.advance({"bad": str(bad)})
+
+        rows = check.run(workers, looked_at)
+    write_manifest(str(manifest), rows)
+    summary = summarize(rows)
+    RunFolder(folder).write_json(folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary})
+    write_histograms(folder / "histograms.png", rows)
+    # rows with absolute paths lie outside, which data sets with a folder refuse unless told
+    outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
+    keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (" dataset.allow_outside=true" if outside else "")
+    _tell(rows, summary, console)
+    console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {keys}")
+    if not summary["readable"]:
+        raise UserError(f"none of the {len(rows)} files can be used; a data set needs at least one: see the reasons in {manifest}")
+
+
+def _by_flags(text):
+    """An error of a recipe's data set as one who gives flags can use it."""
+    for key, flag in _FLAG_OF.items():
+        text = text.replace(key, flag)
+    return text
+
+
+def _tell(rows, summary, console):
+    for row in rows:
+        if row["reason"]:
+            console.print(f"bad  {row['path']}: {row['reason']}")
+    console.print(f"{summary['readable']} of {summary['files']} files can be used: {summary['frames']} frames, {summary['hours']:.3g} hours")
+    for name in ("sizes", "codecs", "readers"):
+        most = list(summary[name].items())
+        more = f", {len(most) - 6} more" if len(most) > 6 else ""
+        console.print(f"{name:<8} " + ", ".join(f"{kind} ({count})" for kind, count in most[:6]) + more)

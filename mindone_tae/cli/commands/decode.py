@@ -1,0 +1,178 @@
+"""`mindone-tae decode`, and the latents that commands take."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from mindone_tae.zoo import UserError
+from mindone_tae.zoo.atomic_file import remove_unfinished
+
+from .. import flags
+from ..encoding import CONVENTIONS
+from ..sigterm import stoppable
+
+_CHUNK_FRAMES = 4  # latent frames read at a time
+_VIDEO = (".mp4", ".gif")
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "decode",
+        help="latents back to videos",
+        description="Turns what `encode` wrote, in either form, back into videos of the same length and frame rate, images into images: all of them, "
+        "or those of the clips that --csv_path or --video_folder name.",
+    )
+    parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
+    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
+    parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it")
+    flags.add_trained(parser)
+    flags.add_data(parser)
+    parser.set_defaults(command=run_decode, takes_overrides=True)
+
+
+@stoppable()
+def run_decode(options, console):
+    """Decodes every latent."""
+    from ..inference import load
+
+    latents, folder = _chosen(whole_latents(options.latent_folder, options.convention), options), Path(options.output_path)
+    length, size = _lengths(options.num_frames), flags.size(options.image_size)
+    recipe = load(options, [], "tae/infer/default")
+    console.quiet(folder)
+    from mindone_tae.data import to_pixels
+    from mindone_tae.weights.digest import weights_sha256
+    from mindone_tae.zoo.progress import Progress
+
+    from ..clips import in_groups, start
+    from ..streams import decoded
+
+    model = start(recipe)
+    remove_unfinished(folder)
+    _check_shapes(latents, model)
+    others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {None, weights_sha256(model)}
+    if others:
+        console.print("some of the latents come from other weights than these: videos are right only where their decoders agree")
+    with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
+        for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
+            with ExitStack() as files:
+                outputs = [files.enter_context(_output(folder / latent.name, latent.facts)) for latent in group]
+                for chunk in decoded(model, latent_chunks(group), length(group[0])):
+                    for output, recon in zip(outputs, chunk):
+                        for frame in _resized(to_pixels(recon), size):
+                            output.write(frame)
+                    progress.advance(count=len(group) * chunk.shape[2])
+    console.print(f"{len(latents)} videos: {folder}")
+
+
+def _check_shapes(latents, model):
+    """Raises UserError where a latent's shape is not that of the clip it says it is, of a model that tells."""
+    if not hasattr(model, "latent_size"):
+        return
+    for latent in latents:
+        frames, size, held = latent.facts["frames"], tuple(latent.facts["size"]), tuple(latent.shape[1:])
+        wanted = tuple(model.latent_size((frames, *size)))
+        if held != wanted:
+            raise UserError(
+                f"{latent.where} says it is of {frames} frames of {size}, so (lt, lh, lw) must be {wanted}, and it is {held}: encode the clip again"
+            )
+
+
+def _chosen(latents, options):
+    """Of these StoredLatents those of the clips that the data flags name; all without them."""
+    from mindone_tae.data import read_collection
+
+    if options.csv_path is None and options.video_folder is None:
+        return latents
+    named = {item.relative_path for item in read_collection(options.csv_path, options.video_folder)}
+    chosen = [latent for latent in latents if latent.name in named]
+    if not chosen:
+        raise UserError(
+            f"{options.latent_folder} holds no latent of the {len(named)} clips of {options.csv_path or options.video_folder}, but of others such as "
+            f"{latents[0].name}: give the table or folder that was encoded, or leave --csv_path and --video_folder out"
+        )
+    return chosen
+
+
+def latent_chunks(group):
+    """Yields arrays (b, zc, lt_chunk, lh, lw) of StoredLatents of one shape, unscaled, each read when it is asked for."""
+    latent_frames = group[0].shape[1]
+    for start in range(0, latent_frames, _CHUNK_FRAMES):
+        stop = min(start + _CHUNK_FRAMES, latent_frames)
+        yield np.stack([unscaled_latent(latent.read_frames(start, stop)) for latent in group])
+
+
+def _lengths(num_frames):
+    """A function from a StoredLatent to the frames to write of it."""
+    if num_frames is not None and num_frames != -1 and num_frames < 1:
+        raise UserError(f"--num_frames is {num_frames}; it must be 1 or more, or -1 for all frames")
+    most = None if num_frames == -1 else num_frames
+    return lambda latent: min(latent.facts["frames"], most or latent.facts["frames"])
+
+
+def _resized(frames, size):
+    """Frames, uint8 (t, h, w, 3), cut and resized to a size as recipes write it; as they are where it is None."""
+    from mindone_tae.data import crop_box, crop_resize, parse_size
+
+    if size is None:
+        return frames
+    source = frames.shape[1:3]
+    target = parse_size(size).of(*source)
+    return crop_resize(frames, target, crop_box(*source, target))
+
+
+def whole_latents(folder, convention=None):
+    """The StoredLatents that --latent_folder names.
+
+    Raises:
+        UserError: there are none, one cannot be read, or is scaled by another convention than the one asked for.
+    """
+    from mindone_tae.data.latents.clip import check_convention
+    from mindone_tae.data.latents.folder import find_latents
+
+    if not Path(folder).exists():
+        raise UserError(f"--latent_folder is {folder}, and there is no such folder; it takes the one that encode wrote: check the name")
+    latents, problems = find_latents(Path(folder))
+    if problems:
+        more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
+        raise UserError(f"{problems[0][1]}{more}")
+    for latent in latents:
+        check_convention(latent.where, latent.facts, convention)
+    return latents
+
+
+def unscaled(clip):
+    """Mean and logvar of a LatentClip as the encoder gave them, by the convention that it carries.
+
+    Raises:
+        UserError: it is a sample.
+    """
+    from mindone_tae.models.latent.scaling import unscale_posterior
+
+    if clip.sample is not None:
+        raise UserError(f"the latent of {clip.source} is a sample; mean and logvar are needed here: encode without --sample")
+    if clip.scaling_convention == "none":
+        return clip.mean, clip.logvar
+    return unscale_posterior(clip.mean, clip.logvar, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+
+
+def unscaled_latent(clip):
+    """What a decoder takes of a LatentClip: its sample or its mean, by the convention that it carries."""
+    from mindone_tae.models.latent.scaling import unscale_latents
+
+    latent = clip.mean if clip.sample is None else clip.sample
+    if clip.scaling_convention == "none":
+        return latent
+    return unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+
+
+def _output(target, facts):
+    """The writer of one clip; a source that cannot be written under its own ending becomes NAME.mp4, or NAME.png for an image."""
+    from mindone_tae.data import ImageWriter, VideoWriter
+
+    suffix = target.suffix.lower()
+    if facts["frames"] == 1 and suffix in _IMAGES:
+        return ImageWriter(target if suffix == ".png" else target.with_name(f"{target.name}.png"))
+    return VideoWriter(target if suffix in _VIDEO else target.with_name(f"{target.name}.mp4"), facts["fps"] or 1.0)

@@ -1,0 +1,211 @@
+"""`mindone-tae encode`."""
+
+import logging
+import shutil
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mindone_tae.zoo import UserError
+
+from .. import flags, rank_share
+from ..encoding import CONVENTIONS, ClipEncoder, Counted, Sizes, Wanted
+
+_logger = logging.getLogger(__name__)
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "encode",
+        help="videos to latents",
+        description="Writes the latent of each clip as safetensors: mean and logvar, or a sample, with frames, fps, size, crop, scaling and the "
+        "weights' sha256. A repeated call encodes only what is missing, or was made of another source, checkpoint or settings.",
+    )
+    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a file for each clip, in the same subfolder, or shards")
+    parser.add_argument("--convention", choices=CONVENTIONS, default="none", help="scale them as a generator takes them; default: none, as the encoder gives them")
+    parser.add_argument("--sample", action="store_true", help="keep a sample instead of mean and logvar, drawn by train.seed and the clip's name")
+    parser.add_argument("--shard_size_mb", type=float, metavar="MB", help="many clips a file, each file about so large, and an index.json; a kill loses the one not yet full")
+    parser.add_argument("--verify", type=int, default=0, metavar="N", help="then encode N clips of the cache again, drawn by train.seed, and compare")
+    rank_share.add_to(parser)
+    flags.add_trained(parser)
+    flags.add_data(parser)
+    parser.set_defaults(command=run, takes_overrides=True)
+
+
+def run(options, console):
+    """Encodes every clip that is not there yet."""
+    from ..inference import load
+    from .reconstruct import whole_clips
+
+    if rank_share.leave_msrun():
+        return
+    rank, world = rank_share.rank_and_ranks(options)
+    if options.shard_size_mb is not None and not options.shard_size_mb > 0:
+        raise UserError(f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0: 256 suits most")
+    if options.verify < 0:
+        raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
+    options.overrides = [*options.overrides, "env.distributed=false"]
+    recipe = load(options, whole_clips(options), "tae/infer/default")
+    console.quiet(options.output_path if rank == 0 else None)
+    from mindone_tae.data.latents.cache import LatentFiles
+    from mindone_tae.data.latents.shard_cache import LatentShards
+    from mindone_tae.zoo.run.lock import locked
+
+    from ..clips import Clips, start
+
+    folder = Path(options.output_path)
+    with locked(folder if world == 1 else folder / ".ranks" / f"{rank}of{world}"):
+        size_mb = options.shard_size_mb
+        cache = LatentFiles(folder, rank, world) if size_mb is None else LatentShards(folder, int(size_mb * 1e6), rank, world)
+        encoder = ClipEncoder(start(recipe), recipe.model, options.convention, recipe.train.seed if options.sample else None)
+        clips = Clips(recipe.dataset, folder, "" if world == 1 else f".{rank}of{world}")
+        encoding = Encoding(encoder, cache, clips, console, f" of process {rank} of {world}" if world > 1 else "")
+        encoding.run(folder, options.batch_size or 1)
+        clips.report(console, encoding.failed)
+        if options.verify:
+            from ..verifying import verify
+
+            verify(encoder, cache, encoding.wanted, options.verify, recipe.train.seed, console)
+
+
+class Encoding:
+    """One pass over a collection.
+
+    Args:
+        encoder: a ClipEncoder.
+        cache: LatentFiles or LatentShards.
+        clips: Clips.
+        console: to print on.
+        whose: what to call this process's share.
+
+    Attributes:
+        wanted: the Wanted of this process's clips.
+        failed: (path, reason) of those that could not be read.
+    """
+
+    def __init__(self, encoder, cache, clips, console, whose):
+        self._encoder, self._cache, self._clips, self._console, self._whose = encoder, cache, clips, console, whose
+        self.failed, self.wanted = [], []
+
+    def run(self, folder, batch_size):
+        """Encodes what is missing or stale."""
+        from ..clips import in_groups
+
+        todo = self._compare()
+        estimate = self._announce(todo, folder)
+        # In an order that does not depend on what is done already: shards come out the same after any number of kills.
+        todo.sort(key=lambda wanted: (self._cache.place(wanted.name), wanted.shape, wanted.clip.index))
+        groups = in_groups(todo, batch_size, lambda wanted: (self._cache.place(wanted.name), wanted.shape))
+        figures, written = _Figures(estimate), 0
+        with self._progress(todo) as progress:
+            for number, group in enumerate(groups):
+                for clip in self._encoded(group, progress, figures):
+                    self._cache.write(clip.source, clip)
+                    figures.add(clip)
+                    written += 1
+                if number == 0 and _frames(todo) > figures.frames > 0:
+                    _logger.info(figures.forecast(_frames(todo) - figures.frames))
+            self._cache.finish()
+        scaling = "unscaled" if self._encoder.convention == "none" else f"scaled ({self._encoder.convention})"
+        speed = f", {figures.speed:.3g} frames a second" if written else ""
+        self._console.print(f"{written} latents, {megabytes(figures.bytes)}, {scaling}{speed}: {folder}")
+
+    def _compare(self):
+        """The Wanted of the clips that have to be encoded; says why."""
+        from mindone_tae.data import UnreadableVideo
+        from mindone_tae.data.latents.cache import DAMAGED, MISSING, why_to_encode
+
+        from ..clips import leave_out
+
+        todo, why, sizes = [], Counter(), Sizes()
+        for clip in self._clips.clips:
+            if not self._cache.mine(clip.name):
+                continue
+            try:
+                wanted = Wanted(clip, sizes.of(clip), self._encoder.shared)
+            except UnreadableVideo as error:
+                leave_out(error, self.failed)
+                continue
+            self.wanted.append(wanted)
+            damaged = wanted.name in self._cache.damaged
+            reason = DAMAGED if damaged else why_to_encode(self._cache.latents.get(wanted.name), wanted.expected)
+            why[reason] += 1
+            if reason:
+                todo.append(wanted)
+        missing, damaged, fresh = (why.pop(reason, 0) for reason in (MISSING, DAMAGED, None))
+        told = f" ({', '.join(f'{count} {reason}' for reason, count in sorted(why.items()))})" if why else ""
+        left = len(self._cache.latents.keys() - {clip.name for clip in self._clips.clips})
+        self._console.print(
+            f"{len(self.wanted)} clips{self._whose}: {fresh} up to date, {missing} missing, {why.total()} stale{told}, {damaged} damaged"
+            + (f"; {left} latents of other clips are left alone" if left else "")
+        )
+        return todo
+
+    def _announce(self, todo, folder):
+        """The bytes that the latents will take, None where the model does not tell; says so before anything is encoded."""
+        sizes = [self._encoder.latent_bytes(wanted.clip.frames, wanted.size) for wanted in todo]
+        free = shutil.disk_usage(folder).free
+        estimate = None if None in sizes else sum(sizes)
+        if todo:
+            amount = "an amount not known before" if estimate is None else f"about {megabytes(estimate)} for {_frames(todo)} frames"
+            self._console.print(f"to write: {amount}; the disk has {megabytes(free)} free")
+        if estimate is not None and estimate > free:
+            raise UserError(f"{folder} would get {megabytes(estimate)} and its disk has {megabytes(free)} free; it must hold them: free space, or choose another --output_path")
+        return estimate
+
+    def _progress(self, todo):
+        from mindone_tae.zoo.progress import Progress
+
+        return Progress("encode", _frames(todo) or None, "frames") if todo else ExitStack()
+
+    def _encoded(self, group, progress, figures):
+        """The LatentClips of a group, without the clips that cannot be read."""
+        from ..clips import one_by_one
+        from ..streams import batched
+
+        found = []
+
+        def encode(part):
+            with progress.attempt():
+                chunks = batched([wanted.clip for wanted in part])
+                found.extend(self._encoder.encode(part, Counted(chunks, lambda frames: progress.advance(figures.shown, frames))))
+
+        one_by_one(group, encode, self.failed)
+        return found
+
+
+class _Figures:
+    """Speed and size so far, of the clips that are done."""
+
+    def __init__(self, estimate):
+        self._start, self.frames, self.bytes, self.speed = time.monotonic(), 0, 0, 0.0  # frames a second
+        self._of = "" if estimate is None else f" of {megabytes(estimate)}"
+
+    def add(self, clip):
+        """Takes in a LatentClip."""
+        self.frames += clip.frames
+        self.bytes += sum(array.nbytes for array in clip.arrays.values())
+        self.speed = self.frames / max(time.monotonic() - self._start, 1e-9)
+
+    @property
+    def shown(self):
+        """What stands behind the bar."""
+        return {"frames/s": f"{self.speed:.3g}", "written": f"{megabytes(self.bytes)}{self._of}"} if self.frames else None
+
+    def forecast(self, rest):
+        """What the first clips say of the other frames."""
+        return f"{self.speed:.3g} frames a second in the first clips; about {tqdm.format_interval(rest / self.speed)} for the other {rest} frames"
+
+
+def _frames(todo):
+    """All frames; 0 where datasets do not tell."""
+    return sum(wanted.clip.frames for wanted in todo)
+
+
+def megabytes(count):
+    """Bytes as a reader likes them."""
+    return f"{count / 1e6:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"

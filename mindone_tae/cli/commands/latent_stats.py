@@ -1,0 +1,112 @@
+"""`mindone-tae latent-stats`."""
+
+from pathlib import Path
+
+from mindone_tae.zoo import UserError
+
+from .. import flags
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "latent-stats",
+        help="mean, std, scaling and shift factors of latents",
+        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and standard deviation 1. "
+        "Takes what `encode` wrote (--latent_folder), or videos and a model (--video_folder or --csv_path, with --ckpt_path or --config).",
+    )
+    parser.add_argument("--latent_folder", metavar="DIR", help="what `encode` wrote; searched with its subfolders")
+    parser.add_argument("--output_path", default="outputs/latent_stats", metavar="DIR", help="gets latent_stats.json; default: outputs/latent_stats")
+    flags.add_trained(parser)
+    flags.add_data(parser)
+    parser.set_defaults(command=run, takes_overrides=True)
+
+
+def run(options, console):
+    """Measures."""
+    from mindone_tae.data.latents.clip import CONVENTIONS
+    from mindone_tae.zoo.run.folder import RunFolder
+
+    videos = options.video_folder or options.csv_path or options.config
+    if bool(options.latent_folder) == bool(videos):
+        raise UserError("latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): give one of the two")
+    statistics, source = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
+    result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
+    path = Path(options.output_path) / "latent_stats.json"
+    RunFolder(options.output_path).write_json(path, result)
+    for line in table(result):
+        console.print(line)
+    console.print(f"\n{path}")
+
+
+def _of_latents(options, console):
+    """Statistics of files, and what they are of."""
+    from mindone_tae.models.latent.statistics import LatentStatistics
+    from mindone_tae.zoo.progress import Progress
+
+    from .decode import unscaled, whole_latents
+
+    statistics, models = LatentStatistics(), []
+    latents = whole_latents(options.latent_folder)
+    with Progress("latent-stats", len(latents), "clips") as progress:
+        for latent in latents:
+            clip = latent.read()
+            statistics.add(*unscaled(clip), source=latent.where)
+            if clip.model not in models:
+                models.append(clip.model)
+            progress.advance()
+    if len(models) > 1:
+        console.print(f"the latents come from {len(models)} models, which share no factors: {'; '.join(map(str, models))}")
+    return statistics, {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
+
+
+def _of_videos(options, console):
+    """Statistics of what a model makes of videos, and what they are of."""
+    from ..inference import load
+    from .reconstruct import whole_clips
+
+    recipe = load(options, whole_clips(options), "tae/infer/default")
+    console.quiet(options.output_path)
+    from mindone_tae.models.latent.statistics import LatentStatistics
+    from mindone_tae.zoo.progress import Progress
+
+    from ..clips import Clips, one_by_one, start
+    from ..streams import batched, posteriors
+
+    model = start(recipe)
+    clips, statistics = Clips(recipe.dataset, options.output_path), LatentStatistics()
+    used_clips, failed = [], []
+
+    def add(group):
+        for mean, logvar in list(posteriors(model, batched(group))):  # all of it first: a clip that fails half way counts for nothing
+            statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
+        used_clips.extend(group)
+
+    with Progress("latent-stats", len(clips.clips), "clips") as progress:
+        for group in clips.groups(options.batch_size or 1):
+            one_by_one(group, add, failed)
+            progress.advance(count=len(group))
+    clips.report(console, failed)
+    if not used_clips:
+        raise UserError("no clip can be read, so there is nothing to measure: see what was left out")
+    used = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
+    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}
+
+
+def table(result):
+    """The lines of the table, and how to use it."""
+    yield f"{result['source']['clips']} clips, {result['values_per_channel']:,} values a channel; the shift is by convention"
+    yield f"{'channel':<9}{'mean':>10}{'std':>10}{'std of means':>14}{'scaling':>10}{'diffusers':>11}{'mindone':>10}"
+    for name, entry in [("all", result["overall"]), *enumerate(result["channels"])]:
+        factors = [entry["diffusers"], entry["mindone"]]
+        shown = [f"{entry['mean']:>10.4f}{entry['std']:>10.4f}{entry['std_of_means']:>14.4f}"]
+        if all(factors):
+            diffusers, mindone = factors
+            shown.append(f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}{mindone['shift_factor']:>10.4f}")
+        yield f"{name:<9}" + "".join(shown)
+    yield ""
+    for convention, formula in result["use"].items():
+        factors = result["overall"][convention]
+        yield f"{convention}: {formula}, with {factors['scaling_factor']:.4f} and {factors['shift_factor']:.4f}"
+    yield "by channel (Wan, Cosmos): (z - latents_mean) / latents_std; the lists are in the file, AutoencoderKLTAE takes them"
+    yield f"how: {result['how']}"

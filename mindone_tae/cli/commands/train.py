@@ -1,0 +1,61 @@
+"""`mindone-tae train`."""
+
+from .. import flags
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train what a recipe names",
+        description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
+    )
+    parser.add_argument("--config", required=True, help="a recipe's name (see mindone-tae list) or file")
+    parser.add_argument("--output_path", required=True, metavar="DIR", help="the run's folder: config, log, metrics, checkpoints, pictures")
+    parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing")
+    flags.add_data(parser)
+    flags.add_model(parser)
+    parser.set_defaults(command=run, takes_overrides=True)
+
+
+def run(options, console):
+    """Trains."""
+    from mindone_tae.zoo import load_recipe
+
+    pairs = flags.data_overrides(options) + flags.model_overrides(options)
+    if options.batch_size is not None:
+        pairs.append(("train.batch_size", options.batch_size))
+    recipe = load_recipe(options.config, pairs + options.overrides)
+    train(recipe, options.output_path, console, resume=options.resume)
+
+
+def train(recipe, output_path, console, resume=False):
+    """Trains a recipe and says where everything is.
+
+    Returns:
+        The path of the last checkpoint's weights, or None where nothing was left to do.
+    """
+    console.quiet(output_path)
+    from mindone_tae.zoo import Trainer
+
+    from ..pictures import write_pictures
+
+    trainer = Trainer(
+        recipe,
+        output_path,
+        resume=resume,
+        on_pictures=lambda step, pictures: write_pictures(trainer.run_folder.pictures / f"step_{step:08d}", pictures),
+    )
+    saved = trainer.run()
+    if not trainer.ranks.first:
+        return saved
+    if saved is None:
+        made, asked = trainer.checkpoints.step, trainer.steps
+        state = "has made all its steps" if made == asked else f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
+        console.print(f"nothing to do: {output_path} {state}; raise train.steps to go on")
+    else:
+        console.print(f"weights   {saved}\nmetrics   {trainer.run_folder.metrics}\nlog       {trainer.run_folder.path / 'log.txt'}")
+    best = trainer.checkpoints.best
+    if best:
+        console.print(f"best      {trainer.checkpoints.folder / (best['ema'] or best['weights'])} ({best['metric']} {best['value']:.4g} at step {best['step']})")
+    return saved

@@ -1,0 +1,49 @@
+"""Which part of a command's work is this process's, where several share it."""
+
+import os
+
+from mindone_tae.zoo import UserError
+from mindone_tae.zoo.device.msrun import end_with_msrun
+
+
+def add_to(parser):
+    """The flags."""
+    parser.add_argument("--rank", type=int, metavar="N", help="this process among those that share the work; default: RANK_ID, as msrun sets it, or 0")
+    parser.add_argument("--world", type=int, metavar="N", help="how many processes share it; default: RANK_SIZE, as msrun sets it, or 1")
+
+
+def rank_and_ranks(options):
+    """This process's rank and the number of ranks, from the flags or else the environment.
+
+    Raises:
+        UserError: only one of the two, no number, or a rank that is not below the number of ranks.
+    """
+    rank = _number("--rank", options.rank, "RANK_ID")
+    ranks = _number("--world", options.world, "RANK_SIZE")
+    if rank is None and ranks in (None, 1):
+        return 0, 1
+    if rank is None or ranks is None:
+        given, missing = ("--world (RANK_SIZE)", "--rank (RANK_ID)") if rank is None else ("--rank (RANK_ID)", "--world (RANK_SIZE)")
+        raise UserError(f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need both: give {missing.split()[0]}")
+    if not 0 <= rank < ranks:
+        raise UserError(f"--rank is {rank} and --world {ranks}; ranks go from 0 to {max(ranks - 1, 0)}: give each process one of its own")
+    return rank, ranks
+
+
+def leave_msrun():
+    """Makes this a process on its own, for work whose parts need nothing of one another.
+
+    Returns:
+        Whether it has nothing to do: msrun starts one beside the workers, to bring them together.
+    """
+    end_with_msrun()
+    return os.environ.pop("MS_ROLE", None) == "MS_SCHED"
+
+
+def _number(flag, given, variable):
+    if given is not None:
+        return given
+    text = os.environ.get(variable) or None
+    if text is not None and not text.strip().isdigit():
+        raise UserError(f"{variable} is {text!r}; it must be a whole number: give {flag}")
+    return None if text is None else int(text)

@@ -1,0 +1,1 @@
+"""Which frames of which files make a clip, and frames kept in memory between clips."""

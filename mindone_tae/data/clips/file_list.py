@@ -1,0 +1,141 @@
+"""The files of a data set: what each holds, and which of them turned out bad."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from mindone_tae.zoo.errors import UserError
+
+from ..files.collection import Item
+from ..files.inspection import ClipInfo, inspect_file, inspect_files
+from ..readers.base import UnreadableVideo, VideoReader
+from ..readers.file_stamp import stamp_of
+from ..readers.isolated.bounded_reader import bounded_stamp
+from ..readers.opening import open_video
+from .cached_reader import KeptReader
+from .frame_cache import FrameCache
+
+logger = logging.getLogger(__name__)
+
+
+class Roster:
+    """Files in a fixed order; threads may share it.
+
+    Args:
+        items: the files.
+        reader: see `open_video`.
+        timeout_s: see `open_video`.
+        cache_mb: megabytes of frames that `open_kept` keeps; 0 none.
+
+    Attributes:
+        items: the files; those that `learn` refuses are taken out.
+        unreadable: list of (path, reason); grows when a file fails later.
+    """
+
+    def __init__(self, items: list[Item], reader: str = "auto", timeout_s: float | None = None, cache_mb: float = 0):
+        self.items = items
+        self.unreadable: list[tuple[str, str]] = []
+        self._reader, self._timeout_s = reader, timeout_s
+        self._cache = FrameCache(cache_mb) if cache_mb else None
+        self._bad: set[str] = set()
+        self._infos: dict[str, ClipInfo] = {}
+        self._lock = threading.Lock()  # guards what is known of files
+
+    def check(self, num_threads: int) -> dict[str, ClipInfo | UnreadableVideo]:
+        """Open every file, for `learn`."""
+        return inspect_files([item.path for item in self.items], self._reader, num_threads, self._timeout_s)
+
+    def learn(self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]) -> None:
+        """Take what is known of every file, and take out the bad ones.
+
+        Args:
+            found: by path.
+            refused: why a readable file cannot be used, or None.
+
+        Raises:
+            UserError: none is left.
+        """
+        for path, info in found.items():
+            bad = info if isinstance(info, UnreadableVideo) else refused(path, info)
+            if bad is not None:
+                self.report(bad)
+            else:
+                self._infos[path] = info
+        self.items = [item for item in self.items if item.path not in self._bad]
+        if not self.items:
+            raise self._none_left()
+
+    def _none_left(self):
+        few = "; ".join(f"{path}: {reason}" for path, reason in self.unreadable[:3])
+        more = f"; and {len(self.unreadable) - 3} more" if len(self.unreadable) > 3 else ""
+        return UserError(f"no file of the data set can be used: {few}{more}")
+
+    def report(self, error: UnreadableVideo) -> None:
+        """Note a bad file, once."""
+        with self._lock:
+            if error.path in self._bad:
+                return
+            self._bad.add(error.path)
+            self.unreadable.append((error.path, error.reason))
+        logger.warning("left out: %s", error)
+
+    def readable(self, position: int, among: Sequence[int] | None = None) -> Item:
+        """The item at a position, or the next one in order whose file is not known to be bad.
+
+        Args:
+            position: from 0 to len(items) - 1; with `among`, a place in that.
+            among: positions that may be taken; None is all.
+
+        Raises:
+            UserError: none is left.
+        """
+        places = range(len(self.items)) if among is None else among
+        for offset in range(len(places)):
+            item = self.items[places[(position + offset) % len(places)]]
+            if item.path not in self._bad:
+                return item
+        raise self._none_left()
+
+    def known(self, item: Item) -> ClipInfo | None:
+        """What is known of a file without opening it."""
+        return self._infos.get(item.path)
+
+    def info(self, item: Item) -> ClipInfo:
+        """What a file holds.
+
+        Raises:
+            UnreadableVideo: it had to be opened, and could not be.
+        """
+        info = self.known(item) or inspect_file(item.path, self._reader, self._timeout_s)
+        with self._lock:
+            self._infos[item.path] = info
+        return info
+
+    def open(self, item: Item) -> VideoReader:
+        """A reader of a file, the one that is known to read it where any will do.
+
+        Raises:
+            UnreadableVideo: it cannot be opened.
+        """
+        info = self.known(item)
+        known = info is not None and info.reader == "pyav" and self._reader == "auto"
+        return open_video(item.path, "pyav" if known else self._reader, self._timeout_s)
+
+    def open_kept(self, item: Item, stretches: bool) -> VideoReader:
+        """As `open`, with the file's frames from memory where they were read before.
+
+        Args:
+            item: the file.
+            stretches: see `KeptReader`.
+
+        Raises:
+            UnreadableVideo: it cannot be opened.
+        """
+        if self._cache is None:
+            return self.open(item)
+        stamp = stamp_of(item.path) if self._timeout_s is None else bounded_stamp(item.path, self._timeout_s)
+        if stamp is None:
+            return self.open(item)
+        return KeptReader(item.path, lambda: self.open(item), stamp, self._cache, stretches)

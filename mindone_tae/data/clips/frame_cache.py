@@ -1,0 +1,104 @@
+"""Resized frames kept in memory for the next time that they are drawn, up to a bound."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..files.inspection import ClipInfo
+
+# What an array takes beside its pixels, with its place in a dict.
+_OVERHEAD_BYTES = 256
+
+# The size (h, w) that frames have been resized to, and the box they were cut from.
+Form = tuple[tuple[int, int], tuple[float, float, float, float]]
+
+
+@dataclass
+class KeptFile:
+    """What is kept of one file.
+
+    Attributes:
+        stamp: of the file when it was read, see `stamp_of`.
+        info: what it holds.
+        frames: for each form, frames uint8 (h, w, 3) by number.
+    """
+
+    stamp: tuple[int, ...]
+    info: ClipInfo
+    frames: dict[Form, dict[int, np.ndarray]] = field(default_factory=dict)
+
+    def bytes(self) -> int:
+        """That it takes."""
+        return sum(_bytes(frame) for frames in self.frames.values() for frame in frames.values())
+
+
+class FrameCache:
+    """Frames of files; threads may share it.
+
+    What is kept stays until its file changes, and what comes when there is no more room is not kept: drawn in random order,
+    all frames are equally likely to be wanted next, and throwing some out for others would gain nothing.
+
+    Args:
+        megabytes: that the frames may take.
+    """
+
+    def __init__(self, megabytes: float):
+        self._room = int(megabytes * 2**20)
+        self._files: dict[str, KeptFile] = {}
+        self._partly_bad: set[tuple] = set()
+        self._lock = threading.Lock()
+
+    def file(self, path: str, stamp: tuple[int, ...]) -> KeptFile | None:
+        """What is kept of a file; lets go of it where the file has changed.
+
+        Args:
+            path: the file.
+            stamp: that it has now.
+        """
+        with self._lock:
+            kept = self._files.get(path)
+            if kept is not None and kept.stamp != stamp:
+                self._room += self._files.pop(path).bytes()
+                return None
+            return kept
+
+    def without_stretches(self, path: str, stamp: tuple[int, ...]) -> bool:
+        """Whether nothing beside the clips is to be read of a file."""
+        return (path, stamp) in self._partly_bad
+
+    def leave_stretches(self, path: str, stamp: tuple[int, ...]) -> None:
+        """Note that reading more than a clip of this file failed, so that it is tried once."""
+        self._partly_bad.add((path, stamp))
+
+    def room_for(self, count: int, size: tuple[int, int]) -> bool:
+        """Whether so many more frames (h, w, 3) can be kept."""
+        return count * (size[0] * size[1] * 3 + _OVERHEAD_BYTES) <= self._room
+
+    def keep(self, path: str, stamp: tuple[int, ...], info: ClipInfo, form: Form, frames: dict[int, np.ndarray]) -> None:
+        """Keep frames as far as there is room, and none that another reader gave than those kept before.
+
+        Args:
+            path: the file.
+            stamp: that it had before it was opened.
+            info: what it holds, and which reader gave the frames.
+            form: of the frames.
+            frames: uint8 (h, w, 3) by number.
+        """
+        with self._lock:
+            kept = self._files.get(path) or KeptFile(stamp, info)
+            if (kept.stamp, kept.info) != (stamp, info):
+                return
+            known = kept.frames.setdefault(form, {})
+            for number, frame in frames.items():
+                if number not in known and _bytes(frame) <= self._room:
+                    known[number] = frame.copy()  # a view would hold all frames that were read with it
+                    self._room -= _bytes(frame)
+            if known:
+                self._files[path] = kept
+
+
+def _bytes(frame):
+    return frame.nbytes + _OVERHEAD_BYTES

@@ -1,0 +1,111 @@
+"""Looking at every file of a collection, in parallel, and going on where an earlier look stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from mindone_tae.zoo.errors import UserError
+
+from ..readers.base import UnreadableVideo
+from .collection import Item
+from .inspection import DEPTHS, inspect_file
+from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
+
+
+class CollectionCheck:
+    """One look at a collection.
+
+    Args:
+        items: its files.
+        folder: absolute, that the manifest's paths start from.
+        journal: file that gets a line for each file looked at, so that a killed check loses nothing.
+        reader: see `open_video`.
+        timeout_s: see `open_video`.
+        depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
+
+    Raises:
+        UserError: no such depth.
+    """
+
+    def __init__(
+        self, items: list[Item], folder: str, journal: str | os.PathLike, reader: str = "auto", timeout_s: float = 60.0, depth: str = "ends"
+    ):
+        if depth not in DEPTHS:
+            raise UserError(f"decode is '{depth}'; it must be one of {', '.join(DEPTHS)}: ends suits most")
+        self.items = list({item.path: item for item in items}.values())
+        self._folder, self._journal = folder, os.fspath(journal)
+        self._reader, self._timeout_s, self._depth = reader, timeout_s, depth
+        self._rows: dict[str, dict] = {}
+
+    def resume(self) -> int:
+        """Take from the journal what an earlier check found of files that are still the same.
+
+        Returns:
+            How many need no other look.
+        """
+        rows = {row["path"]: row for row in self._earlier()}
+        for item in self.items:
+            row = rows.get(manifest_path_of(item, self._folder))
+            if row is not None and (row["bytes"], row["modified"]) == file_state(item.path):
+                self._rows[item.path] = {**{name: row[name] for name in COLUMNS}, **other_columns(item)}
+        return len(self._rows)
+
+    def _earlier(self):
+        """Rows of the journal that this check would have written."""
+        try:
+            lines = open(self._journal, encoding="utf-8").read().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the half line of a killed check
+            if isinstance(row, dict) and row.get("check") == self._settings() and all(name in row for name in COLUMNS):
+                yield row
+
+    def _settings(self):
+        return [self._reader, self._depth]
+
+    def run(self, workers: int, looked_at: Callable[[dict], None] = lambda row: None) -> list[dict]:
+        """Look at the files that are left.
+
+        Args:
+            workers: files at a time, each in a process of its own.
+            looked_at: called with each new row.
+
+        Returns:
+            The rows of all files in the collection's order; see `manifest_row`.
+        """
+        left = [item for item in self.items if item.path not in self._rows]
+        os.makedirs(os.path.dirname(self._journal) or ".", exist_ok=True)
+        with open(self._journal, "a" if self._rows else "w", encoding="utf-8") as journal:
+            journal.write("\n" if self._rows else "")  # after a half line
+            for item, row in self._look(left, workers):
+                self._rows[item.path] = row
+                journal.write(json.dumps({**{name: row[name] for name in COLUMNS}, "check": self._settings()}) + "\n")
+                journal.flush()
+                looked_at(row)
+        return [self._rows[item.path] for item in self.items]
+
+    def _look(self, items, workers) -> Iterator[tuple[Item, dict]]:
+        with ThreadPoolExecutor(workers, thread_name_prefix="check-data") as pool:
+            jobs = {pool.submit(self._row, item): item for item in items}
+            try:
+                for job in as_completed(jobs):
+                    yield jobs.pop(job), job.result()
+            finally:
+                for job in jobs:
+                    job.cancel()
+
+    def _row(self, item):
+        try:
+            found = inspect_file(item.path, self._reader, self._timeout_s, self._depth)
+            if self._depth != "first" and found.reader == "decord":  # which paints over damage that PyAV refuses
+                inspect_file(item.path, "pyav", self._timeout_s, self._depth)
+        except UnreadableVideo as error:
+            found = error
+        return manifest_row(item, self._folder, found)

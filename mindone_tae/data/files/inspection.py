@@ -1,0 +1,95 @@
+"""Opening every file of a collection once, to learn what it holds and which ones are bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ..readers.base import UnreadableVideo, VideoReader
+from ..readers.opening import open_video
+
+# What is decoded of a file: its first frame; its first, middle and last ones; or all.
+DEPTHS = ("first", "ends", "all")
+# A corner of the frame: decoding is what is checked.
+_CORNER = (8, 8)
+_CHUNK_FRAMES = 64
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a readable file holds.
+
+    Attributes:
+        frames: count.
+        fps: frames a second, 0.0 for images.
+        size: (h, w) in pixels.
+        codec: of the frames.
+        reader: that read it.
+    """
+
+    frames: int
+    fps: float
+    size: tuple[int, int]
+    codec: str = ""
+    reader: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds, 0.0 for images."""
+        return self.frames / self.fps if self.fps else 0.0
+
+
+def info_of(video: VideoReader) -> ClipInfo:
+    """What an open file holds."""
+    return ClipInfo(len(video), video.fps, tuple(video.size), video.codec, video.name)
+
+
+def inspect_file(path: str, reader: str = "auto", timeout_s: float | None = None, depth: str = "first") -> ClipInfo:
+    """Open a file and decode some of its frames.
+
+    Args:
+        path: the file.
+        reader: see `open_video`.
+        timeout_s: see `open_video`.
+        depth: one of DEPTHS.
+
+    Raises:
+        UnreadableVideo: it cannot be done.
+    """
+    with open_video(path, reader, timeout_s) as video:
+        box = (0, 0, min(_CORNER[1], video.size[1]), min(_CORNER[0], video.size[0]))
+        for numbers in _numbers(len(video), depth):
+            video.read_resized(numbers, _CORNER, box)
+        return info_of(video)
+
+
+def _numbers(frames: int, depth: str) -> Iterator[list[int]]:
+    """Frame numbers to decode, in groups for one reading each."""
+    if depth == "first":
+        yield [0]
+    elif depth == "ends":
+        yield sorted({0, frames // 2, max(0, frames - 2), frames - 1})
+    else:
+        for start in range(0, frames, _CHUNK_FRAMES):
+            yield list(range(start, min(start + _CHUNK_FRAMES, frames)))
+
+
+def inspect_files(
+    paths: list[str], reader: str = "auto", num_threads: int = 4, timeout_s: float | None = None
+) -> dict[str, ClipInfo | UnreadableVideo]:
+    """Inspect many files in threads, each path once.
+
+    Returns:
+        For each path what it holds, or what is wrong with it.
+    """
+
+    def inspect(path):
+        try:
+            return inspect_file(path, reader, timeout_s)
+        except UnreadableVideo as error:
+            return error
+
+    distinct = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(num_threads, thread_name_prefix="check-files") as pool:
+        return dict(zip(distinct, pool.map(inspect, distinct)))

@@ -1,0 +1,161 @@
+"""The table that `mindone-tae check-data` writes: a file a row, with what it holds or what is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+
+from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.errors import UserError
+
+from ..readers.base import UnreadableVideo
+from .collection import Item, read_collection
+from .inspection import ClipInfo
+from .tables import import_parquet, read_table
+
+# bytes and modified (nanoseconds) tell whether a file is still the one that was checked.
+COLUMNS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason", "bytes", "modified")
+
+
+def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo) -> dict:
+    """The row of one file; numbers of a bad one are 0. The other columns of its own table follow.
+
+    Args:
+        item: the file.
+        folder: absolute, the collection's; what lies elsewhere is named by its absolute path.
+        found: what it holds, or what is wrong with it.
+    """
+    bad = isinstance(found, UnreadableVideo)
+    info = ClipInfo(0, 0.0, (0, 0)) if bad else found
+    size, modified = file_state(item.path)
+    own = {
+        "path": manifest_path_of(item, folder),
+        "frames": info.frames,
+        "fps": round(info.fps, 6),
+        "width": info.size[1],
+        "height": info.size[0],
+        "codec": info.codec,
+        "duration_s": round(info.duration_s, 6),
+        "reader": info.reader,
+        "reason": found.reason if bad else "",
+        "bytes": size,
+        "modified": modified,
+    }
+    return {**own, **other_columns(item)}
+
+
+def manifest_path_of(item: Item, folder: str) -> str:
+    """How a manifest of a folder names a file."""
+    return item.relative_path if os.path.join(folder, item.relative_path) == item.path else item.path
+
+
+def other_columns(item: Item) -> dict[str, str]:
+    """What a file's own table says of it beside what a manifest does."""
+    return {name: value for name, value in item.extra.items() if name not in COLUMNS}
+
+
+def file_state(path: str) -> tuple[int, int]:
+    """Bytes and time of the last change of a file or folder; 0, 0 where there is none."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
+def write_manifest(path: str, rows: Iterable[dict]) -> None:
+    """Write a manifest, whole or not at all.
+
+    Args:
+        path: ends in .csv or .parquet.
+        rows: of `manifest_row`, all with the same columns.
+
+    Raises:
+        UserError: pyarrow is missing for parquet, or the file cannot be written.
+    """
+    rows = list(rows)
+    columns = list(rows[0]) if rows else list(COLUMNS)
+    if path.endswith(".parquet"):
+        parquet = import_parquet()
+        import pyarrow
+
+        table = pyarrow.table({name: [row[name] for row in rows] for name in columns})
+        with replacing(path) as temporary:
+            parquet.write_table(table, temporary)
+        return
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
+    """What a manifest says of its files, apart from their other columns.
+
+    Args:
+        items: of the manifest, read as any table with the column "path".
+        path: the manifest, for messages.
+
+    Returns:
+        The items without the manifest's own columns, and by path what each file holds or what is wrong with it.
+
+    Raises:
+        UserError: a column is missing or holds no number.
+    """
+    missing = [name for name in COLUMNS[1:9] if name not in items[0].extra]
+    if missing:
+        raise UserError(f"{path} has no column '{missing[0]}'; a manifest has {', '.join(COLUMNS[:9])}: write it with mindone-tae check-data")
+    return [_without_facts(item) for item in items], {item.path: _facts(item, path) for item in items}
+
+
+def _without_facts(item):
+    return Item(item.path, item.relative_path, other_columns(item))
+
+
+def _facts(item, manifest):
+    row = item.extra
+    if row["reason"]:
+        return UnreadableVideo(item.path, row["reason"])
+    try:
+        info = ClipInfo(int(row["frames"]), float(row["fps"]), (int(row["height"]), int(row["width"])), row["codec"], row["reader"])
+    except ValueError as error:
+        raise UserError(f"{manifest} tells of {item.relative_path} what is no number: {error}: write it again with mindone-tae check-data") from error
+    if info.frames < 1 or min(info.size) < 1 or not 0 <= info.fps < float("inf"):
+        raise UserError(f"{manifest} tells of {item.relative_path} {info.frames} frames of {info.size} at {info.fps} fps: write it again with mindone-tae check-data")
+    return info
+
+
+def known_items(
+    manifest_path: str, csv_path: str | None, folder: str | None, video_column: str, allow_outside: bool | None
+) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
+    """The files of a manifest, or those that a table picks out of it, and by path what is known of each.
+
+    Args:
+        manifest_path: of `write_manifest`.
+        csv_path: table of files, None takes all of the manifest.
+        folder: see `read_collection`.
+        video_column: the table's.
+        allow_outside: see `read_collection`.
+
+    Raises:
+        UserError: the manifest is none, lacks a file of the table, or tells of files that are not in the folder.
+    """
+    if not os.path.isfile(manifest_path):
+        raise UserError(f"dataset.manifest_path is {manifest_path}, and there is no such file: make it with mindone-tae check-data")
+    columns, _ = read_table(manifest_path)
+    if COLUMNS[0] not in columns:
+        raise UserError(f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: give it as dataset.csv_path, or make one with mindone-tae check-data")
+    items, facts = split_facts(read_collection(manifest_path, folder, "path", allow_outside), manifest_path)
+    if csv_path is not None:
+        items = read_collection(csv_path, folder, video_column, allow_outside)
+        unknown = [item.relative_path for item in items if item.path not in facts]
+        if unknown:
+            raise UserError(
+                f"{manifest_path} tells nothing of {len(unknown)} files of {csv_path}, such as {unknown[0]}: run mindone-tae check-data"
+                " again, and give dataset.folder if the two tables lie in different folders"
+            )
+    good = next((item for item in items if isinstance(facts[item.path], ClipInfo)), None)
+    if good is not None and not os.path.exists(good.path):
+        raise UserError(f"{manifest_path} lists {good.relative_path}, and there is no {good.path}: set dataset.folder to the folder that was checked")
+    return items, {item.path: facts[item.path] for item in items}

@@ -1,0 +1,86 @@
+"""An image file read as a video: a still one of one frame, an animated WebP or PNG of all its frames."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from .base import UnreadableVideo, VideoReader
+
+
+class ImageReader(VideoReader):
+    """Frames of an image file.
+
+    The camera's orientation tag is applied, transparency is dropped, grey becomes RGB, 16-bit grey is scaled to 8 bits.
+    """
+
+    name = "image"
+
+    def __init__(self, path):
+        super().__init__(path)
+        with _reasons(self.path):
+            self._image = Image.open(self.path)
+            try:
+                self.codec = (self._image.format or "").lower()
+                # a PNG may carry a picture for viewers that do not animate, which is no frame
+                self._first = int(bool(self._image.info.get("default_image")))
+                self._count = getattr(self._image, "n_frames", 1) - self._first if self.codec in ("webp", "png") else 1
+                self._frame = self._decoded(0)
+                self.fps = self._rate()
+            except BaseException:
+                self._image.close()
+                raise
+        self.size = self._frame.shape[:2]
+        if self._count == 1:
+            self._image.close()
+
+    def _rate(self):
+        """Frames a second by the first frame's duration, which nearly all animated images give to every frame."""
+        milliseconds = self._image.info.get("duration", 0) if self._count > 1 else 0
+        return 1000.0 / milliseconds if milliseconds else 0.0
+
+    def __len__(self):
+        return self._count
+
+    def _decoded(self, index):
+        """One frame, uint8 (h, w, 3)."""
+        if self._count > 1:
+            self._image.seek(self._first + index)
+            self._image.load()
+        return rgb(self._image)
+
+    def _read_sorted(self, indices):
+        if self._count == 1:
+            return np.repeat(self._frame[None], len(indices), axis=0)
+        frames = np.empty((len(indices), *self.size, 3), np.uint8)
+        for position, index in enumerate(indices):
+            with _reasons(self.path, f"frame {index} of {self._count} cannot be decoded"):
+                frames[position] = self._decoded(index)
+        return frames
+
+    def close(self):
+        self._image.close()
+
+
+@contextmanager
+def _reasons(path, problem="not an image"):
+    """Whatever Pillow raises, as UnreadableVideo."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except Image.UnidentifiedImageError:
+        raise UnreadableVideo(path, "not an image that Pillow knows") from None
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, EOFError, ...
+        raise UnreadableVideo(path, f"{problem}: {str(error) or type(error).__name__}") from error
+
+
+def rgb(image: Image.Image) -> np.ndarray:
+    """A Pillow image upright as uint8 (h, w, 3)."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # Pillow would clip these at 255 rather than scale them
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return np.asarray(image.convert("RGB"))

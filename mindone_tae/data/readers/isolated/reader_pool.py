@@ -1,0 +1,184 @@
+"""Processes that read for this one: kept for the next file, killed and replaced when they hang or crash."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+
+from .messages import Ended, Late, receive, send
+
+# Starting takes a third of a second where nothing else runs.
+_START_SECONDS = 120.0
+# The process ends itself on time; this is how much longer it is waited for.
+_GRACE_SECONDS = 5.0
+# decord keeps some memory of every file: a new process now and then gives it back.
+_FILES_A_PROCESS = 1000
+
+# sys.path as it is here, so that the package is found however it came here; nothing of this process's main module is imported.
+_CODE = (
+    "import json, sys; path, opener, *handles = json.loads(sys.argv[1]); sys.path[:] = path;"
+    "from mindone_tae.data.readers.isolated.reader_process import main; main(opener, *handles)"
+)
+
+
+class Hung(Exception):
+    """The process took longer than it may; it is gone."""
+
+
+class Crashed(Exception):
+    """The process ended by itself; the text says how."""
+
+
+class ReaderProcess:
+    """One process.
+
+    Args:
+        opener: "module:function" with `open_video`'s arguments.
+
+    Attributes:
+        files: opened so far.
+    """
+
+    def __init__(self, opener: str):
+        self.files = 0
+        theirs_in, self._requests = os.pipe()
+        self._replies, theirs_out = os.pipe()
+        lifeline, self._lifeline = os.pipe()
+        theirs = (theirs_in, theirs_out, lifeline)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CODE, json.dumps([sys.path, opener, *theirs])],
+                pass_fds=theirs,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except BaseException:
+            for handle in (self._requests, self._replies, self._lifeline):
+                os.close(handle)
+            raise
+        finally:
+            for handle in theirs:
+                os.close(handle)
+        try:
+            self._receive(_START_SECONDS)
+        except (Hung, Crashed) as error:
+            remedy = 'see what python -c "import mindone_tae.data.readers.isolated.reader_process" says'
+            raise RuntimeError(f"a process to read files in did not start ({error or 'no answer'}): {remedy}") from error
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def ask(self, do: str, seconds: float, **arguments) -> tuple[dict, np.ndarray | None]:
+        """Have one thing done; see `reader_process`.
+
+        Args:
+            do: "open", "read", "read_resized", "stretch", "stamp" or "close".
+            seconds: it may take.
+
+        Raises:
+            Hung: it took longer.
+            Crashed: the process ended.
+        """
+        if self._requests is None:
+            raise Crashed("it was killed")
+        self.files += do == "open"
+        try:
+            send(self._requests, {"do": do, "seconds": seconds, **arguments})
+        except Ended:
+            self._lost()
+        return self._receive(seconds + _GRACE_SECONDS)
+
+    def _receive(self, seconds):
+        try:
+            return receive(self._replies, seconds)
+        except Late:
+            self.kill()
+            raise Hung from None
+        except Ended:
+            self._lost()
+        except BaseException:  # Ctrl-C: what is still on its way would be taken for the next answer
+            self.kill()
+            raise
+
+    def _lost(self):
+        """Raise what became of the process."""
+        try:
+            status = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            status = None
+        self.kill()
+        if status == -signal.SIGALRM:
+            raise Hung from None
+        name = signal.Signals(-status).name if status is not None and status < 0 else f"status {status}"
+        raise Crashed(name) from None
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+        try:
+            self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # stuck in the kernel, on a dead network disk; it ends when that lets go
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close this side of its pipes."""
+        for handle in (self._requests, self._replies, self._lifeline):
+            if handle is not None:
+                os.close(handle)
+        self._requests = self._replies = self._lifeline = None
+
+
+class ReaderPool:
+    """Hands out processes to threads; a process serves one open file at a time.
+
+    Args:
+        opener: "module:function" with `open_video`'s arguments.
+        most_idle: so many are kept when nobody needs them; None as many as this process may use cores, at least 4.
+    """
+
+    def __init__(self, opener: str = "mindone_tae.data.readers.opening:open_video", most_idle: int | None = None):
+        self._opener = opener
+        self._most_idle = most_idle if most_idle is not None else max(4, len(os.sched_getaffinity(0)))
+        self._idle: list[ReaderProcess] = []
+        self._lock = threading.Lock()
+        # A fork would share the pipes with its parent.
+        os.register_at_fork(after_in_child=self._forget)
+        atexit.register(self.close)
+
+    def _forget(self):
+        for process in self._idle:
+            process.let_go()
+        self._idle, self._lock = [], threading.Lock()
+
+    def take(self) -> ReaderProcess:
+        """A process for the caller alone, until `give_back`."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return ReaderProcess(self._opener)
+
+    def give_back(self, process: ReaderProcess) -> None:
+        """Take back a process that has no file open."""
+        with self._lock:
+            if len(self._idle) < self._most_idle and process.files < _FILES_A_PROCESS:
+                self._idle.append(process)
+                return
+        process.kill()
+
+    def close(self) -> None:
+        """End the processes that nobody uses."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.kill()

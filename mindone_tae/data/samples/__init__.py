@@ -1,0 +1,1 @@
+"""Sample clips made on the spot."""

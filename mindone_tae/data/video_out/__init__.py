@@ -1,0 +1,1 @@
+"""Frames written as video, as images and as contact sheets."""

@@ -1,0 +1,140 @@
+"""PatchGAN discriminators (Isola et al., arXiv 1611.07004): every logit judges one patch of pixels."""
+
+import mindspore as ms
+from mindspore import nn, ops
+from mindspore.common.initializer import Normal
+
+from mindone_tae.zoo.errors import UserError
+
+from .discriminator import Discriminator
+
+_SLOPE = 0.2
+# Width doubles with every halving of the frame, up to this many times the first.
+_WIDEST = 8
+_GROUPS = 32
+# What the two convolutions at the end, which do not halve, need of the last features.
+_SMALLEST_FEATURES = 3
+
+
+@ops.constexpr
+def _check(shape, channels, halvings):
+    smallest = _SMALLEST_FEATURES * 2**halvings
+    if len(shape) != 5 or shape[1] != channels or min(shape[3:]) < smallest:
+        raise UserError(
+            f"the discriminator was given pixels of shape {shape}; with {halvings} layers it takes (b, {channels}, t, h, w), h and w of at "
+            f"least {smallest}: use larger frames, or fewer discriminator.layers"
+        )
+
+
+class _PatchGAN(Discriminator):
+    """Convolutions that halve the frame, two that do not, and the logits.
+
+    The norms are group norms, over each sample by itself: what a discriminator thinks of a clip depends neither on the
+    clips beside it nor on the number of devices, as it would with the batch norms of the paper.
+    """
+
+    def __init__(self, in_channels, width, layers, objective):
+        super().__init__(objective)
+        if min(in_channels, width, layers) < 1:
+            given = f"in_channels is {in_channels}, width {width} and layers {layers}"
+            raise UserError(f"{given}; each must be 1 or more: the usual ones are 3, 64 and 3")
+        widths = [width * min(2**i, _WIDEST) for i in range(layers + 1)]
+        self.first = self.convolution(in_channels, widths[0], 2, True)
+        pairs = list(zip(widths[:-1], widths[1:]))
+        self.convs = nn.CellList([self.convolution(a, b, 2 if i < layers - 1 else 1, False) for i, (a, b) in enumerate(pairs)])
+        self.norms = nn.CellList([nn.GroupNorm(_groups(b), b, eps=1e-6) for b in widths[1:]])
+        self.last = self.convolution(widths[-1], 1, 1, True)
+        self.in_channels = in_channels
+        self.layers = layers
+
+    def logits(self, x):
+        """(n, c, ..., h, w) to (n, 1, ..., h', w')."""
+        x = ops.leaky_relu(self.first(x), _SLOPE)
+        for conv, norm in zip(self.convs, self.norms):
+            x = conv(x)
+            shape = x.shape
+            # the norm takes four axes; its statistics run over all but the first, whatever their number
+            x = ops.reshape(norm(ops.reshape(x, (shape[0], shape[1], -1, shape[-1]))), shape)
+            x = ops.leaky_relu(x, _SLOPE)
+        return self.last(x)
+
+
+class PatchGAN2D(_PatchGAN):
+    """PatchGAN over single frames.
+
+    Args:
+        in_channels: pixel channels.
+        width: channels after the first convolution; they double with each one, up to 8 times.
+        layers: convolutions that halve the frame; 3 make patches of 70 x 70 pixels.
+        objective: "hinge" or "vanilla", see `Discriminator`.
+
+    Raises:
+        UserError: if a number is below 1 or the objective unknown.
+    """
+
+    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
+        super().__init__(in_channels, width, layers, objective)
+
+    def convolution(self, a, b, stride, has_bias):
+        """4 x 4."""
+        return nn.Conv2d(a, b, 4, stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros")
+
+    def construct(self, x):
+        """Judges frames.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1].
+
+        Returns:
+            logits (b*t, 1, h', w'), float32.
+
+        Raises:
+            UserError: for another number of channels, or frames too small for the layers.
+        """
+        _check(x.shape, self.in_channels, self.layers)
+        b, c, t, h, w = x.shape
+        frames = ops.transpose(ops.cast(x, ms.float32), (0, 2, 1, 3, 4))  # (b, t, c, h, w)
+        return self.logits(ops.reshape(frames, (b * t, c, h, w)))
+
+
+class PatchGAN3D(_PatchGAN):
+    """PatchGAN over the clip: its patches have a length, so that it sees flicker and jumps that no single frame shows.
+
+    As PatchGAN2D with three taps in time, two frames becoming one where the frame is halved; a single frame is a clip too.
+
+    Args:
+        in_channels: pixel channels.
+        width: channels after the first convolution; they double with each one, up to 8 times.
+        layers: convolutions that halve frame and time; 3 make patches of 47 frames of 70 x 70 pixels.
+        objective: "hinge" or "vanilla", see `Discriminator`.
+
+    Raises:
+        UserError: if a number is below 1 or the objective unknown.
+    """
+
+    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
+        super().__init__(in_channels, width, layers, objective)
+
+    def convolution(self, a, b, stride, has_bias):
+        """3 x 4 x 4."""
+        return nn.Conv3d(a, b, (3, 4, 4), stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros")
+
+    def construct(self, x):
+        """Judges clips.
+
+        Args:
+            x: (b, c, t, h, w) in [-1, 1].
+
+        Returns:
+            logits (b, 1, t', h', w'), float32.
+
+        Raises:
+            UserError: for another number of channels, or frames too small for the layers.
+        """
+        _check(x.shape, self.in_channels, self.layers)
+        return self.logits(ops.cast(x, ms.float32))
+
+
+def _groups(channels):
+    """The largest number of groups up to 32 that divides the channels and leaves two or more in each."""
+    return max(groups for groups in range(1, _GROUPS + 1) if channels % groups == 0 and (channels // groups > 1 or groups == 1))

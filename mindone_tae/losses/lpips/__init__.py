@@ -1,0 +1,1 @@
+"""LPIPS: the distance, the file of its weights, and how that file is made."""

@@ -1,0 +1,1 @@
+"""Models that the TAE is inflated from or measured beside."""

@@ -1,0 +1,1 @@
+"""What layers compute with, in the form that suits the device."""

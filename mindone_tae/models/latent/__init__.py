@@ -1,0 +1,1 @@
+"""The latent: its posterior, shape, scaling and statistics."""

@@ -1,0 +1,1 @@
+"""Encoding and decoding in tiles and in chunks of frames."""

@@ -1,0 +1,119 @@
+"""Norms that take the statistics of all tiles of a frame, where a norm alone takes those of the tile it sees.
+
+GroupNorm's mean and variance run over whole frames. Over a tile they are others, each tile's its own, so that neighbours come out
+brighter or darker and a border is seen between them. Here a network runs over the tiles twice: the first time every norm adds
+up the statistics it meets, the second time all tiles are normalized by their mean. Image VAEs have been tiled so in "Tiled VAE"
+(pkuliyi2015/multidiffusion-upscaler-for-automatic1111), which stops every tile at each norm and needs one pass.
+"""
+
+import copy
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, ops
+
+from ..layers.frames import FramesCell
+from ..layers.normalization import GroupNorm
+
+_LARGEST = 3e38  # float32 ends at 3.4e38
+
+
+class SharedGroupNorm(FramesCell):
+    """A GroupNorm of one video that adds up what statistics it meets, or takes the mean of those added up.
+
+    Args:
+        norm: the GroupNorm whose parameters it has.
+        measured: tiles whose statistics have been added up; 0 while they are.
+
+    Attributes:
+        statistics: (2, groups), sums of the tiles' means and mean squares.
+    """
+
+    def __init__(self, norm, measured):
+        super().__init__()
+        self.gamma, self.beta = norm.gamma, norm.beta
+        self.measured = measured
+        self.statistics = Parameter(ops.zeros((2, norm.num_groups), ms.float32), name=f"{norm.gamma.name}.statistics", requires_grad=False)
+        self.square_sums = ops.BatchMatMul(transpose_b=True)
+        self.scale = ops.BatchNorm(is_training=False, epsilon=norm.eps)
+        self.num_groups = norm.num_groups
+        self.dtype = norm.dtype
+
+    def frames(self, x, b):
+        """(t, c, h, w) to (t, c, h, w); b is 1."""
+        return self.compute(x, b, self.gamma, self.beta)
+
+    def compute(self, x, b, gamma, beta):
+        """As `frames`, with parameters from outside."""
+        t, c, h, w = x.shape
+        g = self.num_groups
+        x = ops.cast(x, ms.float32)
+        # as products: a reduction takes four times as long on a CPU
+        n = c // g * h * w
+        sums = ops.matmul(ops.reshape(x, (t * g, n)), ops.ones((n, 1), ms.float32))
+        rows = ops.reshape(x, (t * g, 1, n))
+        own = ops.reshape(ops.cat((sums, ops.reshape(self.square_sums(rows, rows), (t * g, 1))), axis=1), (t, g, 2))
+        own = ops.transpose(own.sum(axis=0), (1, 0)) / (t * n)
+        shared = self.statistics / ops.maximum(self.measured, ops.ones_like(self.measured))
+        taken = ops.where(self.measured > 0, shared, own)
+        ops.assign_add(self.statistics, ops.where(self.measured > 0, ops.zeros_like(own), own))
+        mean, square = taken[0], taken[1]
+        # bounded, since infinity less infinity is no number
+        variance = ops.maximum(square - ops.minimum(mean * mean, ops.full_like(mean, _LARGEST)), ops.zeros_like(mean))
+        y = self.scale(x, ops.cast(gamma, ms.float32), ops.cast(beta, ms.float32), self.by_channel(mean, c), self.by_channel(variance, c))[0]
+        return ops.cast(y, self.dtype)
+
+    def by_channel(self, groups, c):
+        """(groups,) to (c,), each group's value for every channel of it."""
+        return ops.reshape(ops.tile(ops.reshape(groups, (-1, 1)), (1, c // self.num_groups)), (c,))
+
+
+class SharedStatistics:
+    """A network over tiles that share the statistics of their norms.
+
+    The network is copied as far as there are norms in it; its other layers and all parameters are the original's own.
+
+    Args:
+        network: of cells over one video, its norms GroupNorm.
+
+    Attributes:
+        original: the network.
+        norms: how many norms share; without one there is nothing to measure.
+    """
+
+    def __init__(self, network):
+        self.original = network
+        self._measured = Parameter(Tensor([0.0], ms.float32), name="tiles_measured", requires_grad=False)
+        self._norms, kept = [], {}
+        for _, cell in network.cells_and_names():
+            if isinstance(cell, GroupNorm):
+                self._norms.append(SharedGroupNorm(cell, self._measured))
+                kept[id(cell)] = self._norms[-1]
+            elif not any(isinstance(inner, GroupNorm) for _, inner in cell.cells_and_names()):
+                kept[id(cell)] = cell
+            # a cell that ends takes along the graphs it lists
+            kept[id(cell.compile_cache)] = set()
+        self._network = copy.deepcopy(network, kept)
+        self.norms = len(self._norms)
+
+    def measure(self, run_tiles):
+        """Measures what all later calls are normalized by, until the next measuring.
+
+        Args:
+            run_tiles: called with this object's network; runs it on each tile once.
+        """
+        for norm in self._norms:
+            norm.statistics.set_data(ops.zeros_like(norm.statistics))
+        self._measured.set_data(Tensor([0.0], ms.float32))
+        tiles = 0
+
+        def counted(x):
+            nonlocal tiles
+            tiles += 1
+            return self._network(x)
+
+        run_tiles(counted)
+        self._measured.set_data(Tensor([float(tiles)], ms.float32))
+
+    def __call__(self, x):
+        """The network on one tile of one video, by the statistics measured."""
+        return self._network(x)

@@ -1,0 +1,145 @@
+"""Encoding and decoding of videos of any length, chunk by chunk.
+
+Chunks go in and out as iterators. The tiles are those of `encode` and `decode` with tiling on, and so are the values; what is
+held meanwhile is a tile or two, however long the video. Frames come out as soon as no later tile can change them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import mindspore as ms
+
+from ..latent.shape import check_latents, check_pixels, whole_number
+
+
+class Streaming:
+    """What an autoencoder with `Tiling` can do to iterators of chunks.
+
+    Time is always cut into the constructor's `encode_tile` and `decode_tile`; frames are cut where `enable_tiling()` says so.
+    """
+
+    def encode_frames(self, frames, rng=None):
+        """Pixels to latent, as a stream.
+
+        Args:
+            frames: iterable of chunks (b, c, t_chunk, h, w) in [-1, 1], floating arrays or Tensors, of any lengths.
+            rng: numpy.random.Generator of the posterior's noise; what it draws for a latent frame does not depend on the
+                chunks. None draws as `encode` does.
+
+        Yields:
+            z, mean and logvar, arrays (b, zc, lt_chunk, lh, lw), float32; lt_chunk add up to ceil(t/8).
+
+        Raises:
+            ValueError: for chunks the network does not take, chunks that do not go together, or no frame at all.
+        """
+
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise ValueError(f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)")
+
+        def check(shape):
+            check_pixels(shape, self.in_channels, self.halvings)
+
+        for moments in self._tiled("encode", _arrays(frames, "frames", check)):
+            noise = None
+            if rng is not None:
+                b, channels, lt, lh, lw = moments.shape
+                drawn = rng.standard_normal((lt, b, channels // 2, lh, lw), dtype=np.float32)
+                noise = ms.Tensor(np.ascontiguousarray(drawn.transpose(1, 2, 0, 3, 4)))
+            yield tuple(item.asnumpy() for item in self._posterior(ms.Tensor(moments), noise))
+
+    def decode_frames(self, latents, num_frames=None):
+        """Latent to pixels, as a stream.
+
+        Args:
+            latents: iterable of chunks (b, zc, lt_chunk, lh, lw), unscaled, floating arrays or Tensors, of any lengths.
+            num_frames: frames wanted in all; those past it are dropped, and tiles past it not computed. None gives 8 for each
+                latent frame.
+
+        Yields:
+            Arrays (b, c, t_chunk, h, w), float32, about [-1, 1] and not clipped.
+
+        Raises:
+            ValueError: for chunks that are no latents or do not go together, no latent at all, or fewer than num_frames need.
+        """
+        num_frames = None if num_frames is None else whole_number("num_frames", num_frames)
+        if num_frames is not None and num_frames < 1:
+            raise ValueError(f"num_frames is {num_frames}; it must be at least 1: leave it out for all frames")
+
+        def check(shape):
+            check_latents(shape, self.latent_channels)
+
+        given = 0
+        for recon in self._tiled("decode", _arrays(latents, "latents", check)):
+            if num_frames is not None:
+                recon = recon[:, :, : num_frames - given]
+            given += recon.shape[2]
+            yield recon
+            if given == num_frames:
+                return
+        if num_frames is not None:
+            raise ValueError(f"num_frames is {num_frames}; the latents held only {given}: ask for at most that many")
+
+    def reconstruct_frames(self, frames, rng=None):
+        """Encodes and decodes a stream, keeping its length.
+
+        Args:
+            frames: as `encode_frames` takes them.
+            rng: as `encode_frames` takes it.
+
+        Yields:
+            x and recon, arrays (b, c, t_chunk, h, w) of the same frames: what went in and what became of it.
+
+        Raises:
+            ValueError: as `encode_frames` does.
+        """
+        waiting = []  # chunks read whose reconstruction is still to come
+
+        def read():
+            for chunk in frames:
+                waiting.append(_array(chunk))
+                yield waiting[-1]
+
+        for recon in self.decode_frames(z for z, _, _ in self.encode_frames(read(), rng)):
+            # Only the last tile holds frames past the video's end, and it comes when all frames have been read.
+            while recon.shape[2] and waiting:
+                x = waiting.pop(0)
+                t = min(x.shape[2], recon.shape[2])
+                if t < x.shape[2]:
+                    waiting.insert(0, x[:, :, t:])
+                if t:
+                    yield x[:, :, :t], recon[:, :, :t]
+                recon = recon[:, :, t:]
+
+
+def _array(chunk):
+    """A chunk as a float32 array of its own: whoever made the chunk may use its memory again, as readers do."""
+    if not isinstance(chunk, (np.ndarray, ms.Tensor)):
+        raise ValueError(f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first")
+    floating = chunk.is_floating_point() if isinstance(chunk, ms.Tensor) else np.issubdtype(chunk.dtype, np.floating)
+    if not floating:
+        raise ValueError(f"a chunk is {chunk.dtype}; chunks must be floating, pixels in [-1, 1]: convert it first")
+    if isinstance(chunk, ms.Tensor):
+        chunk = chunk.astype(ms.float32).asnumpy()
+    return np.array(chunk, np.float32)
+
+
+def _arrays(chunks, name, check):
+    """Chunks as float32 arrays, all alike in b, c, h and w; those without a frame are left out."""
+    if isinstance(chunks, (np.ndarray, ms.Tensor)):
+        raise ValueError(f"{name} is one array of shape {tuple(chunks.shape)}; a stream is an iterable of chunks: give it in a list")
+    first = None
+    for number, chunk in enumerate(chunks):
+        chunk = _array(chunk)
+        if chunk.ndim == 5 and chunk.shape[2] == 0:
+            continue
+        check(chunk.shape)
+        first = first or chunk.shape
+        if chunk.shape[:2] + chunk.shape[3:] != first[:2] + first[3:]:
+            raise ValueError(
+                f"chunk {number} of {name} has shape {chunk.shape} and the first {first}; they may differ in length only: "
+                f"cut one video at a time"
+            )
+        yield chunk
+    if first is None:
+        raise ValueError(f"{name} held no frame; a video has at least one: check where they come from")

@@ -1,0 +1,115 @@
+"""MindSpore's own checkpoints, .ckpt: a list of tensors as protocol buffers, those above half a gigabyte in several pieces.
+
+Read by its messages rather than by mindspore.load_checkpoint, which takes a tensor with too few bytes for its shape and reads
+past them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from binascii import crc32
+from itertools import groupby
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+from google.protobuf.message import DecodeError
+
+import mindspore as ms
+from mindspore.train.checkpoint_pb2 import Checkpoint
+
+from mindone_tae.zoo.errors import UserError
+
+from .stored import Stored, StoredTensor, check_axes
+
+# The one entry that holds no weight but what the writer noted, as JSON.
+_METADATA = "mindone_tae.metadata"
+_TEXT = "str"
+_DTYPES = {
+    **{name: np.dtype(name.lower()) for name in ("Float64", "Float32", "Float16", "Int64", "Int32", "Int16", "Int8")},
+    **{name: np.dtype(name.lower()) for name in ("UInt64", "UInt32", "UInt16", "UInt8", "Bool")},
+    "BFloat16": np.dtype(ml_dtypes.bfloat16),
+}
+# What may follow the messages: this, and the checksum of all before it in ten bytes.
+_CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
+_MOST_BYTES = 2**31
+
+
+def open_ckpt(path: Path) -> Stored:
+    """Reads a checkpoint; texts, such as a training loop's notes, are left out.
+
+    Raises:
+        UserError: the file is not a whole checkpoint.
+    """
+    tensors, texts = {}, {}
+    for name, pieces in groupby(_messages(path), key=lambda message: message.tag):
+        if name in tensors or name in texts:
+            raise _damaged(path, f"it tells of {name} twice")
+        pieces = list(pieces)
+        last = pieces[-1].tensor
+        content = b"".join(piece.tensor.tensor_content for piece in pieces) if len(pieces) > 1 else last.tensor_content
+        if last.tensor_type == _TEXT:
+            texts[name] = content
+        else:
+            array = _array(path, name, last, content)
+            tensors[name] = StoredTensor(array.shape, lambda array=array: array)
+    return Stored(path, tensors, _metadata(path, texts.get(_METADATA)), {})
+
+
+def write_ckpt(path, arrays, metadata):
+    """Writes a checkpoint, name to array, and what is noted with it, str to str."""
+    entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
+    notes = {_METADATA: json.dumps(metadata)} if metadata else None
+    ms.save_checkpoint(entries, str(path), append_dict=notes, crc_check=True)
+
+
+def _messages(path):
+    if path.stat().st_size > _MOST_BYTES:
+        raise _damaged(path, f"it has {path.stat().st_size} bytes, and protocol buffers end at {_MOST_BYTES}")
+    content = path.read_bytes()
+    if not content:
+        raise _damaged(path, "it is empty")
+    tail = len(_CHECKSUM_MARK) + _CHECKSUM_BYTES
+    if content[-tail:-_CHECKSUM_BYTES] == _CHECKSUM_MARK:
+        checksum = int.from_bytes(content[-_CHECKSUM_BYTES:], "big")
+        content = content[:-tail]
+        if crc32(content) != checksum:
+            raise _damaged(path, "its checksum does not fit its content")
+    checkpoint = Checkpoint()
+    try:
+        checkpoint.ParseFromString(content)
+    except DecodeError as error:
+        raise _damaged(path, str(error).rstrip(".")) from None
+    return checkpoint.value
+
+
+def _array(path, name, message, content):
+    shape = () if list(message.dims) == [0] else tuple(message.dims)  # MindSpore's mark of a scalar
+    check_axes(path, name, shape)
+    dtype = _DTYPES.get(message.tensor_type)
+    if dtype is None:
+        raise _damaged(path, f"{name} is of the unknown type {message.tensor_type!r}")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content):
+        raise _damaged(path, f"{name} is {message.tensor_type} of shape {shape} and has {len(content)} bytes")
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def _metadata(path, content):
+    if content is None:
+        return {}
+    try:
+        noted = json.loads(content.decode("utf-32-le"))  # MindSpore writes texts as NumPy holds them
+        return {str(key): str(value) for key, value in noted.items()}
+    except (ValueError, AttributeError):
+        raise _damaged(path, "its metadata is not JSON") from None
+
+
+def _tensor(array):
+    if array.dtype == ml_dtypes.bfloat16:
+        return ms.Tensor(array.astype(np.float32)).astype(ms.bfloat16)
+    return ms.Tensor(np.ascontiguousarray(array))
+
+
+def _damaged(path, what):
+    return UserError(f"{path}: not a whole .ckpt file of MindSpore: {what}: download or copy it again")

@@ -1,0 +1,49 @@
+"""Weights as they lie in a file: names, shapes and types at once, numbers when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from mindone_tae.zoo.errors import UserError
+
+# NumPy's own limit.
+MOST_AXES = 32
+
+
+class StoredTensor(NamedTuple):
+    """One tensor in a file.
+
+    Attributes:
+        shape: its axes.
+        read: gives the numbers, of the type that the file holds; bfloat16 as ml_dtypes has it.
+        read_span: read_span(start, stop) gives those of some places of the second axis alone; None where the file's format has no such way.
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+    read_span: Callable[[int, int], np.ndarray] | None = None
+
+
+class Stored(NamedTuple):
+    """What one source of weights holds.
+
+    Attributes:
+        path: the file or folder, as messages call it.
+        tensors: name in the file to StoredTensor.
+        metadata: what the writer noted, str to str.
+        config: a diffusers folder's config.json, or {}.
+    """
+
+    path: Path
+    tensors: dict[str, StoredTensor]
+    metadata: dict[str, str]
+    config: dict
+
+
+def check_axes(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Raises UserError for a tensor of more axes than an array can have."""
+    if len(shape) > MOST_AXES:
+        raise UserError(f"{path}: {name} has {len(shape)} axes; a tensor has {MOST_AXES} at most: download or copy it again")

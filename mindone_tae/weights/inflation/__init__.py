@@ -1,0 +1,1 @@
+"""An image VAE made into a Temporal Autoencoder."""

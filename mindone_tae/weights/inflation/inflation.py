@@ -1,0 +1,169 @@
+"""An image VAE made into a Temporal Autoencoder that computes the same on one frame (Movie Gen, section 3.1.1).
+
+Every spatial layer takes the image VAE's weights; every temporal one keeps what a new TAE starts with: convolutions pass the
+centre frame, attention adds nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import time
+from binascii import crc32
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from mindone_tae.models.autoencoder import TemporalAutoencoder
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
+from mindone_tae.zoo.errors import UserError
+
+from ..architecture import architecture
+from ..diffusers_folder import save_diffusers_folder
+from ..loading import load_weights, set_parameters
+from ..name_lists import shortened
+from ..name_maps import inflated_name, is_temporal, network_of
+from ..reading import open_renamed
+from ..saving import as_arrays, check_target, is_folder, save_weights
+from .check import check_inflation
+
+_logger = logging.getLogger(__name__)
+
+# What says which class a diffusers folder holds; `mindone_tae.hosts` has it.
+_FOLDER_CLASS = "AutoencoderKLTAE"
+# What temporal attention looks at; its output projection is zero, so that none of it shows.
+_DRAWN = re.compile(r"\.attn_1\.1\.to_[qkv]\.weight$")
+
+
+class Inflation(NamedTuple):
+    """What was done.
+
+    Attributes:
+        config: constructor keywords of the TAE.
+        used: the source's name to the TAE's.
+        skipped: the source's name to the reason.
+        started: the TAE's temporal parameters, as a new TAE has them.
+    """
+
+    config: dict
+    used: dict[str, str]
+    skipped: dict[str, str]
+    started: list[str]
+
+
+def inflate(
+    src: str | os.PathLike,
+    target: str | os.PathLike,
+    check: bool = False,
+    norm_num_groups: int | None = None,
+    report: Callable[[str], None] = _logger.info,
+) -> Inflation:
+    """Writes the TAE that an image VAE makes.
+
+    Args:
+        src: an SD3.5 VAE, in diffusers' layout (a file, a `vae/` folder, sharded or not) or the original one (its own file or a whole
+            checkpoint, also PyTorch's own .bin, .pt or .pth), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
+        target: .safetensors, .ckpt, or a folder to write in the layout of diffusers; float32.
+        check: load the result, and compare it with the image VAE on generated images.
+        norm_num_groups: groups of the norms, where neither a config.json says them nor are they 32.
+        report: takes lines of text for the user.
+
+    Returns:
+        Inflation.
+
+    Raises:
+        UserError: the source is not, or not wholly, an image VAE of this kind; or the target's name fits no format. Nothing is
+            written then.
+        RuntimeError: the check found a difference.
+    """
+    started_at = time.monotonic()
+    check_target(target)
+    stored, renamed = open_renamed(src)
+    kept, skipped = _vae_part(renamed)
+    shapes = {name: shape for name, (_, shape) in kept.items()}
+    try:
+        if any(is_temporal(name) for name in shapes):
+            raise UserError("it is a TAE already: load it as it is")
+        config = architecture(shapes, stored.config, norm_num_groups)
+        tae = TemporalAutoencoder(**config)
+    except ValueError as error:
+        raise UserError(f"{stored.path}: {error}") from error
+    parameters = dict(tae.parameters_and_names())
+    _check_complete(stored.path, shapes, {name: tuple(parameter.shape) for name, parameter in parameters.items()})
+    image = {name: stored.tensors[source].read().astype(np.float32).reshape(shape) for name, (source, shape) in kept.items()}
+    arrays = {name: _started(name, array) for name, array in as_arrays(tae).items() if is_temporal(name)}
+    arrays.update({inflated_name(name): array for name, array in image.items()})
+    arrays = {name: arrays[name] for name in parameters}
+    done = Inflation(
+        config, {source: inflated_name(name) for name, (source, _) in kept.items()}, skipped, [n for n in parameters if is_temporal(n)]
+    )
+    _tell(done, stored.path, report)
+    _save(arrays, target, config)
+    report(f"wrote {target} in {time.monotonic() - started_at:.1f} s")
+    if check:
+        vae = SD3VAE(**config)
+        set_parameters(dict(vae.parameters_and_names()), image)
+        load_weights(tae, target)
+        check_inflation(tae, vae, report)
+    return done
+
+
+def _started(name, array):
+    """A temporal parameter as a new TAE has it, but with the same numbers every time where those are random."""
+    if not _DRAWN.search(name):
+        return array
+    bound = 1 / math.sqrt(array.shape[1])
+    return np.random.default_rng(crc32(name.encode())).uniform(-bound, bound, array.shape).astype(np.float32)
+
+
+def _vae_part(renamed):
+    """Our names to (name in the file, shape) of the VAE alone, and name in the file to reason for the rest."""
+    kept, skipped = {}, dict(renamed.skipped)
+    for name, (source, shape) in renamed.kept.items():
+        network = network_of(name)
+        if network in ("encoder", "decoder", "quant_conv", "post_quant_conv"):
+            kept[name] = (source, shape)
+        else:
+            skipped[source] = f"of another network ({network})"
+    return kept, skipped
+
+
+def _check_complete(path, shapes, wanted):
+    """Raises UserError, telling everything, unless the image VAE's tensors fill a TAE exactly."""
+    targets = {inflated_name(name): name for name in shapes}
+    missing = [f"for {name}" for name in wanted if name not in targets and not is_temporal(name)]
+    quant = [name for name in shapes if network_of(name).endswith("quant_conv")]
+    unexpected = [name for target, name in targets.items() if target not in wanted and name not in quant]
+    misshapen = [
+        f"{name} is {shapes[name]} and should be {wanted[target]}"
+        for target, name in targets.items()
+        if target in wanted and shapes[name] != wanted[target]
+    ]
+    kinds = (
+        ("missing", missing),
+        ("without a place in a TAE", unexpected),
+        ("of another shape", misshapen),
+        ("that older VAEs have and SD3.5's has not", quant),
+    )
+    found = "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
+    if found:
+        raise UserError(f"{path}: its tensors do not make a TAE: {found}: give a whole SD3.5 VAE, with its config.json if it has one")
+
+
+def _tell(done, path, report):
+    widths = ", ".join(map(str, done.config["block_out_channels"]))
+    report(f"{path}: an image VAE of widths {widths}, {done.config['latent_channels']} latent channels")
+    report(f"{len(done.used)} tensors used, {len(done.skipped)} skipped; {len(done.started)} temporal parameters start as the identity")
+    for reason in sorted(set(done.skipped.values())):
+        names = [name for name, why in done.skipped.items() if why == reason]
+        report(f"skipped {len(names)}, {reason}: {shortened(names)}")
+
+
+def _save(arrays, target, config):
+    if is_folder(target):
+        save_diffusers_folder(arrays, Path(target), {"_class_name": _FOLDER_CLASS, **config})
+    else:
+        save_weights(arrays, target, {"config": config})

@@ -1,0 +1,1 @@
+"""The device, and the processes that train one model together."""

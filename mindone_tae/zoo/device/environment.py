@@ -1,0 +1,108 @@
+"""The device, the mode and the seed a run computes with."""
+
+import logging
+import random
+
+import mindspore as ms
+import numpy as np
+from packaging.version import Version
+
+from ..errors import UserError
+from .msrun import end_with_msrun, started_by_msrun
+from .ranks import Ranks
+
+_logger = logging.getLogger(__name__)
+
+# From 2.9.0 on every 3x3 convolution on a CPU falls to a reference kernel, measured 100 times slower.
+_FIRST_SLOW_ON_CPU = Version("2.9.0")
+_BFLOAT16 = ("bfloat16", "bf16")
+# What init_env takes and hands to Ascend.
+_ASCEND_ONLY = ("precision_mode", "jit_level", "max_device_memory")
+
+
+def check_device(env, model):
+    """Refuses what is known to fail on the device, or among processes, before anything is built.
+
+    Args:
+        env: the recipe's env section.
+        model: the recipe's model section.
+
+    Raises:
+        UserError: bfloat16 on a CPU, a device this MindSpore has not, or env.distributed not as the process was started.
+    """
+    if env.distributed and not started_by_msrun():
+        raise UserError(
+            "env.distributed is true, and msrun did not start this process: put "
+            "`msrun --worker_num=N --local_worker_num=N --join=True --log_dir=DIR python -m` before mindone_tae, or add env.distributed=false"
+        )
+    if started_by_msrun() and not env.distributed:
+        raise UserError("msrun started this process, and env.distributed is false, by which each would do all of it: add env.distributed=true to the command")
+    if env.device_target == "CPU" and model.get("dtype") in _BFLOAT16:
+        raise UserError(
+            f"model.dtype is {model['dtype']}; MindSpore has no bfloat16 convolution, norm or matmul on a CPU: "
+            "add model.dtype=float32 to the command, or model.dtype=float16, or run on Ascend"
+        )
+    if env.device_target == "Ascend" and not ms.device_context.ascend.is_available():
+        more = " model.dtype=float32" if model.get("dtype") in _BFLOAT16 else ""
+        raise UserError(
+            "env.device_target is Ascend; MindSpore finds no Ascend on this machine: "
+            f"add env.device_target=CPU{more} to the command, or run where the card and its software are"
+        )
+
+
+def start(env, model, seed):
+    """Brings MindSpore up as the recipe's env section says.
+
+    Args:
+        env: the recipe's env section.
+        model: the recipe's model section.
+        seed: seeds MindSpore's own generators; what the host draws has generators of its own.
+
+    Returns:
+        Ranks. The process beside them by which msrun brings them together does not return from here: it ends with them.
+
+    Raises:
+        UserError: as `check_device`.
+    """
+    check_device(env, model)
+    end_with_msrun()
+    # Imported here: mindone takes a second to import, and a refused device need not wait for it.
+    from mindone.utils import init_env
+
+    if env.device_target == "CPU" and Version(ms.__version__) >= _FIRST_SLOW_ON_CPU:
+        _logger.warning(
+            "MindSpore %s runs convolutions on a CPU about 100 times slower than 2.8: install mindspore==2.8.0", ms.__version__
+        )
+    # a CPU has one executor, computes in the type that is written, and takes the memory it finds
+    ascend = {} if env.device_target == "CPU" else {key: getattr(env, key) for key in _ASCEND_ONLY}
+    if env.device_target == "Ascend" and env.conv_allow_hf32 is not None:
+        ms.device_context.ascend.op_precision.conv_allow_hf32(env.conv_allow_hf32)
+    _, rank, ranks = init_env(
+        mode=env.mode,
+        device_target=env.device_target,
+        debug=env.debug,
+        seed=seed,
+        cache_graph=env.cache_graph,
+        cache_path=env.cache_path,
+        distributed=env.distributed,
+        **ascend,
+    )
+    if env.deterministic:
+        ms.set_deterministic(True)
+    return Ranks(rank, ranks)
+
+
+def seed_step(seed, step, rank):
+    """Seeds the generators of Python, NumPy and MindSpore for one step, so that what a step draws from them does not depend on
+    the steps before it, nor on how often the run was stopped. (Random operators inside a compiled graph have a state of their own that
+    MindSpore does not give out; a model that is to resume exactly draws in `training_inputs`, see `protocols`.)
+
+    Args:
+        seed: the recipe's.
+        step: counted from 0.
+        rank: this process.
+    """
+    number = int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
+    random.seed(number)
+    ms.set_seed(number % 2**31)  # NumPy's too
+    ms.manual_seed(number)

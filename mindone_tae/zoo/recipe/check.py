@@ -1,0 +1,179 @@
+"""Checking a parsed recipe against the sections' schemas and the components' signatures, collecting every mistake."""
+
+from ..errors import UserError, did_you_mean, listed
+from ..registry import entry_point, names, noun_of
+from ..signatures.signature import Keyword, check_keywords, read_signature
+from ..signatures.values import plain
+from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section, wrong_optimizer, wrong_scheduler
+from .yaml_marks import MarkedDict, Problem
+
+# Section: group of its component.
+COMPONENTS = {"model": "mindone.models", "dataset": "mindone.datasets", "loss": "mindone.losses", "discriminator": "mindone.blocks"}
+SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "discriminator", "adversarial", "optimizer", "scheduler", "train", "eval")
+# Every model section has it; where the model's constructor does not, the host loads the weights (see `zoo.protocols`).
+PRETRAINED = Keyword("pretrained", False, "str | None")
+REQUIRED = ("model", "dataset", "train")
+
+# Sections that are a function's keywords: (function, default name, known names, what the host gives itself and the remedy, its numbers' check).
+_FUNCTIONS = {
+    "optimizer": (
+        "mindone.trainers.optim:create_optimizer",
+        "adamw_re",
+        OPTIMIZERS,
+        {"params": "the trainer gives the model's parameters: remove it", "lr": "the learning rate stands in scheduler.lr: move it there"},
+        wrong_optimizer,
+    ),
+    "scheduler": (
+        "mindone.trainers.lr_schedule:create_scheduler",
+        "constant",
+        SCHEDULERS,
+        dict.fromkeys(("steps_per_epoch", "num_epochs", "total_steps"), "follows from train.steps or train.epochs: remove it"),
+        wrong_scheduler,
+    ),
+}
+
+
+class RecipeCheck:
+    """One pass over a parsed recipe.
+
+    Args:
+        tree: MarkedDict of the whole file, overrides applied.
+        mark: Mark of the file, for what is missing from it.
+
+    Attributes:
+        sections: section to its checked values; meaningful where there are no problems.
+        problems: list of Problem.
+    """
+
+    def __init__(self, tree, mark):
+        self.problems = []
+        self._tree, self._mark = tree, mark
+        for key in tree:
+            if key not in SECTION_NAMES:
+                near = did_you_mean(key, SECTION_NAMES)
+                self._report(tree.marks[key], key, f"no such section{near} (sections: {listed(SECTION_NAMES)})")
+        for key in REQUIRED:
+            if tree.get(key) is None:
+                self._report(tree.marks.get(key, mark), key, f"the section is missing: add it{self._example(key)}")
+        self.sections = {}
+        for key in SECTION_NAMES:  # dataset comes before eval, which inherits from it
+            self.sections[key] = self._section(key)
+
+    def _report(self, mark, path, text):
+        self.problems.append(Problem(mark or self._mark, str(path), text))
+
+    def _example(self, section):
+        group = COMPONENTS.get(section)
+        return f", such as {section}: {{name: ...}} (known: {listed(names(group))})" if group else ""
+
+    def _section(self, section):
+        if section in COMPONENTS:
+            given = self._tree.get(section)
+            return None if given is None else self._component(given, self._tree.marks[section], section, COMPONENTS[section])
+        return self._function(section, self._mapping(section), section) if section in _FUNCTIONS else self._schema(section)
+
+    def _mapping(self, section):
+        """A section's mapping, empty where the file has none."""
+        given = self._tree.get(section)
+        if given is not None and not isinstance(given, MarkedDict):
+            self._report(self._tree.marks[section], section, f"must be keys and values, not {given!r}")
+        return given if isinstance(given, MarkedDict) else MarkedDict(mark=self._tree.marks.get(section))
+
+    def _component(self, given, mark, path, group, whole=True):
+        """A component's checked mapping; whole: its required keywords must be there."""
+        noun = noun_of(group)
+        if not isinstance(given, MarkedDict):
+            self._report(mark, path, f"must be a {noun}'s name and keywords, not {given!r}: write {{name: {given}}}")
+            return None
+        if "name" not in given:
+            misspelt = [key for key in given if did_you_mean(key, ["name"])]
+            for key in misspelt:
+                self._report(given.marks[key], f"{path}.{key}", f"no such keyword{did_you_mean(key, ['name'])}")
+            if not misspelt:
+                self._report(mark, path, f"has no name: add name, one of {listed(names(group))}")
+            return None
+        try:
+            claim = entry_point(group, str(given["name"]))
+        except UserError as error:
+            self._report(given.marks["name"], f"{path}.name", str(error))
+            return None
+        keywords = {key: value for key, value in given.items() if key != "name"}
+        signature = read_signature(claim.value)
+        if group == "mindone.models" and signature is not None:
+            signature = signature.and_also(PRETRAINED)
+        values, mistakes = check_keywords(signature, keywords, whole)
+        for key, text in mistakes:
+            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{claim.name}': {text}")
+        return MarkedDict({"name": claim.name, **plain(values)}, given.mark, given.marks)
+
+    def _function(self, kind, given, path):
+        """The checked keywords of a function; kind: its entry in _FUNCTIONS."""
+        function, default, known, hosts_own, wrong_numbers = _FUNCTIONS[kind]
+        signature = read_signature(function)  # None where mindone is not installed: then anything passes
+        own = {key: value for key, value in given.items() if key not in hosts_own}
+        values, mistakes = check_keywords(signature and signature.without(hosts_own), own)
+        mistakes += [(key, text) for key, text in hosts_own.items() if key in given]
+        name = given.get("name", default)
+        if name not in known:
+            mistakes = [(key, text) for key, text in mistakes if key != "name"]
+            mistakes.append(("name", f"unknown {kind} '{name}'{did_you_mean(name, known)} (known: {listed(known)})"))
+        else:
+            mistakes += wrong_numbers({**plain(values), "name": name})
+        for key, text in mistakes:
+            self._report(given.marks.get(key), f"{path}.{key}", text)
+        return {"name": name, **{key: value for key, value in plain(values).items() if key != "name"}}
+
+    def _schema(self, section):
+        given = self._mapping(section)
+        values, mistakes = check_keywords(signature_of_section(section), given)
+        mistakes += out_of_bounds(section, values)
+        for key, text in mistakes:
+            self._report(given.marks.get(key), f"{section}.{key}", text)
+        if section == "train" and isinstance(self._tree.get("train"), MarkedDict) and not {"steps", "epochs"} & {key for key, _ in mistakes}:
+            self._steps_or_epochs(given, values)
+        if section == "eval":
+            self._eval_components(given, values)
+        if section == "adversarial":
+            self._adversarial(given, values)
+        return values
+
+    def _steps_or_epochs(self, given, values):
+        if values.get("steps") is not None and values.get("epochs") is not None:
+            text = f"steps ({values['steps']}) and epochs ({values['epochs']}) are both set: keep one, set the other to null"
+            self._report(given.marks["epochs"], "train.epochs", text)
+        elif values.get("steps") is None and values.get("epochs") is None:
+            self._report(self._tree.marks["train"], "train", "neither steps nor epochs is set: add one")
+
+    def _adversarial(self, given, values):
+        if isinstance(values.get("optimizer"), dict):
+            values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
+        # A resolved recipe has the whole section, discriminator or not: only what differs from the defaults asks for one.
+        defaults = SECTIONS["adversarial"]()
+        unheard = [key for key, value in values.items() if value != getattr(defaults, key)] if self._tree.get("discriminator") is None else []
+        for key in unheard:
+            text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
+            self._report(given.marks.get(key), f"adversarial.{key}", text)
+
+    def _eval_components(self, given, values):
+        marks = given.marks
+        values["dataset"] = self._eval_dataset(values.get("dataset"), marks.get("dataset"))
+        if values.get("baseline") is not None:
+            values["baseline"] = self._component(given["baseline"], marks["baseline"], "eval.baseline", "mindone.models")
+        for position, metric in enumerate(values.get("metrics", ())):
+            mark = getattr(metric, "mark", None) or marks["metrics"]
+            component = MarkedDict({"name": metric}, mark, {"name": mark}) if isinstance(metric, str) else metric
+            checked = self._component(component, mark, f"eval.metrics[{position}]", "mindone.metrics")
+            values["metrics"][position] = metric if isinstance(metric, str) else checked
+
+    def _eval_dataset(self, given, mark):
+        """The dataset section updated with what eval.dataset gives; another name inherits nothing."""
+        training = self.sections["dataset"]
+        if training is None:
+            return None  # reported already
+        if given is None:
+            return training
+        if given.get("name", training["name"]) != training["name"]:
+            return self._component(given, mark, "eval.dataset", COMPONENTS["dataset"])
+        own = MarkedDict({"name": training["name"], **given}, given.mark, given.marks)
+        checked = self._component(own, mark, "eval.dataset", COMPONENTS["dataset"], whole=False)
+        return MarkedDict({**training, **checked}, given.mark, {**training.marks, **given.marks})

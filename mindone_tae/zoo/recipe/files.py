@@ -1,0 +1,68 @@
+"""Where recipes are found: by path, or by name among those that come with the package."""
+
+from pathlib import Path
+
+from ..errors import UserError, did_you_mean, listed
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_SUFFIXES = (".yaml", ".yml")
+
+
+def recipe_names():
+    """The names of the recipes that come with the package, such as "tae/train/tiny_64x64x8", sorted."""
+    return sorted(_known())
+
+
+def find_recipe(name_or_path):
+    """The file of a recipe.
+
+    Args:
+        name_or_path: a path; or a name, with or without ".yaml" or a leading "configs/".
+
+    Returns:
+        pathlib.Path of a file.
+
+    Raises:
+        UserError: neither a file nor a known name.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    known = _known()
+    name = path.with_suffix("").as_posix() if path.suffix in _SUFFIXES else path.as_posix()
+    name = name.removeprefix("configs/")
+    if name not in known:
+        what = "a folder, not a recipe" if path.is_dir() else "neither a file nor the name of a recipe"
+        raise UserError(f"'{name_or_path}' is {what}{did_you_mean(name, known)} (names: {listed(sorted(known))})")
+    return known[name]
+
+
+def read_recipe(path):
+    """The text of a recipe's file.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _folders():
+    """`configs` inside the installed package, then beside it in a source checkout."""
+    yield _PACKAGE / "configs"
+    # Only beside our own setup.cfg: beside an installed package, `configs` would be somebody else's.
+    if (_PACKAGE.parent / "setup.cfg").is_file():
+        yield _PACKAGE.parent / "configs"
+
+
+def _known():
+    known = {}
+    for folder in _folders():
+        for suffix in _SUFFIXES:
+            for path in folder.rglob(f"*{suffix}"):
+                known.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return known

@@ -1,0 +1,151 @@
+"""Curves of one or several runs in one picture."""
+
+import math
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ..atomic_file import replacing
+from .curves import STEP_FIGURES
+
+_INK, _FAINT, _GRID = "#222222", "#777777", "#e4e4e4"
+_COLOURS = ("#2166ac", "#d6604d", "#1b7837", "#8073ac", "#b8860b", "#01665e", "#c51b7d", "#4d4d4d")
+_DRAWN_FIGURES = ("learning_rate", "seconds")
+_METRIC_TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
+
+
+def draw_curves(path, runs):
+    """Draws a panel for each loss term, metric, the learning rate and the seconds a step; a colour for each run.
+
+    Args:
+        path: the PNG to write.
+        runs: list of Curves.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    panels = _panels(runs)
+    columns = min((3, 4, 2), key=lambda count: -len(panels) % count)  # the fewest empty places
+    rows = math.ceil(len(panels) / columns)
+    last = max(steps[-1] for run in runs for steps, _ in [*run.losses.values(), *run.metrics.values()])
+    with rc_context({"font.size": 10, "axes.titlesize": 11, "text.color": _INK}):
+        figure = Figure(figsize=(4.6 * columns, 3.1 * rows + 0.7), dpi=110, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(runs))]
+        for number, draw in enumerate(panels, 1):
+            axes = _axes(figure, rows, columns, number)
+            draw(axes, colours)
+            axes.set_xlim(0, 1.02 * last)
+        _name_runs(figure, runs, colours)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png")
+
+
+def _panels(runs):
+    """A function (axes, colours) for each panel: the losses, the metrics, then the rest."""
+    names = {kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind))) for kind in ("losses", "metrics", "figures")}
+    panels = [lambda axes, colours, name=name: _draw_loss(axes, colours, runs, name) for name in names["losses"]]
+    panels += [lambda axes, colours, name=name: _draw_metric(axes, colours, runs, name) for name in names["metrics"]]
+    drawn = {"learning_rate": _draw_learning_rate, "seconds": _draw_seconds}
+    panels += [lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs) for name in _DRAWN_FIGURES if name in names["figures"]]
+    return panels
+
+
+def _axes(figure, rows, columns, number):
+    axes = figure.add_subplot(rows, columns, number)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    axes.tick_params(colors=_FAINT, labelsize=9)
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("step", fontsize=9, color=_FAINT, loc="right", labelpad=1)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return axes
+
+
+def _title(axes, text, remark=""):
+    axes.set_title(text, loc="left", fontweight="bold", color=_INK)
+    if remark:
+        axes.set_title(remark, loc="right", fontsize=9, color=_FAINT)
+
+
+def _name_runs(figure, runs, colours):
+    if len(runs) == 1:
+        figure.suptitle(runs[0].name, x=0.01, ha="left", fontsize=13, color=_INK)
+        return
+    handles = [Line2D([], [], color=colour, linewidth=3) for colour in colours]
+    figure.legend(handles, [run.name for run in runs], loc="outside upper left", ncols=min(len(runs), 5), frameon=False, fontsize=11)
+
+
+def _draw_loss(axes, colours, runs, name):
+    """What was logged, faint, and its running mean."""
+    lowest, highest = np.inf, -np.inf
+    for run, colour in zip(runs, colours):
+        if name not in run.losses:
+            continue
+        steps, values = run.losses[name]
+        middle, mean = _running(steps, values, np.mean)
+        axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.25)
+        axes.plot(middle, mean, color=colour, linewidth=1.8)
+        lowest, highest = min([lowest, *mean]), max([highest, *mean])
+        if name == "loss" and run.refused:
+            axes.plot(run.refused, np.full(len(run.refused), 0.02), "|", color="#b2182b", transform=axes.get_xaxis_transform(), markersize=9)
+    logarithmic = bool(0 < 10 * lowest < highest)
+    if logarithmic:
+        axes.set_yscale("log")
+    refused = sum(len(run.refused) for run in runs) if name == "loss" else 0
+    remarks = ["log scale"] * logarithmic + [f"| {refused} steps refused"] * bool(refused)
+    _title(axes, name, ", ".join(remarks))
+
+
+def _draw_metric(axes, colours, runs, name):
+    """Evaluations as points on a line, each run's baseline as a dashed one."""
+    baselines = {}
+    for run, colour in zip(runs, colours):
+        if name in run.metrics:
+            axes.plot(*run.metrics[name], color=colour, linewidth=1.6, marker="o", markersize=4)
+        if name in run.baselines:
+            baselines.setdefault(run.baselines[name], []).append(colour)
+    for (label, value), owners in baselines.items():
+        colour = owners[0] if len(owners) < len(runs) else _FAINT
+        axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
+        axes.annotate(f"{label.replace('_', ' ')} {value:.4g}", (0.99, value), xycoords=axes.get_yaxis_transform(), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=colour)
+    axes.margins(y=0.12)
+    _title(axes, _METRIC_TITLES.get(name, name), "on fixed clips")
+
+
+def _draw_learning_rate(axes, colours, runs):
+    for run, colour in zip(runs, colours):
+        if "learning_rate" in run.figures:
+            axes.plot(*run.figures["learning_rate"], color=colour, linewidth=1.8)
+    axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    axes.set_ylim(bottom=0)
+    _title(axes, STEP_FIGURES["learning_rate"])
+
+
+def _draw_seconds(axes, colours, runs):
+    """The scale follows the usual step: the few that compile would press all others to the floor."""
+    timed = [(run.figures["seconds"], colour) for run, colour in zip(runs, colours) if "seconds" in run.figures]
+    waits = [(run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures]
+    for (steps, values), colour in timed:
+        axes.plot(steps, values, ".", color=colour, markersize=2.5, alpha=0.35)
+        axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.8)
+    for (steps, values), colour in waits:
+        axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.2, linestyle=":")
+    top = 1.5 * max(np.nanpercentile(values, 90, method="lower") for (_, values), _ in timed)
+    beyond = sum(int((values > top).sum()) for (_, values), _ in timed)
+    axes.set_ylim(0, top)
+    _title(axes, STEP_FIGURES["seconds"], "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)))
+
+
+def _running(steps, values, reduce):
+    """Up to 400 moments, and what a window of a twenty-fifth of all steps around each of them comes to; NaNs are left out."""
+    finite = np.isfinite(values)
+    steps, values = steps[finite], values[finite]
+    half = max(len(values) // 50, 1 if len(values) > 10 else 0)
+    places = np.unique(np.linspace(0, len(values) - 1, min(len(values), 400)).round().astype(int))
+    return steps[places], np.array([reduce(values[max(place - half, 0) : place + half + 1]) for place in places])

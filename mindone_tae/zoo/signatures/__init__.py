@@ -1,0 +1,1 @@
+"""The keywords of a component's constructor, read from source text, and values checked against their annotations."""

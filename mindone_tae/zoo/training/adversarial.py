@@ -1,0 +1,97 @@
+"""Training against a discriminator, built from the recipe's sections `discriminator` and `adversarial`."""
+
+from .. import registry
+from ..errors import UserError, did_you_mean
+from ..run.checkpoints import MODEL
+from .adversarial_update import AdaptiveWeight, AdversarialStep, DiscriminatorForward, JudgedForward
+from .single import build_train_step, loss_terms
+
+# The second network in checkpoints, and the prefix of its parameters.
+DISCRIMINATOR = "discriminator"
+# What AdversarialStep gives behind the loss's own terms.
+_TERM_NAMES = ("gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake")
+_ASKED = ("generator_loss", "discriminator_loss")
+
+
+class Adversarial:
+    """Two networks and the step that trains them.
+
+    Args:
+        recipe: with a discriminator.
+        model, loss: built.
+        model_inputs: how many tensors the model takes.
+        learning_rates: of each step of the run.
+        ranks: that share the optimizers' state where train.zero_stage asks for it; None: there is only this process.
+
+    Attributes:
+        networks: name to Trained, the model's and the discriminator's.
+        term_names: of what `update` gives first, in its order; before the discriminator starts, its own are not there.
+
+    Raises:
+        UserError: the component is no discriminator, adversarial.last_layer is no parameter of the model, or the run ends
+            before adversarial.start_step.
+    """
+
+    def __init__(self, recipe, model, loss, model_inputs, learning_rates, ranks=None):
+        section, train = recipe.adversarial, recipe.train
+        self.start_step = section.start_step
+        if section.start_step >= len(learning_rates):
+            raise UserError(
+                f"adversarial.start_step is {section.start_step} and the run has {len(learning_rates)} steps; the discriminator must start "
+                "before the end: lower adversarial.start_step, or remove the discriminator section"
+            )
+        judge = _build(recipe.discriminator)
+        forward = JudgedForward(model, loss, model_inputs, judge)
+        trained = build_train_step(model, forward, learning_rates, recipe.optimizer, train.ema_decay, train, ranks)
+        opponent = build_train_step(
+            judge,
+            DiscriminatorForward(judge),
+            [rate * section.learning_rate_ratio for rate in learning_rates[section.start_step :]],
+            section.optimizer or recipe.optimizer,
+            section.ema_decay,
+            train,
+            ranks,
+        )
+        _prefix(opponent.step_cell)
+        self.networks = {MODEL: trained, DISCRIMINATOR: opponent}
+        self.term_names = (*loss_terms(loss), *_TERM_NAMES)
+        adaptive = None
+        if section.adaptive:
+            adaptive = AdaptiveWeight(model, loss, model_inputs, judge, _last_layer(model, section.last_layer), trained.step_cell)
+        self._cell = AdversarialStep(trained.step_cell, opponent.step_cell, section.weight, adaptive, model_inputs)
+
+    def update(self, step, last_micro_step, *tensors):
+        """One micro-step, as AdversarialStep makes it.
+
+        Args:
+            step: optimizer steps made before.
+            last_micro_step: whether this one ends the accumulation.
+            *tensors: the model's inputs, then the dataset's columns.
+        """
+        return self._cell(last_micro_step, step >= self.start_step, *tensors)
+
+
+def _build(spec):
+    judge = registry.build("mindone.blocks", spec)
+    lacking = [name for name in _ASKED if not hasattr(judge, name)]
+    if lacking:
+        raise UserError(f"discriminator.name is {spec['name']}; a discriminator has {' and '.join(lacking)}: use patchgan_2d or patchgan_3d")
+    _prefix(judge)
+    return judge
+
+
+def _prefix(cell):
+    """Tells the parameters of the discriminator's side from the model's: in one graph every name is there once."""
+    for parameter in cell.get_parameters():
+        if f"{DISCRIMINATOR}." not in parameter.name:
+            parameter.name = f"{DISCRIMINATOR}.{parameter.name}"
+
+
+def _last_layer(model, name):
+    """The parameter of that name; without one, the last kernel or matrix in the model's own order."""
+    by_name = {parameter.name: parameter for parameter in model.trainable_params()}
+    if name is None:
+        return [parameter for parameter in by_name.values() if parameter.ndim > 1][-1]
+    if name not in by_name:
+        raise UserError(f"adversarial.last_layer is {name}; it must be a trained parameter of the model{did_you_mean(name, by_name)}")
+    return by_name[name]

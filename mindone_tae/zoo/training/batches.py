@@ -1,0 +1,122 @@
+"""Batches by step number: what step n trains on depends on the seed and n alone, so that a resumed run goes on exactly."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..errors import UserError
+
+# One stream of random numbers for each purpose, so that adding one moves no other.
+_ORDER, _ITEM, _CHOICE, _MODEL = range(4)
+
+
+class BatchLoader:
+    """Draws batches from any dataset (see `zoo.protocols`).
+
+    The epochs follow one another without a gap: step n takes the positions n*batch*ranks and on of one endless sequence of
+    permutations, so no clip is dropped and a dataset smaller than a batch still fills it.
+
+    Args:
+        dataset: has `len` and `[]`; `sample`, `step_choice` and `output_columns` are used where it has them.
+        batch_size: items a batch on this rank.
+        seed: of the order and of every item's randomness.
+        shuffle: whether each epoch has its own order.
+        num_workers: threads that read.
+        prefetch_steps: batches read ahead.
+        rank: this process.
+        ranks: processes that share the data.
+
+    Raises:
+        UserError: for an empty dataset.
+    """
+
+    def __init__(self, dataset, batch_size, seed, shuffle=True, num_workers=2, prefetch_steps=2, rank=0, ranks=1):
+        if len(dataset) == 0:
+            raise UserError("the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.num_workers = num_workers
+        self.prefetch_steps = prefetch_steps
+        self.rank = rank
+        self.ranks = ranks
+        self._orders = {}
+
+    def steps_of(self, epochs):
+        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after."""
+        return -(-epochs * len(self.dataset) // (self.batch_size * self.ranks))
+
+    def positions(self, step):
+        """(epoch, index in the dataset) of each item of this rank's batch."""
+        found = []
+        for place in self._places(step):
+            epoch, place = divmod(place, len(self.dataset))
+            found.append((epoch, int(self._order(epoch)[place])))
+        return found
+
+    def model_rngs(self, step):
+        """A generator for each item of this rank's batch, for what the model draws on the host. It is the item's own, whatever
+        the number of ranks and of micro-steps that the items of a step are dealt out to.
+        """
+        return [np.random.default_rng([self.seed, _MODEL, place]) for place in self._places(step)]
+
+    def _places(self, step):
+        """Where this rank's batch is in the endless sequence."""
+        first = (step * self.ranks + self.rank) * self.batch_size
+        return range(first, first + self.batch_size)
+
+    def batch(self, step):
+        """The columns of one batch, read here and now: tuple of arrays with a leading batch axis."""
+        return self._stack([self._item(*place, self._choice(step)) for place in self.positions(step)])
+
+    def stream(self, first_step, last_step):
+        """Yields the batches of steps first_step up to, not including, last_step, read ahead in threads."""
+        with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loader") as pool:
+            ahead = deque()
+            try:
+                for step in range(first_step, last_step):
+                    while len(ahead) <= self.prefetch_steps and step + len(ahead) < last_step:
+                        ahead.append(self._submit(pool, step + len(ahead)))
+                    yield self._stack([item.result() for item in ahead.popleft()])
+            finally:
+                for items in ahead:
+                    for item in items:
+                        item.cancel()
+
+    def _submit(self, pool, step):
+        choice = self._choice(step)
+        return [pool.submit(self._item, epoch, index, choice) for epoch, index in self.positions(step)]
+
+    def _choice(self, step):
+        # without the rank: all ranks take the same, or the fast ones would wait for the one with a video
+        choose = getattr(self.dataset, "step_choice", None)
+        return choose(np.random.default_rng([self.seed, _CHOICE, step])) if choose else None
+
+    def _item(self, epoch, index, choice):
+        sample = getattr(self.dataset, "sample", None)
+        if sample:
+            item = sample(index, np.random.default_rng([self.seed, _ITEM, epoch, index]), choice)
+        else:
+            item = self.dataset[index]
+        return item if isinstance(item, tuple) else (item,)
+
+    def _stack(self, items):
+        shapes = {tuple(np.shape(column) for column in item) for item in items}
+        if len(shapes) > 1:
+            raise UserError(
+                f"a batch holds items of the shapes {sorted(shapes)}; they must be equal: "
+                "fix dataset.size and dataset.sample_n_frames, or use train.batch_size=1"
+            )
+        return tuple(np.stack(column) for column in zip(*items))
+
+    def _order(self, epoch):
+        if epoch not in self._orders:
+            for old in [known for known in self._orders if known < epoch - 1]:
+                del self._orders[old]
+            n = len(self.dataset)
+            self._orders[epoch] = (
+                np.random.default_rng([self.seed, _ORDER, epoch]).permutation(n) if self.shuffle else np.arange(n)
+            )
+        return self._orders[epoch]

@@ -1,0 +1,156 @@
+"""encode, decode and latent-stats: scaled latents are told from unscaled ones all the way."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from mindone_tae import TemporalAutoencoder
+from mindone_tae.cli import run
+from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
+from mindone_tae.models.latent.scaling import scale_posterior
+from mindone_tae.weights import save_diffusers_folder, save_weights
+
+pytestmark = pytest.mark.apart
+
+TINY = {"block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 1.5, "shift_factor": 0.25}
+
+
+def command(*words, cwd):
+    done = subprocess.run([sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tae():
+    ms.set_seed(0)
+    return TemporalAutoencoder(**TINY).set_train(False)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    for name, frames in {"a.mp4": 9, "b.mp4": 17}.items():
+        write_video(folder / name, rng.integers(0, 255, (frames, 16, 24, 3), np.uint8), fps=10)
+    return folder
+
+
+def posterior(seed=0, frames=9):
+    mean, logvar = np.random.default_rng(seed).standard_normal((2, 16, -(-frames // 8), 2, 3)).astype(np.float32)
+    return LatentClip(mean, logvar - 3, frames, fps=8.0, size=(16, 24), source="a.mp4", scaling_factor=1.5, shift_factor=0.25)
+
+
+def scaled(clip, convention):
+    mean, logvar = scale_posterior(clip.mean, clip.logvar, convention, 1.5, 0.25)
+    return replace(clip, mean=mean, logvar=logvar, scaling_convention=convention)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder with one clip's latent, unscaled and scaled by either convention."""
+    write_latents(tmp_path / "latents/none.mp4.safetensors", posterior())
+    for convention in ("mindone", "diffusers"):
+        write_latents(tmp_path / f"latents/{convention}.mp4.safetensors", scaled(posterior(), convention))
+    return tmp_path / "latents"
+
+
+def test_decode_undoes_the_scaling_that_each_file_carries(tae, mixed, tmp_path):
+    save_weights(tae, tmp_path / "tae.ckpt", {"config": TINY})
+    command("decode", "--ckpt_path", "tae.ckpt", "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
+    found = {}
+    for convention in ("none", "mindone", "diffusers"):
+        with open_video(tmp_path / f"back/{convention}.mp4") as reader:
+            found[convention] = reader.read(range(9)).astype(float)
+    recon = {name: pixels(tae, clip) for name, clip in {"right": posterior(), "washed out": scaled(posterior(), "mindone")}.items()}
+    assert np.abs(recon["right"] - recon["washed out"]).mean() > 3
+    for video in found.values():
+        assert np.abs(video - found["none"]).mean() < 0.5
+        assert np.abs(video - recon["right"]).mean() < np.abs(video - recon["washed out"]).mean()
+
+
+def pixels(tae, clip):
+    """(t, h, w, c), 0 to 255, of a latent taken as it is."""
+    recon = tae.decode(ms.Tensor(clip.mean[None]), clip.frames).asnumpy()[0].transpose(1, 2, 3, 0)
+    return np.clip((recon + 1) * 127.5, 0, 255)
+
+
+def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(tae, videos, tmp_path, capsys):
+    save_diffusers_folder(tae, tmp_path / "tae", {"_class_name": "AutoencoderKLTAE", **TINY})
+    words = ["--ckpt_path", "tae", "--video_folder", videos, "--image_size", "16,24", "--output_path"]
+    said = command("encode", *words, "latents", "--convention", "diffusers", cwd=tmp_path)
+    assert "scaled (diffusers)" in said
+    with open_video(videos / "a.mp4") as reader:
+        x = reader.read(range(9)).astype(np.float32).transpose(3, 0, 1, 2)[None] / 127.5 - 1
+    _, mean, logvar = (item.asnumpy()[0] for item in tae.encode(ms.Tensor(x)))
+    clip = read_latents(tmp_path / "latents/a.mp4.safetensors", "diffusers")
+    assert (clip.scaling_factor, clip.shift_factor) == (1.5, 0.25)
+    np.testing.assert_allclose(clip.mean, (mean - 0.25) * 1.5, atol=1e-3)
+    np.testing.assert_allclose(clip.logvar, logvar + 2 * np.log(1.5), atol=1e-3)
+
+    command("latent-stats", *words, "of_videos", cwd=tmp_path)
+    assert run(["latent-stats", "--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "of_latents")]) == 0
+    shown = capsys.readouterr().out
+    of_latents, of_videos = (json.loads((tmp_path / name / "latent_stats.json").read_text()) for name in ("of_latents", "of_videos"))
+    assert of_latents["values_per_channel"] == of_videos["values_per_channel"] == (2 + 3) * 2 * 3
+    assert of_latents["source"]["clips"] == of_videos["source"]["clips"] == 2
+    for entry, other in zip([of_latents["overall"], *of_latents["channels"]], [of_videos["overall"], *of_videos["channels"]], strict=True):
+        assert entry["mean"] == pytest.approx(other["mean"], abs=1e-5) and entry["std"] == pytest.approx(other["std"], abs=1e-5)
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line[:1].isalnum()}
+    assert float(rows["all"][0]) == pytest.approx(of_latents["overall"]["mean"], abs=1e-4)
+    assert float(rows["15"][1]) == pytest.approx(of_latents["channels"][15]["std"], abs=1e-4)
+    assert "law of total variance" in shown and "scaled = (z - shift_factor) * scaling_factor, with" in shown
+
+
+def test_latent_stats_of_differently_scaled_files_are_of_the_unscaled_latents(mixed, tmp_path, capsys):
+    assert run(["latent-stats", "--latent_folder", str(mixed), "--output_path", str(tmp_path / "stats")]) == 0
+    result = json.loads((tmp_path / "stats/latent_stats.json").read_text())
+    clip = posterior()
+    expected = np.sqrt(clip.mean.var(axis=(1, 2, 3), dtype=float) + np.exp(clip.logvar.astype(float)).mean(axis=(1, 2, 3)))
+    assert result["latents_std"] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert result["overall"]["mean"] == pytest.approx(clip.mean.mean(dtype=float), abs=1e-6)
+
+
+def test_latents_of_two_models_are_pointed_out(tmp_path, capsys):
+    for number in range(2):
+        write_latents(tmp_path / f"latents/{number}.safetensors", replace(posterior(number), model={"name": "tae", "pretrained": f"{number}.ckpt"}))
+    assert run(["latent-stats", "--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "stats")]) == 0
+    assert "the latents come from 2 models, which share no factors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["decode", "--convention", "diffusers"], "its scaling convention is 'mindone', and 'diffusers' was asked for"),
+        (["decode", "--convention", "none"], "its scaling convention is 'mindone', and 'none' was asked for"),
+        (["decode", "--convention", "sd3"], "invalid choice: 'sd3'"),
+        (["latent-stats", "--video_folder", "."], "give one of the two"),
+    ],
+)
+def test_a_wrong_convention_is_status_2_and_one_line_and_nothing_is_written(tmp_path, capsys, words, message):
+    write_latents(tmp_path / "latents/a.mp4.safetensors", scaled(posterior(), "mindone"))
+    places = ["--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "out")]
+    assert run([words[0], *places, *words[1:]]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and len(shown.err.strip().splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_latent_stats_without_anything_to_measure_says_what_it_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["latent-stats"]) == 2
+    assert "either --latent_folder or videos with a model" in capsys.readouterr().err
+
+
+def test_latent_stats_of_files_needs_no_mindspore(mixed, tmp_path):
+    code = (
+        "import sys\nfrom mindone_tae.cli import run\n"
+        f"assert run(['latent-stats', '--latent_folder', {str(mixed)!r}, '--output_path', {str(tmp_path / 'stats')!r}]) == 0\n"
+        "assert 'mindspore' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

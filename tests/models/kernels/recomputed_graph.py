@@ -1,0 +1,30 @@
+"""Prints how many convolutions the compiled gradient of two residual blocks runs.
+
+    python recomputed_graph.py kept|recomputed FOLDER
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools/benchmark")]
+from graphs import final_graphs
+from test_recompute import Loss
+
+from mindone_tae.models.layers.residual import ResnetBlock
+
+
+how, folder = sys.argv[1:]
+blocks = nn.SequentialCell(ResnetBlock(4, 4, norm_num_groups=2), ResnetBlock(4, 4, norm_num_groups=2))
+if how == "recomputed":
+    for block in blocks:
+        block.recompute()
+ms.set_context(mode=ms.GRAPH_MODE, save_graphs=2, save_graphs_path=folder)
+ms.grad(Loss(blocks), None, ms.ParameterTuple(blocks.trainable_params()))(ms.Tensor(np.ones((1, 4, 2, 4, 4), np.float32)))
+print(max(path.read_text(encoding="utf-8").count("Conv2D(") for path in final_graphs(folder)), flush=True)
+os._exit(0)

@@ -1,0 +1,96 @@
+"""The convolution inside a frame has the gradients of its definition, in either form and either mode."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from mindone_tae.models.kernels.spatial import MovedResultsConv, UnfoldedGradientConv, same_size_conv
+
+
+class Projected(nn.Cell):
+    """A convolution's result along a direction."""
+
+    def __init__(self, conv):
+        super().__init__()
+        self.conv = conv
+
+    def construct(self, x, kernel, direction):
+        return (self.conv(x, kernel) * direction).sum()
+
+
+def by_definition(x, kernel, direction):
+    """Gradients of sum(direction * conv(x, kernel)), tap by tap."""
+    k, (h, w) = kernel.shape[-1], x.shape[-2:]
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    of_padded, of_kernel = np.zeros_like(padded), np.zeros(kernel.shape)
+    for i in range(k):
+        for j in range(k):
+            of_kernel[:, :, i, j] = np.einsum("nohw,nchw->oc", direction, padded[:, :, i : i + h, j : j + w])
+            of_padded[:, :, i : i + h, j : j + w] += np.einsum("nohw,oc->nchw", direction, kernel[:, :, i, j])
+    return of_padded[:, :, k // 2 : k // 2 + h, k // 2 : k // 2 + w], of_kernel
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "out_channels", "k", "conv"),
+    [
+        ((2, 4, 8, 12), 6, 3, UnfoldedGradientConv(4, 6, 3)),  # many pixels for each channel
+        ((1, 3, 9, 7), 5, 5, UnfoldedGradientConv(3, 5, 5)),
+        ((3, 32, 4, 4), 8, 3, UnfoldedGradientConv(32, 8, 3)),  # few
+        ((2, 4, 8, 12), 6, 3, UnfoldedGradientConv(12, 6, 3)),  # other channels than told
+        ((2, 27, 5, 7), 3, 3, MovedResultsConv(3, 3)),
+        ((1, 4, 9, 6), 2, 5, MovedResultsConv(2, 5)),
+    ],
+)
+def test_gradients_are_those_of_the_definition(mode, x_shape, out_channels, k, conv):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    kernel = rng.standard_normal((out_channels, x_shape[1], k, k)).astype(np.float32)
+    direction = rng.standard_normal((x_shape[0], out_channels, *x_shape[2:])).astype(np.float32)
+    gradient = ms.grad(Projected(conv), (0, 1))
+    found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
+    for ours, theirs in zip(found, by_definition(x, kernel, direction)):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize(("in_channels", "out_channels", "cell"), [(27, 3, MovedResultsConv), (26, 3, UnfoldedGradientConv)])
+def test_results_are_those_of_a_convolution_whichever_form_the_channels_choose(mode, in_channels, out_channels, cell):
+    rng = np.random.default_rng(1)
+    x = ms.Tensor(rng.standard_normal((2, in_channels, 5, 8)).astype(np.float32))
+    kernel = ms.Tensor(rng.standard_normal((out_channels, in_channels, 3, 3)).astype(np.float32))
+    conv = same_size_conv(in_channels, out_channels, 3)
+    assert isinstance(conv, cell)
+    native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
+    np.testing.assert_allclose(conv(x, kernel).asnumpy(), native(x, kernel).asnumpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "x_shape, out_channels, dtype, combines",
+    [
+        ((2, 128, 32, 32), 128, ms.float32, True),
+        ((5, 128, 16, 36), 256, ms.float32, True),
+        ((2, 128, 30, 36), 128, ms.float32, False),  # rows do not come in fours
+        ((1, 128, 32, 32), 128, ms.float32, False),  # few pixels
+        ((2, 64, 32, 32), 128, ms.float32, False),  # few channels
+        ((2, 128, 32, 32), 128, ms.float16, False),
+    ],
+)
+def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode, x_shape, out_channels, dtype, combines):
+    rng = np.random.default_rng(2)
+    x = 3 + rng.standard_normal(x_shape).astype(np.float32)
+    kernel = (rng.standard_normal((out_channels, x_shape[1], 3, 3)) / (9 * x_shape[1]) ** 0.5).astype(np.float32)
+    conv = UnfoldedGradientConv(x_shape[1], out_channels, 3)
+    native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
+    found, expected = (run(ms.Tensor(x, dtype), ms.Tensor(kernel, dtype)).asnumpy() for run in (conv, native))
+    assert np.array_equal(found, expected) != combines
+    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)
+
+
+def test_gradients_of_many_channels_are_those_of_the_definition(mode):
+    rng = np.random.default_rng(3)
+    x, direction = rng.standard_normal((2, 2, 128, 32, 32)).astype(np.float32)
+    kernel = (rng.standard_normal((128, 128, 3, 3)) / 34).astype(np.float32)
+    gradient = ms.grad(Projected(UnfoldedGradientConv(128, 128, 3)), (0, 1))
+    found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
+    for ours, theirs in zip(found, by_definition(x, kernel, direction)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
