@@ -18,7 +18,7 @@ ROOMS = {
     "models": set(),
     "weights": {"models", "zoo.errors", "zoo.atomic_file"},
     # one place reads and writes files of tensors, and is told of their damage: data's latents and LPIPS's weights are such files
-    "data": {"zoo.errors", "zoo.atomic_file", "weights.formats"},
+    "data": {"zoo.errors", "zoo.printable", "zoo.atomic_file", "weights.formats"},
     "losses": {"zoo.errors", "zoo.atomic_file", "weights.formats"},
     "metrics": {"losses", "zoo.errors"},
     "hosts": {"models", "weights", "zoo.errors", "zoo.registry"},
@@ -37,13 +37,14 @@ FOR_EVERY_INIT = {"lazy"}
 INSIDE = {
     "zoo": {
         "__init__": {"errors", "registry", "recipe"},
-        "errors": set(),
+        "printable": set(),
+        "errors": {"printable"},
         "progress": set(),
         "atomic_file": {"errors"},
-        "signatures": {"errors"},
+        "signatures": {"errors", "printable"},
         "registry": {"errors", "signatures"},
-        "recipe": {"errors", "registry", "signatures"},
-        "run": {"atomic_file", "errors", "recipe"},
+        "recipe": {"errors", "printable", "registry", "signatures"},
+        "run": {"atomic_file", "errors", "printable", "recipe"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
         "training": {"device", "errors", "progress", "protocols", "recipe", "registry", "run"},

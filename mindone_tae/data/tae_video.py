@@ -90,9 +90,12 @@ class TAEVideoDataset:
         cache_mb: float = 256.0,
     ):
         check_reader_name(reader)
-        for name, value in (("num_check_threads", num_check_threads), ("clips_per_video", clips_per_video)):
-            if value < 1:
-                raise UserError(f"{name} is {value}; it must be 1 or more: use 1 if unsure")
+        for name, value, most in (
+            ("num_check_threads", num_check_threads, 1024),
+            ("clips_per_video", clips_per_video, 10**6),
+        ):
+            if not 1 <= value <= most:
+                raise UserError(f"{name} is {value}; it must be from 1 to {most}: use 1 if unsure")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
             raise UserError(f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60")
         if not 0 <= cache_mb <= 2**20:

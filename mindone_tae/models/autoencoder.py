@@ -101,9 +101,6 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         memory_budget_gb: float | None = None,
         share_statistics: bool = True,
     ):
-        for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()

@@ -66,7 +66,8 @@ def run(options, console):
 
     evaluate(trained, folder / "evaluation", console)
     minutes = (time.monotonic() - started) / 60
-    console.print(f"\n{minutes:.1f} minutes. Look at {folder / 'reconstructions' / 'sheets'} (pictures) and {folder / 'reconstructions' / 'side_by_side'} (videos).")
+    sheets, videos = folder / "reconstructions" / "sheets", folder / "reconstructions" / "side_by_side"
+    console.print("", f"{minutes:.1f} minutes. Look at {sheets} (pictures) and {videos} (videos).")
 
 
 def _make_room(folder, force):

@@ -62,7 +62,7 @@ def evaluate(recipe, folder, console):
         console.print(f"{name}: {protocol}")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
-    console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{pictures[0].parent}" if pictures else ""))
+    console.print("", Path(folder) / "evaluation.json", *([pictures[0].parent] if pictures else []))
     return result
 
 

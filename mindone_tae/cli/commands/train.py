@@ -54,7 +54,8 @@ def train(recipe, output_path, console, resume=False):
         state = "has made all its steps" if made == asked else f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
         console.print(f"nothing to do: {output_path} {state}; raise train.steps to go on")
     else:
-        console.print(f"weights   {saved}\nmetrics   {trainer.run_folder.metrics}\nlog       {trainer.run_folder.path / 'log.txt'}")
+        log = trainer.run_folder.path / "log.txt"
+        console.print(f"weights   {saved}", f"metrics   {trainer.run_folder.metrics}", f"log       {log}")
     best = trainer.checkpoints.best
     if best:
         console.print(f"best      {trainer.checkpoints.folder / (best['ema'] or best['weights'])} ({best['metric']} {best['value']:.4g} at step {best['step']})")

@@ -19,6 +19,7 @@ from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
 from ..layers.dtypes import compute_dtype, network_input
 from ..layers.frames import FramesCell
+from ..layers.limits import check_network
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
 from ..pretrained import load_pretrained
@@ -86,6 +87,8 @@ class ImageEncoder(FramesCell):
     """Frames to the moments of their posteriors."""
 
     def __init__(self, in_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"in_channels": in_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (block_out_channels[0], *block_out_channels)
         self.halvings = len(block_out_channels) - 1
@@ -116,6 +119,8 @@ class ImageDecoder(FramesCell):
     """Latent frames to pixels."""
 
     def __init__(self, out_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"out_channels": out_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (*block_out_channels, block_out_channels[-1])
         resample = [None] + ["up"] * (len(block_out_channels) - 1)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..atomic_file import explained, remove_temporaries, replacing
+from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
 from .session import differences
 
@@ -131,7 +132,7 @@ class RunFolder:
         with explained(log):
             self.path.mkdir(parents=True, exist_ok=True)
             handler = logging.FileHandler(log, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
         try:
             yield
