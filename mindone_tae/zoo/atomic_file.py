@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.tmp(?P<suffix>(\.\w+)?)")
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d{1,19})\.tmp(?P<suffix>(\.\w+)?)")
 _LEFT_SECONDS = 3600
 
 
@@ -54,6 +54,24 @@ def explained(path):
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another place"
         ) from error
+
+
+def set_aside(path):
+    """Gives a damaged file another name, so that what is written in its place does not destroy what is left of it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its new path, beside the old one; an earlier file of that name is replaced.
+
+    Raises:
+        UserError: it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    with explained(path):
+        os.replace(path, aside)
+    return aside
 
 
 def remove_temporaries(folder, of=lambda path: True, below=False):

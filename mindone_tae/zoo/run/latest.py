@@ -1,9 +1,11 @@
 """latest.json, which says of a run's checkpoints which set is the last whole one; see `checkpoints`, which writes it."""
 
 import json
+import os
 from pathlib import Path
 
 from ..errors import UserError
+from ..printable import shown
 
 # The files of a set, which stand under these names.
 PARTS = ("weights", "ema", "state")
@@ -19,16 +21,34 @@ def read_pointer(path):
     """
     try:
         latest = json.loads(path.read_text(encoding="utf-8"))
-        for part in PARTS:
-            if not isinstance(latest[part], (str, type(None))):
-                raise TypeError(f"{part} is {latest[part]!r}")
-        if latest["step"] is not None or latest["weights"] is not None:
-            latest["step"] = int(latest["step"])
-            if latest["weights"] is None:
-                raise TypeError(f"step is {latest['step']} and weights is None")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); it must name a checkpoint's files: train --resume writes it anew") from error
+        _check(latest)
+        for files in latest.get("networks", {}).values():
+            _check_files(files, PARTS)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} is damaged ({what}); it must name a checkpoint's files: train --resume writes it anew") from error
     return latest
+
+
+def _check(latest):
+    """Raises an error of any kind for what no run writes."""
+    _check_files(latest, PARTS)
+    step, best = latest["step"], latest.get("best")
+    if not all(value is None or type(value) is int and value >= 0 for value in (step, latest.get("evaluated"))):
+        raise ValueError(f"step is {shown(step)}, evaluated {shown(latest.get('evaluated'))}")
+    if (step is None) != (latest["weights"] is None):
+        raise ValueError(f"step is {step}, weights {shown(latest['weights'])}")
+    if best is not None:
+        _check_files(best, ("weights", "ema"))
+        if type(best["step"]) is not int or not isinstance(best["metric"], str) or type(best["value"]) not in (int, float):
+            raise ValueError(f"best is {shown(best)}")
+
+
+def _check_files(files, parts):
+    for part in parts:
+        name = files[part]
+        if name is not None and (not isinstance(name, str) or os.path.basename(name) != name or not name):
+            raise ValueError(f"{part} is {shown(name)}")
 
 
 def weights_file(path):
