@@ -4,6 +4,8 @@ import numpy as np
 
 from mindone_tae.data import to_pixels, write_contact_sheet
 
+from .output_names import output_file
+
 
 def sheet_rows(source, rebuilt):
     """Source, reconstruction and their difference as rows of a contact sheet; frames uint8 (t, h, w, 3)."""
@@ -23,7 +25,10 @@ def write_pictures(folder, pictures):
     """
     paths = []
     for name, x, recon in pictures:
-        path = folder / f"{name.replace('/', '__')}.png"
+        path, clip = output_file(folder, name, ".png"), 1
+        while path in paths:  # another clip of the same video
+            clip += 1
+            path = output_file(folder, f"{name} ({clip})", ".png")
         write_contact_sheet(path, sheet_rows(to_pixels(x), to_pixels(recon)))
         paths.append(path)
     return paths

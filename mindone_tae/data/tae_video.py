@@ -33,7 +33,7 @@ class TAEVideoDataset:
         random_crop: draw where the crop lies; False takes the centre.
         random_flip: mirror half of the clips left to right.
         video_column: the table's column of paths.
-        reader: "auto", "decord", "pyav" or "image".
+        reader: "auto" (PyAV), "pyav", "decord" or "image".
         mixed_strategy: None, "mixed_video_image", "mixed_video_random" or "image_only".
         mixed_image_ratio: how often a step of the mixed strategies has one frame, in [0, 1].
         mixed_lengths: the frame counts of "mixed_video_random"; None halves sample_n_frames down to 2.
@@ -54,6 +54,7 @@ class TAEVideoDataset:
             None reads in this process without a bound.
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
+        hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
 
     Attributes:
         output_columns: list of names, the order of a sample.
@@ -88,6 +89,7 @@ class TAEVideoDataset:
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
         cache_mb: float = 256.0,
+        hdr: str = "refuse",
     ):
         check_reader_name(reader)
         for name, value, most in (
@@ -103,12 +105,12 @@ class TAEVideoDataset:
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
-        self._suitable = Suitable(self._rate, short_video)
+        self._suitable = Suitable(self._rate, short_video, hdr)
         self._deterministic, self._random_crop, self._random_flip = deterministic_sample, random_crop, random_flip
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb)
+        self._roster = Roster(items, reader, read_timeout_s, cache_mb, tone_map=hdr == "tonemap")
         self.output_columns = self._checked_columns(output_columns)
         found = self._roster.check(num_check_threads) if found is None and check_files else found
         if found is not None:
@@ -220,6 +222,9 @@ class TAEVideoDataset:
             UnreadableVideo: the file cannot be read (any more).
         """
         with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
+            refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
+            if refusal is not None:
+                raise refusal
             stride, clip = self._rate.stride(reader.fps), index % self._clips_per_video
             indices = clip_indices(len(reader), self._counts.default, stride, None, clip, self._clips_per_video)
             part = crop(*reader.size, self._sizes.of(reader.size))

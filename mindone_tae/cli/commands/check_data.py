@@ -26,8 +26,9 @@ def add_to(commands):
     parser.add_argument("--video_column", default="video", metavar="NAME", help="the table's column of paths (video)")
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the manifest; parquet needs pyarrow (csv)")
     parser.add_argument("--decode", choices=("first", "ends", "all"), default="ends", help="frames decoded: the first; first, middle and last; all (ends)")
-    parser.add_argument("--reader", default="auto", help="auto, decord, pyav or image (auto)")
+    parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (auto)")
     parser.add_argument("--workers", type=int, metavar="N", help="files at a time (as many as there are cores)")
+    parser.add_argument("--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (refuse)")
     parser.add_argument("--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)")
     parser.add_argument("--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder")
     parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds")
@@ -66,7 +67,9 @@ def run(options, console):
     journal, manifest = folder / "checked.jsonl", folder / f"manifest.{options.format}"
     if journal.exists() and not options.resume:
         raise UserError(f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path")
-    check = CollectionCheck(items, os.path.abspath(root), journal, options.reader, options.timeout_s, options.decode)
+    check = CollectionCheck(
+        items, os.path.abspath(root), journal, options.reader, options.timeout_s, options.decode, options.hdr
+    )
     done, bad = check.resume(), 0
     if done:
         console.print(f"{done} of {len(check.items)} files were checked before")
@@ -85,6 +88,7 @@ def run(options, console):
     # rows with absolute paths lie outside, which data sets with a folder refuse unless told
     outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
     keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (" dataset.allow_outside=true" if outside else "")
+    keys += " dataset.hdr=tonemap" if options.hdr == "tonemap" else ""
     _tell(rows, summary, console)
     console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {keys}")
     if not summary["readable"]:
@@ -103,7 +107,9 @@ def _tell(rows, summary, console):
         if row["reason"]:
             console.print(f"bad  {row['path']}: {row['reason']}")
     console.print(f"{summary['readable']} of {summary['files']} files can be used: {summary['frames']} frames, {summary['hours']:.3g} hours")
-    for name in ("sizes", "codecs", "readers"):
+    if summary["fps_guessed"]:
+        console.print(f"the rate of {summary['fps_guessed']} files is a guess: they hold no times (fps_is_guess in the manifest)")
+    for name in ("sizes", "codecs", "readers", "transfers"):
         most = list(summary[name].items())
         more = f", {len(most) - 6} more" if len(most) > 6 else ""
-        console.print(f"{name:<8} " + ", ".join(f"{kind} ({count})" for kind, count in most[:6]) + more)
+        console.print(f"{name:<10}" + ", ".join(f"{kind} ({count})" for kind, count in most[:6]) + more)

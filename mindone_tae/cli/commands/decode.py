@@ -10,11 +10,10 @@ from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
 from ..encoding import CONVENTIONS
+from ..output_names import output_file
 from ..sigterm import stoppable
 
 _CHUNK_FRAMES = 4  # latent frames read at a time
-_VIDEO = (".mp4", ".gif")
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def add_to(commands):
@@ -27,6 +26,7 @@ def add_to(commands):
     )
     parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
+    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png")
     parser.add_argument("--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it")
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -58,7 +58,7 @@ def run_decode(options, console):
     with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
         for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
             with ExitStack() as files:
-                outputs = [files.enter_context(_output(folder / latent.name, latent.facts)) for latent in group]
+                outputs = [files.enter_context(_output(folder, latent, options.format)) for latent in group]
                 for chunk in decoded(model, latent_chunks(group), length(group[0])):
                     for output, recon in zip(outputs, chunk):
                         for frame in _resized(to_pixels(recon), size):
@@ -168,11 +168,11 @@ def unscaled_latent(clip):
     return unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
 
 
-def _output(target, facts):
-    """The writer of one clip; a source that cannot be written under its own ending becomes NAME.mp4, or NAME.png for an image."""
+def _output(folder, latent, suffix):
+    """The writer of one clip: an image for that of an image file, else a video."""
     from mindone_tae.data import ImageWriter, VideoWriter
+    from mindone_tae.data.readers.opening import IMAGE_SUFFIXES
 
-    suffix = target.suffix.lower()
-    if facts["frames"] == 1 and suffix in _IMAGES:
-        return ImageWriter(target if suffix == ".png" else target.with_name(f"{target.name}.png"))
-    return VideoWriter(target if suffix in _VIDEO else target.with_name(f"{target.name}.mp4"), facts["fps"] or 1.0)
+    if latent.facts["frames"] == 1 and latent.name.lower().endswith(IMAGE_SUFFIXES):
+        return ImageWriter(output_file(folder, latent.name, ".png"))
+    return VideoWriter(output_file(folder, latent.name, f".{suffix}"), latent.facts["fps"] or 1.0)

@@ -51,7 +51,7 @@ def evaluate(recipe, folder, console):
     result = evaluator.run(model)
     if not ranks.first:
         return result
-    pictures = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
+    written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
     result["model"] = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
     result["dataset"] = recipe.eval.dataset
     RunFolder(folder).write_json(Path(folder) / "evaluation.json", result)
@@ -62,7 +62,7 @@ def evaluate(recipe, folder, console):
         console.print(f"{name}: {protocol}")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
-    console.print("", Path(folder) / "evaluation.json", *([pictures[0].parent] if pictures else []))
+    console.print("", Path(folder) / "evaluation.json", *([Path(folder) / "pictures"] if written else []))
     return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
+from ..output_names import output_file
 from ..sigterm import stoppable
 
 
@@ -86,8 +87,9 @@ class Output:
     """
 
     def __init__(self, folder, clip, suffix):
-        self._sheet = folder / "sheets" / f"{clip.name}.png"
-        self._paths = [folder / kind / f"{clip.name}.{suffix}" for kind in ("reconstruction", "side_by_side")]
+        self._sheet = output_file(folder / "sheets", clip.name, ".png")
+        kinds = "reconstruction", "side_by_side"
+        self._paths = [output_file(folder / kind, clip.name, f".{suffix}") for kind in kinds]
         self._fps = clip.fps or 1.0
         self._shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist()) or {0}
         self._number, self._kept = 0, []

@@ -9,7 +9,7 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from ..files.inspection import ClipInfo
+from ..files.inspection import ClipInfo, check_hdr, hdr_reason, is_refused
 from ..readers.base import UnreadableVideo
 from ..transforms import parse_size
 from .sampling import SHORT_VIDEO, FrameRate, frames_needed
@@ -21,16 +21,18 @@ class Suitable:
     Args:
         rate: how its frames are taken.
         short_video: what becomes of videos with too few frames.
+        hdr: what becomes of HDR.
 
     Raises:
         UserError: no such way.
     """
 
-    def __init__(self, rate: FrameRate, short_video: str):
+    def __init__(self, rate: FrameRate, short_video: str, hdr: str = "refuse"):
+        check_hdr(hdr)
         if short_video not in SHORT_VIDEO:
             near = did_you_mean(short_video, SHORT_VIDEO)
             raise UserError(f"short_video is '{short_video}'; it must be one of {', '.join(SHORT_VIDEO)}{near}")
-        self._rate, self._skips = rate, short_video == "skip"
+        self._rate, self._skips, self._hdr = rate, short_video == "skip", hdr
         self.by_length = short_video == "bucket"
 
     def long_enough(self, info: ClipInfo, clip_frames: int) -> bool:
@@ -40,6 +42,8 @@ class Suitable:
 
     def refusal(self, path: str, info: ClipInfo, clip_frames: int) -> UnreadableVideo | None:
         """Why a file is left out, or None."""
+        if is_refused(info, self._hdr):
+            return UnreadableVideo(path, hdr_reason(info))
         try:
             stride = self._rate.stride(info.fps)
         except ValueError as error:

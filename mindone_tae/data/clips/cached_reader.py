@@ -42,6 +42,7 @@ class KeptReader(VideoReader):
             self._reader = open_file()
         self._info = info_of(self._reader) if self._kept is None else self._kept.info
         self.fps, self.size, self.codec, self.name = self._info.fps, self._info.size, self._info.codec, self._info.reader
+        self.fps_is_guess, self.transfer = self._info.fps_is_guess, self._info.transfer
 
     def __len__(self):
         return self._info.frames
@@ -51,7 +52,7 @@ class KeptReader(VideoReader):
         if self._reader is None:
             self._reader = self._open_file()
             if (len(self._reader), tuple(self._reader.size)) != (len(self), self.size):  # frame numbers given out would mean other frames
-                raise UnreadableVideo(self.path, "it changed, or another reader counts other frames, while it was read")
+                raise UnreadableVideo(self.path, "it changed while it was read")
         return self._reader
 
     def _read_sorted(self, indices):
@@ -68,11 +69,8 @@ class KeptReader(VideoReader):
 
     def _read(self, numbers, form):
         """Frames by number; keeps them."""
-        reader = self._opened()
-        name = reader.name
-        frames = dict(zip(numbers, reader.read_resized(numbers, *form)))
-        if reader.name == name:  # or another reader took over, which the next clip may not need
-            self._cache.keep(self.path, self._stamp, info_of(reader), form, frames)
+        frames = dict(zip(numbers, self._opened().read_resized(numbers, *form)))
+        self._cache.keep(self.path, self._stamp, self._info, form, frames)
         return frames
 
     def _with_stretch(self, wanted, form):
@@ -80,16 +78,14 @@ class KeptReader(VideoReader):
         if not self._stretches or self._cache.without_stretches(self.path, self._stamp) or not self._cache.room_for(len(wanted), form[0]):
             return None
         try:
-            reader, found = self._opened(), {}
-            name = reader.name
-            start, end = reader.stretch(wanted[0], wanted[-1])
+            found = {}
+            start, end = self._opened().stretch(wanted[0], wanted[-1])
             if end - start > _LONGEST_STRETCH or not self._cache.room_for(end - start, form[0]):
                 return None
             for first in range(start, end, _PIECE_FRAMES):
                 piece = self._read(range(first, min(first + _PIECE_FRAMES, end)), form)
                 found.update((number, piece[number]) for number in wanted if number in piece)
-            if reader.name == name:
-                return found
+            return found
         except UnreadableVideo:
             pass
         # The clip itself may be good: it is read as if nothing else had been tried.

@@ -28,16 +28,24 @@ class Roster:
         reader: see `open_video`.
         timeout_s: see `open_video`.
         cache_mb: megabytes of frames that `open_kept` keeps; 0 none.
+        tone_map: see `open_video`.
 
     Attributes:
         items: the files; those that `learn` refuses are taken out.
         unreadable: list of (path, reason); grows when a file fails later.
     """
 
-    def __init__(self, items: list[Item], reader: str = "auto", timeout_s: float | None = None, cache_mb: float = 0):
+    def __init__(
+        self,
+        items: list[Item],
+        reader: str = "auto",
+        timeout_s: float | None = None,
+        cache_mb: float = 0,
+        tone_map: bool = False,
+    ):
         self.items = items
         self.unreadable: list[tuple[str, str]] = []
-        self._reader, self._timeout_s = reader, timeout_s
+        self._reader, self._timeout_s, self._tone_map = reader, timeout_s, tone_map
         self._cache = FrameCache(cache_mb) if cache_mb else None
         self._bad: set[str] = set()
         self._infos: dict[str, ClipInfo] = {}
@@ -114,14 +122,12 @@ class Roster:
         return info
 
     def open(self, item: Item) -> VideoReader:
-        """A reader of a file, the one that is known to read it where any will do.
+        """A reader of a file.
 
         Raises:
             UnreadableVideo: it cannot be opened.
         """
-        info = self.known(item)
-        known = info is not None and info.reader == "pyav" and self._reader == "auto"
-        return open_video(item.path, "pyav" if known else self._reader, self._timeout_s)
+        return open_video(item.path, self._reader, self._timeout_s, self._tone_map)
 
     def open_kept(self, item: Item, stretches: bool) -> VideoReader:
         """As `open`, with the file's frames from memory where they were read before.

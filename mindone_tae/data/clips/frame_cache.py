@@ -78,12 +78,12 @@ class FrameCache:
         return count * (size[0] * size[1] * 3 + _OVERHEAD_BYTES) <= self._room
 
     def keep(self, path: str, stamp: tuple[int, ...], info: ClipInfo, form: Form, frames: dict[int, np.ndarray]) -> None:
-        """Keep frames as far as there is room, and none that another reader gave than those kept before.
+        """Keep frames as far as there is room.
 
         Args:
             path: the file.
             stamp: that it had before it was opened.
-            info: what it holds, and which reader gave the frames.
+            info: what it holds.
             form: of the frames.
             frames: uint8 (h, w, 3) by number.
         """

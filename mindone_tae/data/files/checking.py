@@ -11,7 +11,7 @@ from mindone_tae.zoo.errors import UserError
 
 from ..readers.base import UnreadableVideo
 from .collection import Item
-from .inspection import DEPTHS, inspect_file
+from .inspection import DEPTHS, check_hdr, hdr_reason, inspect_file, is_refused
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
 
 
@@ -25,19 +25,28 @@ class CollectionCheck:
         reader: see `open_video`.
         timeout_s: see `open_video`.
         depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
+        hdr: "refuse" gives HDR a reason to be left out.
 
     Raises:
-        UserError: no such depth.
+        UserError: no such depth, or way with HDR.
     """
 
     def __init__(
-        self, items: list[Item], folder: str, journal: str | os.PathLike, reader: str = "auto", timeout_s: float = 60.0, depth: str = "ends"
+        self,
+        items: list[Item],
+        folder: str,
+        journal: str | os.PathLike,
+        reader: str = "auto",
+        timeout_s: float = 60.0,
+        depth: str = "ends",
+        hdr: str = "refuse",
     ):
+        check_hdr(hdr)
         if depth not in DEPTHS:
             raise UserError(f"decode is '{depth}'; it must be one of {', '.join(DEPTHS)}: ends suits most")
         self.items = list({item.path: item for item in items}.values())
         self._folder, self._journal = folder, os.fspath(journal)
-        self._reader, self._timeout_s, self._depth = reader, timeout_s, depth
+        self._reader, self._timeout_s, self._depth, self._hdr = reader, timeout_s, depth, hdr
         self._rows: dict[str, dict] = {}
 
     def resume(self) -> int:
@@ -68,7 +77,7 @@ class CollectionCheck:
                 yield row
 
     def _settings(self):
-        return [self._reader, self._depth]
+        return [self._reader, self._depth, self._hdr]
 
     def run(self, workers: int, looked_at: Callable[[dict], None] = lambda row: None) -> list[dict]:
         """Look at the files that are left.
@@ -107,5 +116,5 @@ class CollectionCheck:
             if self._depth != "first" and found.reader == "decord":  # which paints over damage that PyAV refuses
                 inspect_file(item.path, "pyav", self._timeout_s, self._depth)
         except UnreadableVideo as error:
-            found = error
-        return manifest_row(item, self._folder, found)
+            return manifest_row(item, self._folder, error)
+        return manifest_row(item, self._folder, found, hdr_reason(found) if is_refused(found, self._hdr) else "")

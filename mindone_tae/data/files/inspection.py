@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ..readers.base import UnreadableVideo, VideoReader
+from mindone_tae.zoo.errors import UserError, did_you_mean
+
+from ..readers.base import HDR_TRANSFERS, UnreadableVideo, VideoReader
 from ..readers.opening import open_video
 
 # What is decoded of a file: its first frame; its first, middle and last ones; or all.
 DEPTHS = ("first", "ends", "all")
+# What becomes of HDR: it is left out, or brought to SDR.
+HDR = ("refuse", "tonemap")
 # A corner of the frame: decoding is what is checked.
 _CORNER = (8, 8)
 _CHUNK_FRAMES = 64
@@ -26,6 +30,8 @@ class ClipInfo:
         size: (h, w) in pixels.
         codec: of the frames.
         reader: that read it.
+        fps_is_guess: whether the file has no timestamps that say the rate.
+        transfer: characteristic of its code values, see `VideoReader`.
     """
 
     frames: int
@@ -33,6 +39,8 @@ class ClipInfo:
     size: tuple[int, int]
     codec: str = ""
     reader: str = ""
+    fps_is_guess: bool = False
+    transfer: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -42,7 +50,25 @@ class ClipInfo:
 
 def info_of(video: VideoReader) -> ClipInfo:
     """What an open file holds."""
-    return ClipInfo(len(video), video.fps, tuple(video.size), video.codec, video.name)
+    return ClipInfo(
+        len(video), video.fps, tuple(video.size), video.codec, video.name, video.fps_is_guess, video.transfer
+    )
+
+
+def check_hdr(hdr: str) -> None:
+    """Raise UserError where hdr is none of HDR."""
+    if hdr not in HDR:
+        raise UserError(f"hdr is '{hdr}'; it must be one of {', '.join(HDR)}{did_you_mean(hdr, HDR)}")
+
+
+def is_refused(info: ClipInfo, hdr: str) -> bool:
+    """Whether a file is left out for its high dynamic range."""
+    return hdr == "refuse" and info.transfer in HDR_TRANSFERS
+
+
+def hdr_reason(info: ClipInfo) -> str:
+    """Why it is."""
+    return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
 
 
 def inspect_file(path: str, reader: str = "auto", timeout_s: float | None = None, depth: str = "first") -> ClipInfo:

@@ -9,22 +9,25 @@ from collections.abc import Iterable
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
-from ..readers.base import UnreadableVideo
+from ..readers.base import HDR_TRANSFERS, UnreadableVideo
 from .collection import Item, read_collection
 from .inspection import ClipInfo
 from .tables import import_parquet, read_table
 
-# bytes and modified (nanoseconds) tell whether a file is still the one that was checked.
-COLUMNS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason", "bytes", "modified")
+_FACTS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason")
+# bytes and modified (nanoseconds) tell whether a file is still the one that was checked; fps_is_guess is 1 where the file has no
+# times that say the rate; transfer is "pq" or "hlg" for HDR.
+COLUMNS = (*_FACTS, "bytes", "modified", "fps_is_guess", "transfer")
 
 
-def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo) -> dict:
-    """The row of one file; numbers of a bad one are 0. The other columns of its own table follow.
+def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo, reason: str = "") -> dict:
+    """The row of one file; numbers of an unreadable one are 0. The other columns of its own table follow.
 
     Args:
         item: the file.
         folder: absolute, the collection's; what lies elsewhere is named by its absolute path.
         found: what it holds, or what is wrong with it.
+        reason: why a readable file is left out.
     """
     bad = isinstance(found, UnreadableVideo)
     info = ClipInfo(0, 0.0, (0, 0)) if bad else found
@@ -38,9 +41,11 @@ def manifest_row(item: Item, folder: str, found: ClipInfo | UnreadableVideo) -> 
         "codec": info.codec,
         "duration_s": round(info.duration_s, 6),
         "reader": info.reader,
-        "reason": found.reason if bad else "",
+        "reason": found.reason if bad else reason,
         "bytes": size,
         "modified": modified,
+        "fps_is_guess": int(info.fps_is_guess),
+        "transfer": info.transfer,
     }
     return {**own, **other_columns(item)}
 
@@ -103,9 +108,11 @@ def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, Cli
     Raises:
         UserError: a column is missing or holds no number.
     """
-    missing = [name for name in COLUMNS[1:9] if name not in items[0].extra]
+    missing = [name for name in _FACTS[1:] if name not in items[0].extra]
     if missing:
-        raise UserError(f"{path} has no column '{missing[0]}'; a manifest has {', '.join(COLUMNS[:9])}: write it with mindone-tae check-data")
+        raise UserError(
+            f"{path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: write it with mindone-tae check-data"
+        )
     return [_without_facts(item) for item in items], {item.path: _facts(item, path) for item in items}
 
 
@@ -115,14 +122,22 @@ def _without_facts(item):
 
 def _facts(item, manifest):
     row = item.extra
-    if row["reason"]:
+    transfer = row.get("transfer", "")
+    hdr = transfer in HDR_TRANSFERS and row["frames"] != "0"  # whether that is left out, the data set says for itself
+    if row["reason"] and not hdr:
         return UnreadableVideo(item.path, row["reason"])
     try:
-        info = ClipInfo(int(row["frames"]), float(row["fps"]), (int(row["height"]), int(row["width"])), row["codec"], row["reader"])
+        size, guess = (int(row["height"]), int(row["width"])), int(row.get("fps_is_guess") or 0)
+        info = ClipInfo(
+            int(row["frames"]), float(row["fps"]), size, row["codec"], row["reader"], bool(guess), transfer
+        )
     except ValueError as error:
-        raise UserError(f"{manifest} tells of {item.relative_path} what is no number: {error}: write it again with mindone-tae check-data") from error
+        raise UserError(
+            f"{manifest} tells of {item.relative_path} what is no number: {error}: write it again with mindone-tae check-data"
+        ) from error
     if info.frames < 1 or min(info.size) < 1 or not 0 <= info.fps < float("inf"):
-        raise UserError(f"{manifest} tells of {item.relative_path} {info.frames} frames of {info.size} at {info.fps} fps: write it again with mindone-tae check-data")
+        told = f"{info.frames} frames of {info.size} at {info.fps} fps"
+        raise UserError(f"{manifest} tells of {item.relative_path} {told}: write it again with mindone-tae check-data")
     return info
 
 
@@ -142,10 +157,15 @@ def known_items(
         UserError: the manifest is none, lacks a file of the table, or tells of files that are not in the folder.
     """
     if not os.path.isfile(manifest_path):
-        raise UserError(f"dataset.manifest_path is {manifest_path}, and there is no such file: make it with mindone-tae check-data")
+        raise UserError(
+            f"dataset.manifest_path is {manifest_path}, and there is no such file: make it with mindone-tae check-data"
+        )
     columns, _ = read_table(manifest_path)
     if COLUMNS[0] not in columns:
-        raise UserError(f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: give it as dataset.csv_path, or make one with mindone-tae check-data")
+        raise UserError(
+            f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: give it as dataset.csv_path, or make one with"
+            " mindone-tae check-data"
+        )
     items, facts = split_facts(read_collection(manifest_path, folder, "path", allow_outside), manifest_path)
     if csv_path is not None:
         items = read_collection(csv_path, folder, video_column, allow_outside)
@@ -157,5 +177,8 @@ def known_items(
             )
     good = next((item for item in items if isinstance(facts[item.path], ClipInfo)), None)
     if good is not None and not os.path.exists(good.path):
-        raise UserError(f"{manifest_path} lists {good.relative_path}, and there is no {good.path}: set dataset.folder to the folder that was checked")
+        raise UserError(
+            f"{manifest_path} lists {good.relative_path}, and there is no {good.path}: set dataset.folder to the folder that was"
+            " checked"
+        )
     return items, {item.path: facts[item.path] for item in items}

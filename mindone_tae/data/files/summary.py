@@ -26,7 +26,7 @@ def summarize(rows: list[dict]) -> dict:
 
     Returns:
         JSON values: files, readable, bad, hours, frames, bytes; and for frames, fps, duration_s the least, median and most; the
-        counts of sizes, codecs, readers and reasons, most frequent first.
+        counts of sizes, codecs, readers, transfers and reasons, most frequent first; of how many the rate is a guess.
     """
     good = [row for row in rows if not row["reason"]]
     return {
@@ -40,6 +40,8 @@ def summarize(rows: list[dict]) -> dict:
         "sizes": _counts(f"{row['width']}x{row['height']}" for row in good),
         "codecs": _counts(row["codec"] for row in good),
         "readers": _counts(row["reader"] for row in good),
+        "transfers": _counts(row["transfer"] or "not told" for row in rows if row["frames"]),
+        "fps_guessed": sum(row["fps_is_guess"] for row in good),
         "reasons": _counts(_kind(row["reason"]) for row in rows if row["reason"]),
     }
 

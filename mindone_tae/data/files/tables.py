@@ -1,25 +1,31 @@
-"""Rows of a table file: csv, tsv, jsonl or parquet."""
+"""Rows of a table file: csv, tsv, json, jsonl or parquet."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from mindone_tae.zoo.errors import UserError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-TABLE_SUFFIXES = (*_DELIMITERS, ".jsonl", ".parquet")
+_JSON = (".json", ".jsonl", ".ndjson")
+# Python's csv module takes cells of 131,072 characters unless told otherwise, for all of the process.
+_LONGEST_CELL = 2**31 - 1
+# A first line by which spreadsheets are told what stands between cells.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*[\r\n]*')
 
 
 def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
     """The columns of a table, and its rows as they are read.
 
     Args:
-        path: .tsv (tabs), .jsonl (an object a line) or .parquet; anything else is a csv. Text is UTF-8, with or without a byte
-            order mark, with lines ended in any way.
+        path: .tsv (tabs), .json or .jsonl (an array of objects, or an object a line) or .parquet; anything else is a csv. Text is
+            UTF-8, with or without a byte order mark, with lines ended in any way. A first line sep=; tells what parts the cells.
 
     Returns:
         The columns' names, and an iterator over (where the row stands, its cells as text by column).
@@ -30,7 +36,7 @@ def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".parquet":
         return _parquet(path)
-    return _jsonl(path) if suffix == ".jsonl" else _delimited(path, _DELIMITERS.get(suffix, ","))
+    return _json(path) if suffix in _JSON else _delimited(path, _DELIMITERS.get(suffix, ","))
 
 
 def import_parquet():
@@ -72,32 +78,43 @@ def _delimited_rows(path, delimiter):
     """(where, list of cells) of each line that is not empty, the header first."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=delimiter, strict=True)
+            first = file.readline()
+            separator = _SEPARATOR_LINE.fullmatch(first)
+            csv.field_size_limit(_LONGEST_CELL)
+            lines = file if separator else chain([first], file)
+            rows = csv.reader(lines, delimiter=separator[1] if separator else delimiter, strict=True)
             for row in rows:
                 if row:
-                    yield f"{path}, line {rows.line_num}", row
+                    yield f"{path}, line {rows.line_num + bool(separator)}", row
     except (UnicodeDecodeError, csv.Error) as error:
-        kind = "csv" if delimiter == "," else "tsv"
-        raise UserError(f"{path} is not a {kind} in UTF-8: {error}: save it as UTF-8, its cells in double quotes where they hold a {'comma' if kind == 'csv' else 'tab'}") from error
+        kind, comma = ("csv", "comma") if delimiter == "," else ("tsv", "tab")
+        remedy = f"save it as UTF-8, its cells in double quotes where they hold a {comma}"
+        raise UserError(f"{path} is not a {kind} in UTF-8: {error}: {remedy}") from error
 
 
-def _jsonl(path):
-    rows = list(_jsonl_rows(path))
+def _json(path):
+    rows = [(where, {name: _text(value) for name, value in row.items()}) for where, row in _objects(path)]
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
     return columns, ((where, {name: row.get(name, "") for name in columns}) for where, row in rows)
 
 
-def _jsonl_rows(path):
+def _objects(path):
+    """(where, object) of each row."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise UserError(f'{path}, line {number} is not an object: write {{"video": "a.mp4"}}')
-                    yield f"{path}, line {number}", {name: _text(value) for name, value in row.items()}
+            text = file.read()
+        if text.lstrip().startswith("["):
+            rows = [(f"{path}, item {number}", row) for number, row in enumerate(json.loads(text), 1)]
+        else:
+            lines = enumerate(text.split("\n"), 1)
+            rows = [(f"{path}, line {number}", json.loads(line)) for number, line in lines if line.strip()]
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is not jsonl in UTF-8, an object a line: {error}: save it as UTF-8, each line whole") from error
+        what = "neither an array of objects nor an object a line, in UTF-8"
+        raise UserError(f"{path} is {what}: {error}: save it as UTF-8, each line whole") from error
+    for where, row in rows:
+        if not isinstance(row, dict):
+            raise UserError(f'{where} is not an object: write {{"video": "a.mp4"}}')
+        yield where, row
 
 
 def _parquet(path):
@@ -106,8 +123,9 @@ def _parquet(path):
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
         raise UserError(f"{path} is not a parquet table: {str(error).splitlines()[0]}") from error
-    rows = ((f"{path}, row {number}", {name: _text(value) for name, value in row.items()}) for number, row in enumerate(table.to_pylist(), 1))
-    return table.column_names, rows
+    rows = enumerate(table.to_pylist(), 1)
+    cells = ((f"{path}, row {number}", {name: _text(value) for name, value in row.items()}) for number, row in rows)
+    return table.column_names, cells
 
 
 def _text(value):

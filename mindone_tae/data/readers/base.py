@@ -12,6 +12,8 @@ from mindone_tae.zoo.errors import UserError
 
 from ..transforms import crop_resize
 
+# Transfer characteristics of high dynamic range, whose code values stand for other light than those of SDR.
+HDR_TRANSFERS = ("pq", "hlg")
 # Frames read at once while streaming: enough to keep a decoder busy, 11 MB at 640x480.
 _STREAM_FRAMES = 12
 # Full-size frames held at once while they are resized: so many, and at most so many bytes.
@@ -39,21 +41,25 @@ class UnreadableVideo(UserError):
 class VideoReader:
     """Frames of one file by number, all readers alike; a context manager.
 
-    Frames are shown upright: rotation in the file's metadata is applied. Pixels are taken as square. Of several
-    video streams, the one of most bits a second is read.
+    Frames are shown upright: rotation in the file's metadata is applied. Pixels are taken as square, and interlaced frames as
+    they are stored. Of several video streams, the one of most bits a second is read.
 
     Attributes:
         path: the file.
-        fps: mean frames a second, 0.0 where the file has no time (images).
+        fps: mean frames a second by the frames' times, 0.0 where the file has no time (images).
+        fps_is_guess: the file tells no times, and the rate is what FFmpeg makes of it.
         size: (h, w) in pixels, after rotation.
         codec: of the frames, in FFmpeg's or Pillow's words.
+        transfer: characteristic of the code values, such as "bt709", "pq" and "hlg" (both HDR); empty where the file tells none.
         name: of the reader, as `open_video` takes it.
         keyframes: numbers of the frames that can be decoded alone, rising; empty where unknown, or where all can.
     """
 
     name: str = ""
     codec: str = ""
+    transfer: str = ""
     fps: float = 0.0
+    fps_is_guess: bool = False
     size: tuple[int, int] = (0, 0)
     keyframes: Sequence[int] = ()
 
@@ -102,7 +108,9 @@ class VideoReader:
             return frames
         return frames[positions]
 
-    def read_resized(self, indices: Sequence[int], size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
+    def read_resized(
+        self, indices: Sequence[int], size: tuple[int, int], box: tuple[float, float, float, float]
+    ) -> np.ndarray:
         """Frames by number, the same box cut out of each and resized; each distinct one read once, few at full size in memory.
 
         Args:

@@ -1,20 +1,21 @@
-"""Reading video with decord."""
+"""Reading video with decord, the files on which it was found to be exact."""
 
 from __future__ import annotations
 
-import math
 import re
 
-from .base import UnreadableVideo, VideoReader
-from .packet_index import index_packets
-from .pyav_reader import open_container
+import numpy as np
 
-# Several loader threads each hold a reader, so one reader takes few.
-_DECODE_THREADS = 2
+from .base import UnreadableVideo, VideoReader
+from .container import open_container
+from .packet_index import index_frames
+
 # decord fills a frame it cannot decode with a copy of a neighbour, and tells only beyond this share of all frames.
 _COPIES_ALLOWED = 1e-9
-# FFmpeg's names of containers without an index of display times, where decord's seeking gives other frames than asked for.
-_MISNUMBERED = ("avi", "mpeg", "mpegts")
+# FFmpeg's names of containers from which decord gives the frames asked for.
+_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the same.
+_DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
 # Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord ignores it.
 _PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
 _HEAD_BYTES = 65536
@@ -37,7 +38,9 @@ def import_decord():
 class DecordReader(VideoReader):
     """Frames by number from decord. Open one a file and close it after use: decord keeps memory for as long as it lives.
 
-    decord knows the rotation in .mp4 and .mov; a .mkv or .webm that may be rotated is left to PyAV.
+    decord seeks to a keyframe's time and counts from there, so it is right only where every keyframe is found by its time and
+    nothing stored behind it is shown before it; and it converts colours by a table that is off by a known amount. What is not
+    known to be so is left to PyAV.
     """
 
     name = "decord"
@@ -45,33 +48,38 @@ class DecordReader(VideoReader):
     def __init__(self, path):
         super().__init__(path)
         decord = import_decord()
-        # decord writes to stderr and gives no reason for what is not a video; PyAV is quiet and says why.
+        index = index_frames(self.path)
         container, stream = open_container(self.path)
         with container:
-            form, self.codec = container.format.name, stream.codec_context.codec.canonical_name
-            index = index_packets(self.path, container, stream)
+            self._check(container, stream, index)
+            self.codec = stream.codec_context.codec.canonical_name
+            self._darker = np.array(_DARKENS[stream.codec_context.pix_fmt], np.uint8)
             sides = sorted((stream.codec_context.height, stream.codec_context.width))
-        if form in _MISNUMBERED:
-            raise UnreadableVideo(self.path, f"decord gives wrong frames of {form} files: use reader auto or pyav")
-        if not index.even_delay:
-            raise UnreadableVideo(self.path, "decord gives wrong frames where keyframes are delayed unevenly: use reader auto or pyav")
-        if "matroska" in form and self._may_be_rotated():
-            raise UnreadableVideo(self.path, "decord ignores the rotation of matroska files: use reader auto or pyav")
         try:
-            self._reader = decord.VideoReader(
-                self.path, ctx=decord.cpu(0), num_threads=_DECODE_THREADS, fault_tol=_COPIES_ALLOWED
-            )
+            self._reader = decord.VideoReader(self.path, ctx=decord.cpu(0), num_threads=1, fault_tol=_COPIES_ALLOWED)
             self._count = len(self._reader)
-            fps = float(self._reader.get_avg_fps())
             self.size = self._reader.get_batch([0]).shape[1:3]
         except Exception as error:  # decord raises its own errors, RuntimeError and AssertionError
             raise UnreadableVideo(self.path, f"decord cannot open it: {_short(error)}") from error
         if self._count != index.count:  # decord misnumbers the frames where an edit list hides some
-            raise UnreadableVideo(self.path, f"decord counts {self._count} frames of {index.count}: use reader auto or pyav")
+            raise self._left(f"counts {self._count} frames of {index.count}")
         if sorted(self.size) != sides:
-            raise UnreadableVideo(self.path, "decord takes another of its video streams: use reader auto or pyav")
-        self.keyframes = index.keyframes
-        self.fps = fps if math.isfinite(fps) else 0.0
+            raise self._left("takes another of its video streams")
+        self.keyframes, self.fps = index.keyframes, index.fps
+
+    def _check(self, container, stream, index):
+        form = container.format.name
+        if form not in _CONTAINERS:
+            raise self._left(f"gives wrong frames of {form} files")
+        if not index.simple:
+            raise self._left("gives wrong frames where keyframes are delayed unevenly or follow frames shown after them")
+        if stream.codec_context.pix_fmt not in _DARKENS:
+            raise self._left(f"gives wrong colours of {stream.codec_context.pix_fmt}")
+        if "matroska" in form and self._may_be_rotated():
+            raise self._left("ignores the rotation of matroska files")
+
+    def _left(self, what):
+        return UnreadableVideo(self.path, f"decord {what}: use reader auto or pyav")
 
     def _may_be_rotated(self):
         with open(self.path, "rb") as file:
@@ -84,9 +92,11 @@ class DecordReader(VideoReader):
         if self._reader is None:
             raise ValueError(f"{self.path} was closed: open it again to read")
         try:
-            return self._reader.get_batch(list(indices)).asnumpy()
+            frames = self._reader.get_batch(list(indices)).asnumpy()
         except Exception as error:
             raise UnreadableVideo(self.path, f"decord cannot read it: {_short(error)}") from error
+        neutral = (frames == frames[..., :1]).all(axis=-1, keepdims=True)  # grey comes out nearly right, and black is black
+        return np.where(neutral, frames, np.minimum(frames, 255 - self._darker) + self._darker)
 
     def close(self):
         self._reader = None

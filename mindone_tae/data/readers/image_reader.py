@@ -9,12 +9,16 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .base import UnreadableVideo, VideoReader
+from .colour.icc_profile import to_srgb
+
+_ANIMATED = ("webp", "png", "avif")
 
 
 class ImageReader(VideoReader):
     """Frames of an image file.
 
-    The camera's orientation tag is applied, transparency is dropped, grey becomes RGB, 16-bit grey is scaled to 8 bits.
+    The camera's orientation tag is applied, an ICC profile is converted to sRGB, transparency is dropped, grey becomes RGB,
+    16-bit grey is scaled to 8 bits.
     """
 
     name = "image"
@@ -27,9 +31,9 @@ class ImageReader(VideoReader):
                 self.codec = (self._image.format or "").lower()
                 # a PNG may carry a picture for viewers that do not animate, which is no frame
                 self._first = int(bool(self._image.info.get("default_image")))
-                self._count = getattr(self._image, "n_frames", 1) - self._first if self.codec in ("webp", "png") else 1
-                self._frame = self._decoded(0)
+                self._count = getattr(self._image, "n_frames", 1) - self._first if self.codec in _ANIMATED else 1
                 self.fps = self._rate()
+                self._frame = self._decoded(0)
             except BaseException:
                 self._image.close()
                 raise
@@ -38,18 +42,24 @@ class ImageReader(VideoReader):
             self._image.close()
 
     def _rate(self):
-        """Frames a second by the first frame's duration, which nearly all animated images give to every frame."""
-        milliseconds = self._image.info.get("duration", 0) if self._count > 1 else 0
-        return 1000.0 / milliseconds if milliseconds else 0.0
+        """Mean frames a second: each frame of an animation has a duration of its own."""
+        milliseconds = 0.0
+        for index in range(self._count if self._count > 1 else 0):
+            self._show(index)
+            milliseconds += self._image.info.get("duration", 0)
+        return 1000.0 * self._count / milliseconds if milliseconds else 0.0
 
     def __len__(self):
         return self._count
 
+    def _show(self, index):
+        self._image.seek(self._first + index)
+        self._image.load()
+
     def _decoded(self, index):
         """One frame, uint8 (h, w, 3)."""
         if self._count > 1:
-            self._image.seek(self._first + index)
-            self._image.load()
+            self._show(index)
         return rgb(self._image)
 
     def _read_sorted(self, indices):
@@ -79,8 +89,8 @@ def _reasons(path, problem="not an image"):
 
 
 def rgb(image: Image.Image) -> np.ndarray:
-    """A Pillow image upright as uint8 (h, w, 3)."""
-    image = ImageOps.exif_transpose(image)
+    """A Pillow image upright as uint8 (h, w, 3) of sRGB."""
+    image, profile = ImageOps.exif_transpose(image), image.info.get("icc_profile")
     if image.mode.startswith("I;16"):  # Pillow would clip these at 255 rather than scale them
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(to_srgb(image, profile) if profile else image.convert("RGB"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
@@ -14,14 +13,16 @@ from .image_sequence import ImageSequenceReader
 from .isolated.bounded_reader import BoundedReader
 from .pyav_reader import PyAVReader
 
-__all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "AutoReader", "UnreadableVideo", "VideoReader", "open_video"]
+__all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "UnreadableVideo", "VideoReader", "open_video"]
 
-logger = logging.getLogger(__name__)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".apng", ".avif")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
+    ".mpe", ".m2v", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".rm", ".rmvb", ".dv", ".nut", ".ivf", ".y4m", ".gif",
+    ".h264", ".264", ".h265", ".265", ".hevc",
+)  # fmt: skip
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".gif")
-
-READERS = {"decord": DecordReader, "pyav": PyAVReader, "image": ImageReader}
+READERS = {"pyav": PyAVReader, "decord": DecordReader, "image": ImageReader}
 
 
 def check_reader_name(reader: str) -> None:
@@ -33,15 +34,17 @@ def check_reader_name(reader: str) -> None:
         raise UserError("reader is 'decord', which is not installed here: use 'auto' or 'pyav', or pip install decord")
 
 
-def open_video(path: str | os.PathLike, reader: str = "auto", timeout_s: float | None = None) -> VideoReader:
+def open_video(
+    path: str | os.PathLike, reader: str = "auto", timeout_s: float | None = None, tone_map: bool = False
+) -> VideoReader:
     """Open one file.
 
     Args:
         path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name.
-        reader: "decord", "pyav", "image", or "auto": GIFs with PyAV, other videos with decord, and with PyAV where decord
-            is not installed or cannot open or read that file.
+        reader: "pyav", "decord", "image", or "auto": images as such, and videos with PyAV.
         timeout_s: seconds that opening, and each reading, may take in a process of its own, which a hang or a crash costs
             and nothing else. None reads in this process, as long as it takes.
+        tone_map: whether HDR (PQ or HLG) is brought to SDR; otherwise its code values are read as they are.
 
     Raises:
         UnreadableVideo: the file cannot be read, or not in time.
@@ -49,53 +52,12 @@ def open_video(path: str | os.PathLike, reader: str = "auto", timeout_s: float |
     """
     check_reader_name(reader)
     if timeout_s is not None:
-        return BoundedReader(path, reader, timeout_s)
-    suffix = os.path.splitext(path)[1].lower()
+        return BoundedReader(path, reader, timeout_s, tone_map=tone_map)
     if os.path.isdir(path):
         return ImageSequenceReader(path, IMAGE_SUFFIXES)
-    if suffix in IMAGE_SUFFIXES:
-        return READERS["image"](path)
-    if reader != "auto":
-        return READERS[reader](path)
-    if suffix == ".gif" or not _decord_installed():
-        return READERS["pyav"](path)
-    return AutoReader(path)
-
-
-class AutoReader(VideoReader):
-    """decord for as long as it can read the file, PyAV from then on."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        try:
-            self._use(READERS["decord"](path))
-        except UnreadableVideo as error:
-            self._use(READERS["pyav"](path))
-            logger.debug("PyAV takes over: %s", error)
-
-    def _use(self, reader):
-        self._reader, self.fps, self.size = reader, reader.fps, reader.size
-        self.name, self.codec, self.keyframes = reader.name, reader.codec, reader.keyframes
-
-    def __len__(self):
-        return len(self._reader)
-
-    def _read_sorted(self, indices):
-        try:
-            return self._reader._read_sorted(indices)
-        except UnreadableVideo as error:
-            if not isinstance(self._reader, READERS["decord"]):
-                raise
-            counted = len(self._reader)
-            self._reader.close()
-            self._use(READERS["pyav"](self.path))
-            logger.debug("PyAV takes over: %s", error)
-        if len(self) != counted:  # frame numbers already given out would mean other frames
-            raise UnreadableVideo(self.path, f"decord counts {counted} frames and cannot read them, PyAV {len(self)}")
-        return self._reader._read_sorted(indices)
-
-    def close(self):
-        self._reader.close()
+    if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
+        return ImageReader(path)
+    return PyAVReader(path, tone_map) if reader in ("auto", "pyav") else READERS[reader](path)
 
 
 def _decord_installed():

@@ -1,99 +1,174 @@
-"""A video's frames as its packets tell them: how many, when each is shown, which can be decoded alone, and whether one is missing."""
+"""Which frames a video shows: how many, when, and where decoding can start; from its packets where they tell, else by decoding."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-import av
-import numpy as np
-
 from .base import UnreadableVideo
+from .container import decode, open_container, packets
+from .timing import PacketTime, first_hole, mean_rate, recordings
 
-# FFmpeg's names of containers whose timestamps do not order the frames: AVI stores no display times, so those of B-frames come
-# out shuffled; a GIF's frame is drawn over the one before it, whatever its packet says of keyframes.
-_WITHOUT_ORDER = ("avi", "gif")
-# Fewer gaps than this between frames say nothing about a steady rate, and more holes than this share of them is no steady rate.
-_FEWEST_GAPS = 8
-_MOST_HOLES = 0.1
-# A gap this much longer than the usual one holds at least one frame more.
-_HOLE = 1.5
+# FFmpeg's names of containers without times of display. AVI has those of decoding; the others are streams without a container, and
+# their rate is a guess.
+_BARE_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg")
+# Containers that are joined by appending one file to another; their clocks then start anew.
+_JOINED = ("mpegts", "mpeg")
+# In these a longer gap means nothing: AVI and GIF show no frame late, they leave the one before.
+_WITHOUT_HOLES = ("avi", "gif")
 
 
 @dataclass(frozen=True)
-class PacketIndex:
-    """What the packets of one stream tell.
+class FrameIndex:
+    """The frames that a video shows.
 
     Attributes:
-        count: frames shown.
-        times: the frames' timestamps in the order shown; None where the file gives none, or none that order the frames.
+        count: how many.
+        times: their timestamps in the order shown; None where these do not tell them apart, so that only counting does.
         keyframes: numbers of the frames that can be decoded alone, rising; empty where times is None.
-        even_delay: keyframes are all shown equally long after they are decoded, as in nearly every file.
+        fps: mean frames a second.
+        fps_is_guess: no timestamps say so.
+        simple: no frame precedes the keyframe that it is stored behind, and keyframes are all shown equally long after they
+            are decoded.
     """
 
     count: int
     times: list[int] | None
     keyframes: list[int]
-    even_delay: bool = True
+    fps: float
+    fps_is_guess: bool
+    simple: bool = False
 
 
-def index_packets(path: str, container, stream) -> PacketIndex:
-    """Read all packets of a stream; decodes nothing, and leaves the container at its end.
+def index_frames(path: str) -> FrameIndex:
+    """Index a video by its packets, which decodes at most its beginning; by decoding all of it where they do not tell.
 
-    The frames counted are the whole packets in the file, never the container's own claim, so that a file cut off near its end
-    is a shorter video.
+    No frames are: a packet at the end that is cut off, packets that only help to decode others, and frames before the first
+    keyframe that a decoder drops because a cut removed what they refer to.
+
+    Args:
+        path: of the file.
 
     Raises:
         UnreadableVideo: no frames, or some are missing between the others.
     """
-    times, durations, keyframes, delays = [], [], [], []
-    try:
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:  # an edit list hides frames that only help to decode others
-                times.append(packet.pts)
-                durations.append(packet.duration or 0)
-                if packet.is_keyframe:
-                    keyframes.append(packet.pts)
-                    delays.append(None if None in (packet.pts, packet.dts) else packet.pts - packet.dts)
-    except av.error.FFmpegError:
-        pass  # cut off: what came before the cut is the video
-    if not times:
-        raise UnreadableVideo(path, "no frames")
-    if None in times or len(set(times)) < len(times) or container.format.name in _WITHOUT_ORDER:
-        return PacketIndex(len(times), None, [])
-    shown = sorted(times)
-    hole = first_hole(shown, durations)
-    if hole is not None:
-        at = float((shown[hole] - shown[0]) * stream.time_base)
-        raise UnreadableVideo(path, f"a frame is missing after frame {hole} ({at:.2f} s): it is cut off or damaged there")
-    number_of = {time: number for number, time in enumerate(shown)}
-    delays = [delay for delay in delays if delay is not None] or [0]
-    even_delay = max(delays) - min(delays) <= (float(np.median(np.diff(shown))) if len(shown) > 1 else 0.0)
-    return PacketIndex(len(shown), shown, sorted(number_of[time] for time in keyframes), even_delay)
+    container, stream = open_container(path)
+    with container:
+        if container.format.name in _BARE_STREAMS or (container.format.name == "avi" and stream.codec_context.codec.reorder):
+            return index_by_decoding(path)
+        found = _times(path, container, stream)
+        shown = _shown(path, found)
+        times = sorted(packet.pts for packet in shown) if shown else []
+        if not times or len(set(times)) < len(times):
+            return index_by_decoding(path)
+        fps, guess = _rate(path, container, stream, shown)
+        keyframes = _numbers_of_keyframes(shown, times)
+        if container.format.name == "gif":
+            keyframes = []  # a GIF's frame is drawn over the one before it, whatever its packet says
+        return FrameIndex(len(times), times, keyframes, fps, guess, _is_simple(shown, times))
 
 
-def first_hole(times: list[int], durations: list[int]) -> int | None:
-    """Where a video of steady rate lacks a frame.
-
-    A rate is steady where nearly all gaps between frames are alike. A frame that is meant to stay longer (variable rate) says
-    so by its duration; durations come in the order of decoding, so only their sum is held against the gaps.
+def index_by_decoding(path: str) -> FrameIndex:
+    """Index a video by decoding all of it: where there are no times, or times that do not tell the frames.
 
     Args:
-        times: of the frames, rising, in any unit.
-        durations: of the same frames in any order, 0 where the file tells none.
+        path: of the file.
 
-    Returns:
-        The number of the frame before the first hole; None where there is no hole, or no steady rate.
+    Raises:
+        UnreadableVideo: no frames, or some are missing between the others.
     """
-    gaps = np.diff(times)
-    if len(gaps) < _FEWEST_GAPS:
-        return None
-    usual = float(np.median(gaps))
-    long_gaps = gaps[gaps > _HOLE * usual]
-    if not 0 < len(long_gaps) <= max(2, _MOST_HOLES * len(gaps)):
-        return None
-    if np.mean(np.abs(gaps - usual) <= max(1.0, 0.05 * usual)) < 1 - 2 * _MOST_HOLES:
-        return None
-    lengths = np.asarray(durations, np.float64)
-    meant = lengths[lengths > _HOLE * usual]
-    uncovered = np.sum(long_gaps - usual) - np.sum(meant - usual)
-    return int(np.argmax(gaps > _HOLE * usual)) if uncovered > 0.5 * usual else None
+    decoded, clean = [], True
+    container, stream = open_container(path)
+    with container:
+        for frame, problem in decode(container, stream, shown=lambda _: bool(decoded)):
+            decoded.append(frame.pts)
+            clean = clean and problem is None
+    if not decoded:
+        raise UnreadableVideo(path, "no frame of it can be decoded")
+    container, stream = open_container(path)
+    with container:
+        found = _times(path, container, stream)
+        bare = container.format.name in (*_BARE_STREAMS, "avi")
+        if container.format.name == "avi":  # the times of display are FFmpeg's invention
+            found = [packet._replace(pts=packet.dts) for packet in found]
+        exact = not bare and clean and None not in decoded and len(set(decoded)) == len(decoded)
+        shown = [packet for packet in found if packet.pts in set(decoded)] if exact else found
+        fps, guess = _rate(path, container, stream, shown)
+        if not exact:
+            return FrameIndex(len(decoded), None, [], fps, guess)
+        return FrameIndex(len(decoded), decoded, _numbers_of_keyframes(shown, decoded), fps, guess)
+
+
+def _times(path, container, stream):
+    """The PacketTime of each packet, in the order of decoding."""
+    found, cut = [], False
+    for packet in packets(container, stream):
+        if packet.size:
+            times = packet.pts, packet.dts, packet.duration or 0
+            found.append(PacketTime(*times, packet.is_keyframe, packet.is_discard))
+            cut = packet.is_corrupt
+    found = found[:-1] if cut else found
+    if not found:
+        raise UnreadableVideo(path, "no frames")
+    return found
+
+
+def _shown(path, found):
+    """The packets whose frames are shown; none where they do not tell."""
+    first_key = next((packet for packet in found if packet.is_keyframe), None)
+    if first_key is None or first_key.pts is None:
+        return []
+    start = found.index(first_key)
+    early = {number for number, packet in enumerate(found) if number < start or packet.pts is None or packet.pts < first_key.pts}
+    if any(not found[number].is_discard for number in early):
+        decodable = _decoded_before(path, first_key.pts)
+        early = {number for number in early if found[number].pts not in decodable}
+    return [packet for number, packet in enumerate(found) if number not in early and not packet.is_discard]
+
+
+def _decoded_before(path, time):
+    """Timestamps of the frames that a decoder gives before that of the first keyframe."""
+    container, stream = open_container(path)
+    kept: set[int] = set()
+    with container:
+        for frame, problem in decode(container, stream, shown=lambda _: False):
+            if frame.pts is not None and frame.pts >= time:
+                break
+            if problem is None and frame.pts is not None:
+                kept.add(frame.pts)
+    return kept
+
+
+def _rate(path, container, stream, shown):
+    """Frames a second, and whether that is a guess."""
+    declared = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    if container.format.name not in _BARE_STREAMS and all(packet.pts is not None for packet in shown):
+        parts = recordings(shown, stream.time_base, container.format.name in _JOINED)
+        for part in parts if container.format.name not in _WITHOUT_HOLES else ():
+            hole = first_hole(part)
+            if hole is not None:
+                at = float((part[hole].pts - part[0].pts) * stream.time_base)
+                raise UnreadableVideo(path, f"a frame is missing after frame {hole} ({at:.2f} s): it is cut off or damaged there")
+        fps = mean_rate(parts, stream.time_base, declared)
+        if fps:
+            return fps, False
+    return float(declared[-1]) if declared else 0.0, True
+
+
+def _numbers_of_keyframes(shown: Collection[PacketTime], times):
+    number_of = {time: number for number, time in enumerate(times)}
+    return sorted(number_of[packet.pts] for packet in shown if packet.is_keyframe)
+
+
+def _is_simple(shown, times):
+    """See FrameIndex; a first keyframe may lack the time of its decoding, which starts there in any case."""
+    delays, latest_key = [], None
+    for packet in shown:
+        if packet.is_keyframe:
+            latest_key = packet.pts
+            delays.append(None if packet.dts is None else packet.pts - packet.dts)
+        elif latest_key is None or packet.pts < latest_key:
+            return False
+    known = delays[1:] if delays and delays[0] is None else delays
+    gap = (times[-1] - times[0]) / max(1, len(times) - 1)
+    return None not in known and (not known or max(known) - min(known) <= gap)

@@ -3,150 +3,139 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
+from itertools import chain, islice
 
 import av
 import numpy as np
 
-from .base import UnreadableVideo, VideoReader
-from .packet_index import index_packets
-
-av.logging.set_level(None)  # FFmpeg's remarks on broken files; the reason travels in the exception
-
-# Several loader threads each hold a reader, so one reader takes few.
-_DECODE_THREADS = 2
-# Containers that hold their own frames. A playlist under a video's name would have FFmpeg open what it lists.
-_CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,h264,hevc,av1,ivf,mxf,nut,rm"
-# 8192x8192; a damaged header can declare sides that would fill the memory.
-_LARGEST_PIXELS = 2**26
-
-
-def open_container(path: str):
-    """Open a file and pick its best video stream, the one of most bits a second.
-
-    Returns:
-        The PyAV container and the stream; the caller closes the container.
-
-    Raises:
-        UnreadableVideo: not a video, no video stream, or no decoder for it.
-    """
-    try:
-        # Packets that the end of a cut-off file has halved are not frames.
-        container = av.open(
-            path,
-            metadata_errors="replace",
-            options={"fflags": "+discardcorrupt", "format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideo(path, f"not a video: {_short(error)}") from error
-    videos = [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
-    decodable = [stream for stream in videos if stream.codec_context is not None]
-    if not decodable:
-        container.close()
-        raise UnreadableVideo(path, "no decoder for its video stream" if videos else "no video stream")
-    stream = max(decodable, key=_rank)
-    height, width = stream.codec_context.height, stream.codec_context.width
-    if height * width > _LARGEST_PIXELS:
-        container.close()
-        raise UnreadableVideo(path, f"its frames are {height}x{width}; at most {_LARGEST_PIXELS} pixels are read")
-    stream.codec_context.thread_count = _DECODE_THREADS
-    stream.thread_type = "AUTO"
-    # Damage is an error, not something to paint over. A decoder that is not told so shows the frame with what it could save.
-    stream.codec_context.options = {"err_detect": "explode"}
-    return container, stream
-
-
-def _rank(stream):
-    """decord's order of streams, which is that of FFmpeg 4; newer ones put the stream marked as default first."""
-    return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
+from .base import HDR_TRANSFERS, UnreadableVideo, VideoReader
+from .colour.frame_to_rgb import FrameToRGB, transfer_of
+from .container import MissedSeek, decode, open_container
+from .file_stamp import stamp_of
+from .packet_index import index_by_decoding, index_frames
 
 
 class PyAVReader(VideoReader):
     """Random access by frame number: decode on from the nearest keyframe before it.
 
-    The frames counted are the whole packets in the file, never the container's own claim; a frame's number is the rank of
-    its timestamp. Where timestamps are missing or repeated, frames are counted from the start instead.
+    The frames counted are those that the packets in the file say are shown, never the container's own claim; a frame's number is
+    the rank of its timestamp. Where timestamps do not tell frames apart, they are counted from the start instead.
+
+    Args:
+        path: the file.
+        tone_map: whether HDR is brought to the range of SDR; otherwise its code values are read as they are.
     """
 
     name = "pyav"
 
-    def __init__(self, path):
+    def __init__(self, path, tone_map: bool = False):
         super().__init__(path)
-        self._container, self._stream = open_container(self.path)
+        self._container = None
         try:
-            self._index_packets()
-            self.fps = float(self._stream.average_rate or 0.0)
+            self._use(index_frames(self.path))
+            if not self._begins_as_indexed():
+                self._use(_index_by_decoding(self.path, stamp_of(self.path)))
+            frame = self._frame(0)
             self.codec = self._stream.codec_context.codec.canonical_name
-            self._seek(0)
-            self.size = self._frame(0).shape[:2]
+            self.transfer = transfer_of(self._stream.codec_context)
+            self._to_rgb = FrameToRGB(self.transfer if tone_map and self.transfer in HDR_TRANSFERS else "")
+            self.size = self._pixels(frame).shape[:2]
         except BaseException:
             self.close()
             raise
 
-    def _index_packets(self):
-        """Learn the frames' timestamps and which are keyframes."""
-        index = index_packets(self.path, self._container, self._stream)
-        self._count, self._timestamps, self.keyframes = index.count, index.times, index.keyframes
-        self._number_of = {pts: number for number, pts in enumerate(index.times or ())}
+    def _use(self, index):
+        self.index, self.keyframes = index, index.keyframes
+        self.fps, self.fps_is_guess = index.fps, index.fps_is_guess
+        self._number_of = None if index.times is None else {time: number for number, time in enumerate(index.times)}
+        self._held = None
+        self._start()
+
+    def _begins_as_indexed(self):
+        """Whether the first two frames are those of the index. They are not where fields are packets of their own."""
+        if self._number_of is None:
+            return True
+        first = list(islice(self._frames, 2))
+        self._frames = chain(first, self._frames)
+        numbers = [number for number, _, _ in first]
+        return any(problem for _, _, problem in first) or numbers == list(range(min(2, len(self))))
 
     def __len__(self):
-        return self._count
+        return self.index.count
 
-    def _restart(self):
-        """Decode from the first frame on, through a fresh container: works where seeking does not."""
-        self._container.close()
-        self._container, self._stream = open_container(self.path)
-        self._from_start, self._next = True, 0
-        self._decoding = self._decode()
+    def _start(self, sought: int | None = None, keyframe: int | None = None):
+        """Decode on from a keyframe.
 
-    def _seek(self, index):
-        """Decode from the last keyframe at or before a frame."""
-        position = bisect_right(self.keyframes, index)
-        if not position:
-            return self._restart()
-        keyframe = self.keyframes[position - 1]
-        self._container.seek(self._timestamps[keyframe], stream=self._stream, backward=True)
-        self._from_start, self._next = False, keyframe
-        self._decoding = self._decode()
+        Args:
+            sought: number of the keyframe whose time the container is sent to, that one or an earlier one; None opens the file
+                anew and decodes from its first packet, which works where seeking does not.
+            keyframe: number.
+        """
+        if sought is None:
+            if self._container is not None:
+                self._container.close()
+            self._container, self._stream = open_container(self.path)
+            key, self._next = None, 0
+        else:
+            self._container.seek(self.index.times[sought], stream=self._stream, backward=True)
+            key, self._next = self.index.times[keyframe], keyframe
+        shown = self._number_of.__contains__ if self._number_of is not None else lambda _: self._next > 0
+        self._frames = self._numbered(decode(self._container, self._stream, key, shown))
 
-    def _decode(self):
-        """(number, frame) from where the container stands."""
-        counted = 0
-        for frame in self._container.decode(self._stream):
-            number = counted if self._timestamps is None else self._number_of.get(frame.pts)
-            counted += 1
-            if number is not None:
-                yield number, frame
+    def _numbered(self, frames):
+        """(number, frame, problem); the number is None for frames that are none of the video."""
+        for counted, (frame, problem) in enumerate(frames):
+            yield counted if self._number_of is None else self._number_of.get(frame.pts), frame, problem
+
+    def _starts(self, index):
+        """Arguments of `_start` that lead to a frame, the nearest first.
+
+        A seek may land behind the keyframe that it was meant for, and a keyframe may not decode by itself (intra refresh).
+        """
+        position = bisect_right(self.keyframes, index) - 1
+        for sought, start in ((position, position), (position - 1, position), (position - 2, position - 1)):
+            if sought >= 0:
+                yield self.keyframes[sought], self.keyframes[start]
+        yield None, None
 
     def _frame(self, index):
-        """One frame, uint8 (h, w, 3)."""
+        """One decoded frame."""
         if self._container is None:
             raise ValueError(f"{self.path} was closed: open it again to read")
-        keyframe_between = bisect_right(self.keyframes, index) > bisect_right(self.keyframes, self._next)
-        if index < self._next or keyframe_between:
+        if self._held is not None and self._held[0] == index:
+            return self._held[1]
+        crosses_keyframe = bisect_right(self.keyframes, index) > bisect_right(self.keyframes, self._next)
+        starts, problem = self._starts(index), "it is missing"
+        found = None if index < self._next or crosses_keyframe else self._decoded(index)
+        while found is None or found[1] is not None:
+            problem = found[1] if found else problem
             try:
-                self._seek(index)
+                self._start(*next(starts))
+            except StopIteration:
+                raise UnreadableVideo(self.path, f"frame {index} of {len(self)} cannot be decoded: {problem}") from None
             except av.error.FFmpegError:
-                self._restart()
-        reason = "it is missing"
-        while True:
-            try:
-                for number, frame in self._decoding:
-                    self._next = number + 1
-                    if number == index and frame.is_corrupt:
-                        raise UnreadableVideo(self.path, f"frame {index} of {self._count} is damaged")
-                    if number == index:
-                        return self._pixels(frame)
-                    if number > index:
-                        break
-            except av.error.FFmpegError as error:
-                reason = _short(error)
-            if self._from_start:
-                raise UnreadableVideo(self.path, f"frame {index} of {self._count} cannot be decoded: {reason}")
-            self._restart()  # the seek landed behind the frame, or on a keyframe that does not decode by itself
+                continue
+            found = self._decoded(index)
+        self._held = index, found[0]
+        return found[0]
+
+    def _decoded(self, index):
+        """(frame, problem) of a number from where decoding stands; None where it does not come."""
+        try:
+            for number, frame, problem in self._frames:
+                if number is None:
+                    continue
+                self._next = number + 1
+                if number >= index:
+                    return (frame, problem) if number == index else (None, problem or "it is missing")
+        except MissedSeek:
+            pass
+        return None
 
     def _pixels(self, frame):
         """A decoded frame upright, uint8 (h, w, 3)."""
-        pixels = frame.to_ndarray(format="rgb24")
+        pixels = self._to_rgb(frame)
         quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as rot90 has it
         if quarter_turns:
             pixels = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
@@ -158,16 +147,17 @@ class PyAVReader(VideoReader):
     def _read_sorted(self, indices):
         frames = np.empty((len(indices), *self.size, 3), np.uint8)
         for position, index in enumerate(indices):
-            frames[position] = self._frame(index)
+            frames[position] = self._pixels(self._frame(index))
         return frames
 
     def close(self):
         if self._container is not None:
-            self._decoding = None
+            self._frames = self._held = None
             self._container.close()
             self._container = None
 
 
-def _short(error):
-    """FFmpeg's own words for an error, without its number and the path."""
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
+@lru_cache(maxsize=1024)
+def _index_by_decoding(path, stamp):
+    """As `index_by_decoding`, remembered for as long as the file stays the same."""
+    return index_by_decoding(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace, ColorRange, Interpolation, VideoReformatter
 from PIL import Image
 
 from mindone_tae.zoo.atomic_file import replacing
@@ -20,17 +22,24 @@ __all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write
 
 # The finest frame rates in use are so many thousandths over 1001: 30000/1001.
 _LARGEST_DENOMINATOR = 1001
+# A GIF counts in hundredths of a second, and viewers play a frame of one hundredth at ten a second.
+_FASTEST_GIF = 50
+_BT709 = 1  # matrix, primaries and transfer characteristic alike, in ITU-T H.273
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+
+logger = logging.getLogger(__name__)
 
 
 class VideoWriter:
     """Writes .mp4 (H.264) or .gif; a context manager.
 
     The file appears under its name when the block ends well; otherwise nothing is left of it. A side of odd length gets one
-    more row or column in .mp4, a copy of its last, since 4:2:0 video has even sides.
+    more row or column in .mp4, a copy of its last, since 4:2:0 video has even sides. Colours of .mp4 are BT.709 of limited range,
+    and it says so; pixels are square.
 
     Args:
         path: ends in .mp4 or .gif; its folder is made where it is missing.
-        fps: frames a second.
+        fps: frames a second; a GIF plays at most 50, and keeps all frames.
         crf: quality of .mp4, from 0 (lossless) to 51; 18 looks like the source. A GIF has 256 colours a frame.
         reproducible: the same frames give the same bytes of .mp4, at some cost in time and size.
 
@@ -47,9 +56,13 @@ class VideoWriter:
             raise UserError(f"fps is {fps}; it must be above 0 and at most 1000: 24 suits most")
         if not 0 <= crf <= 51:
             raise UserError(f"crf is {crf}; it must be from 0 (lossless) to 51: 18 looks like the source")
+        if self._suffix == ".gif" and fps > _FASTEST_GIF:
+            logger.warning("%s plays at %g frames a second, not %g: a GIF has no more", self.path, _FASTEST_GIF, fps)
+            fps = _FASTEST_GIF
         self._rate = Fraction(fps).limit_denominator(_LARGEST_DENOMINATOR)
         self._crf, self._reproducible = crf, reproducible
         self._stream = self._size = None
+        self._reformatter = VideoReformatter()
         self._exits = ExitStack()
 
     def __enter__(self):
@@ -92,17 +105,32 @@ class VideoWriter:
         else:
             self._stream.height, self._stream.width = (side + side % 2 for side in size)
             self._stream.pix_fmt = "yuv420p"  # what every player and browser takes
+            self._tag(self._stream.codec_context)
             self._stream.options = {"crf": str(self._crf)}
             if self._reproducible:
                 # x264's output varies with the number of threads; with its macroblock tree, seen on small frames, at random.
                 self._stream.options["x264-params"] = "mbtree=0"
                 self._stream.codec_context.thread_count = 1
 
+    @staticmethod
+    def _tag(context):
+        """Says how the colours are meant; without it players take those of large frames for BT.709, and of small ones for BT.601."""
+        context.color_range = ColorRange.MPEG
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.sample_aspect_ratio = Fraction(1, 1)
+
     def _mp4_frame(self, frame):
         height, width = self._size
         if height % 2 or width % 2:
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        return self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=_EXACT,
+            threads=1,
+        )
 
     def _gif_frame(self, frame):
         # A palette for each frame, so that frames can be written as they come.

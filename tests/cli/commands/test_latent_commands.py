@@ -65,7 +65,7 @@ def test_decode_undoes_the_scaling_that_each_file_carries(tae, mixed, tmp_path):
     command("decode", "--ckpt_path", "tae.ckpt", "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
     found = {}
     for convention in ("none", "mindone", "diffusers"):
-        with open_video(tmp_path / f"back/{convention}.mp4") as reader:
+        with open_video(tmp_path / f"back/{convention}.mp4.mp4") as reader:
             found[convention] = reader.read(range(9)).astype(float)
     recon = {name: pixels(tae, clip) for name, clip in {"right": posterior(), "washed out": scaled(posterior(), "mindone")}.items()}
     assert np.abs(recon["right"] - recon["washed out"]).mean() > 3

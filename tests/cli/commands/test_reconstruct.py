@@ -80,7 +80,7 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(command, 
         error, first = reconstruct(status=143).err, Path("out/reconstruction/a.mp4.mp4")
     else:
         assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", "cache", "--output_path", "out"]) == 143
-        error, first = capsys.readouterr().err, Path("out/a.mp4")
+        error, first = capsys.readouterr().err, Path("out/a.mp4.mp4")
     assert signal.getsignal(signal.SIGTERM) is before
     assert error.splitlines()[-1].startswith("asked to stop: the files that were done are kept") and "Traceback" not in error
     assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))

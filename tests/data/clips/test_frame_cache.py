@@ -142,8 +142,8 @@ class Numbers(VideoReader):
 
     fps, size, name, keyframes = 10.0, (8, 8), "decord", (0,)
 
-    def __init__(self, bad=(), taken_over_at=None):
-        self.path, self._bad, self._taken_over_at, self.asked = "n.mp4", bad, taken_over_at, []
+    def __init__(self, bad=()):
+        self.path, self._bad, self.asked = "n.mp4", bad, []
 
     def __len__(self):
         return 20
@@ -152,8 +152,6 @@ class Numbers(VideoReader):
         self.asked += indices
         if set(self._bad) & set(indices):
             raise UnreadableVideo(self.path, "damaged")
-        if self._taken_over_at in indices:
-            self.name = "pyav"
         return np.array(indices, np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
 
 
@@ -181,14 +179,6 @@ def test_damage_beside_a_clip_spoils_no_clip_and_is_met_once():
     assert clip(cache, open_file, [18, 19]) == [18, 19] and readers[-1].asked == [18, 19]
     with pytest.raises(UnreadableVideo, match="damaged"):
         clip(cache, open_file, [16, 17])
-
-
-def test_frames_of_a_reader_that_took_over_are_not_kept():
-    cache = FrameCache(1)
-    assert clip(cache, lambda: Numbers(taken_over_at=17), [2, 3]) == [2, 3]
-    assert kept_numbers(cache) == list(range(16))  # the piece before
-    assert clip(cache, lambda: Numbers(taken_over_at=17), [17, 18]) == [17, 18]
-    assert kept_numbers(cache) == list(range(16))
 
 
 def test_long_stretch_is_not_read_for_one_clip(monkeypatch):

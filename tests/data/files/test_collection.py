@@ -133,12 +133,30 @@ def test_neighbour_with_the_same_beginning_is_outside(write_csv, tmp_path):
         ("list.tsv", "video\tcaption\nsub/a b.mp4\tone, two\nü.mp4\t\n"),
         ("list.jsonl", '{"video": "sub/a b.mp4", "caption": "one, two"}\n\n{"caption": null, "video": "\\u00fc.mp4"}\n'),
         ("list.jsonl", '\ufeff{"video": "sub/a b.mp4", "caption": "one, two"}\r\n{"video": "ü.mp4"}\r\n'),
+        ("list.json", '[{"video": "sub/a b.mp4", "caption": "one, two"},\n {"video": "ü.mp4"}]\n'),
+        ("list.json", '{"video": "sub/a b.mp4", "caption": "one, two"}\n{"video": "ü.mp4"}\n'),
+        ("list.csv", 'sep=,\r\nvideo,caption\r\nsub/a b.mp4,"one, two"\r\nü.mp4,\r\n'),
+        ("list.csv", '\ufeff"sep=;"\nvideo;caption\nsub/a b.mp4;one, two\nü.mp4;\n'),
         ("LIST.CSV", 'video,caption\r"sub/a b.mp4","one, two"\rü.mp4,\r'),  # line ends of old Macs
     ],
 )
 def test_tables_of_every_kind_give_the_same_items(write_csv, name, text):
     items = read_collection(write_csv(text, name))
     assert [(item.relative_path, item.extra) for item in items] == [("sub/a b.mp4", {"caption": "one, two"}), ("ü.mp4", {"caption": ""})]
+
+
+def test_a_cell_may_be_long_and_lines_are_counted_from_the_top(write_csv):
+    caption = "x" * 200_000
+    assert read_collection(write_csv(f"video,caption\na.mp4,{caption}\n"))[0].extra == {"caption": caption}
+    with pytest.raises(UserError, match="line 3 has no path"):
+        read_collection(write_csv("sep=,\nvideo,caption\n,x\n"))
+
+
+def test_folder_is_searched_for_every_ending_that_is_read(tmp_path):
+    names = [f"{number:02d}{suffix}" for number, suffix in enumerate((".ts", ".MTS", ".flv", ".wmv", ".ogv", ".3gp", ".tif", ".vob"))]
+    for name in names:
+        (tmp_path / name).touch()
+    assert [item.relative_path for item in read_collection(folder=str(tmp_path))] == names
 
 
 def test_parquet_table_is_read(tmp_path):
@@ -162,7 +180,13 @@ def test_parquet_without_pyarrow_names_it(write_csv, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text, said", [('{"video": "a.mp4"\n', "not jsonl in UTF-8"), ('["a.mp4"]\n', "line 1 is not an object"), ('{"path": "a.mp4"}\n', "no column 'video'")]
+    "text, said",
+    [
+        ('{"video": "a.mp4"\n', "neither an array of objects nor an object a line"),
+        ('["a.mp4"]\n', "item 1 is not an object"),
+        ('7\n', "line 1 is not an object"),
+        ('{"path": "a.mp4"}\n', "no column 'video'"),
+    ],
 )
 def test_bad_jsonl_says_what_is_wrong(write_csv, text, said):
     with pytest.raises(UserError, match=said):

@@ -12,57 +12,45 @@ _pool = ReaderPool()
 
 
 class BoundedReader(VideoReader):
-    """A reader whose opening and whose every reading end after a time.
-
-    A hang or a crash is an UnreadableVideo; with "auto", PyAV is tried first where it was not the one that failed.
+    """A reader whose opening and whose every reading end after a time; a hang or a crash is an UnreadableVideo.
 
     Args:
         path: see `open_video`.
         reader: see `open_video`.
         timeout_s: seconds that opening, and each reading, may take.
         pool: processes to use; None those shared by all.
+        tone_map: see `open_video`.
     """
 
-    # Files on which decord hung or crashed, so that each costs its time only once.
-    _left_to_pyav: set[str] = set()
-
-    def __init__(self, path: str | os.PathLike, reader: str = "auto", timeout_s: float = 60.0, pool: ReaderPool | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        reader: str = "auto",
+        timeout_s: float = 60.0,
+        pool: ReaderPool | None = None,
+        tone_map: bool = False,
+    ):
         self.path = os.path.abspath(path)
-        self._timeout_s, self._pool, self._process = timeout_s, pool or _pool, None
-        self._may_change = reader == "auto" and self.path not in self._left_to_pyav
-        self._count = None
-        self._open("pyav" if self.path in self._left_to_pyav and reader == "auto" else reader)
-
-    def _open(self, reader):
-        if self._process is None:
-            self._process = self._pool.take()
+        self._timeout_s, self._pool = timeout_s, pool or _pool
+        self._process = self._pool.take()
         try:
-            facts = self._ask("open", path=self.path, reader=reader)[0]
+            facts = self._ask("open", path=self.path, reader=reader, tone_map=tone_map)[0]
         except BaseException:
             self.close()
             raise
-        if facts is None:
-            return self._open("pyav")
-        size = tuple(facts["size"])
-        if self._count is not None and (self._count, self.size) != (facts["frames"], size):
-            self.close()  # frame numbers already given out would mean other frames
-            raise UnreadableVideo(self.path, f"decord counts {self._count} frames and cannot read them, PyAV {facts['frames']}")
-        self._count, self.size = facts["frames"], size
-        self.fps, self.codec, self.name = facts["fps"], facts["codec"], facts["reader"]
+        self._count, self.size = facts.pop("frames"), tuple(facts.pop("size"))
+        for name, value in facts.items():
+            setattr(self, name, value)
 
     def _ask(self, do, **arguments):
-        """The reply; (None, None) where the process is lost and PyAV has its turn."""
+        """The reply."""
         if self._process is None:
             raise ValueError(f"{self.path} was closed: open it again to read")
         try:
             header, array = self._process.ask(do, self._timeout_s, **arguments)
         except (Hung, Crashed) as error:
             self._process = None
-            if not self._may_change:
-                raise UnreadableVideo(self.path, self._told(do, error)) from None
-            self._may_change = False
-            self._left_to_pyav.add(self.path)
-            return None, None
+            raise UnreadableVideo(self.path, self._told(do, error)) from None
         if "unreadable" in header:
             raise UnreadableVideo(self.path, header["unreadable"])
         return header, array
@@ -73,29 +61,17 @@ class BoundedReader(VideoReader):
             return f"{what} it took more than {self._timeout_s:g} s and was stopped"
         return f"{what} it crashed the decoder ({error})"
 
-    def _frames(self, do, **arguments):
-        header, frames = self._ask(do, **arguments)
-        if header is None:
-            self._open("pyav")
-            header, frames = self._ask(do, **arguments)
-        self.name = header["reader"]
-        return frames
-
     def __len__(self):
         return self._count
 
     def _read_sorted(self, indices):
-        return self._frames("read", indices=list(indices))
+        return self._ask("read", indices=list(indices))[1]
 
     def read_resized(self, indices, size, box):
-        return self._frames("read_resized", indices=self._valid(indices).tolist(), size=list(size), box=list(box))
+        return self._ask("read_resized", indices=self._valid(indices).tolist(), size=list(size), box=list(box))[1]
 
     def stretch(self, first, last):
-        header = self._ask("stretch", first=int(first), last=int(last))[0]
-        if header is None:
-            self._open("pyav")
-            return self.stretch(first, last)
-        return tuple(header["stretch"])
+        return tuple(self._ask("stretch", first=int(first), last=int(last))[0]["stretch"])
 
     def close(self):
         process, self._process = self._process, None

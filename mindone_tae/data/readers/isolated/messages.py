@@ -3,87 +3,63 @@
 from __future__ import annotations
 
 import json
-import os
-import select
-import struct
-import time
+from multiprocessing.connection import Connection
 
 import numpy as np
 
-_LENGTH = struct.Struct("<I")
+_LARGEST_HEADER = 2**28  # bytes; a list of a million frame numbers has 8 million
 
 
 class Late(Exception):
-    """The deadline passed before the whole message came."""
+    """The deadline passed before the message came."""
 
 
 class Ended(Exception):
     """The other side is gone."""
 
 
-def send(handle: int, header: dict, array: np.ndarray | None = None) -> None:
-    """Write one message to a pipe.
+def send(connection: Connection, header: dict, array: np.ndarray | None = None) -> None:
+    """Send one message.
 
     Args:
-        handle: file descriptor.
+        connection: to the other side.
         header: what JSON can hold; "shape" is the array's and is added here.
         array: uint8, contiguous.
 
     Raises:
         Ended: nobody reads it.
     """
-    if array is not None:
-        header = {**header, "shape": list(array.shape)}
-    text = json.dumps(header).encode()
     try:
-        _write(handle, memoryview(_LENGTH.pack(len(text)) + text))
+        connection.send_bytes(json.dumps(header if array is None else {**header, "shape": array.shape}).encode())
         if array is not None and array.size:
-            _write(handle, memoryview(array).cast("B"))
+            connection.send_bytes(memoryview(array).cast("B"))
     except OSError as error:
         raise Ended from error
 
 
-def receive(handle: int, seconds: float | None = None) -> tuple[dict, np.ndarray | None]:
-    """Read one message from a pipe.
+def receive(connection: Connection, seconds: float | None = None) -> tuple[dict, np.ndarray | None]:
+    """Receive one message.
 
     Args:
-        handle: file descriptor.
-        seconds: to wait at most for all of it; None waits for ever.
+        connection: to the other side.
+        seconds: to wait at most; None waits for ever.
 
     Returns:
         The header, and a uint8 array where the message carries one.
 
     Raises:
         Late: the time is over.
-        Ended: the other side closed the pipe.
+        Ended: the other side closed the connection.
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
-    length = bytearray(_LENGTH.size)
-    _read(handle, memoryview(length), deadline)
-    text = bytearray(_LENGTH.unpack(length)[0])
-    _read(handle, memoryview(text), deadline)
-    header = json.loads(text)
-    if "shape" not in header:
-        return header, None
-    array = np.empty(header.pop("shape"), np.uint8)
-    if array.size:
-        _read(handle, memoryview(array).cast("B"), deadline)
-    return header, array
-
-
-def _write(handle, data):
-    while data:
-        data = data[os.write(handle, data) :]
-
-
-def _read(handle, target, deadline):
-    """Fill a buffer."""
-    poll = select.poll()  # select() itself refuses descriptors above 1023
-    poll.register(handle, select.POLLIN)
-    while target:
-        if deadline is not None and not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    try:
+        if not connection.poll(seconds):
             raise Late
-        count = os.readv(handle, [target])
-        if not count:
-            raise Ended
-        target = target[count:]
+        header = json.loads(connection.recv_bytes(_LARGEST_HEADER))
+        if "shape" not in header:
+            return header, None
+        array = np.empty(header.pop("shape"), np.uint8)
+        if array.size:
+            connection.recv_bytes_into(memoryview(array).cast("B"))
+        return header, array
+    except (EOFError, OSError) as error:
+        raise Ended from error

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import Pipe
 
 import numpy as np
 
@@ -48,25 +49,23 @@ class ReaderProcess:
 
     def __init__(self, opener: str):
         self.files = 0
-        theirs_in, self._requests = os.pipe()
-        self._replies, theirs_out = os.pipe()
+        self._connection, theirs = Pipe()
         lifeline, self._lifeline = os.pipe()
-        theirs = (theirs_in, theirs_out, lifeline)
+        handles = (theirs.fileno(), lifeline)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, json.dumps([sys.path, opener, *theirs])],
-                pass_fds=theirs,
+                [sys.executable, "-c", _CODE, json.dumps([sys.path, opener, *handles])],
+                pass_fds=handles,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
         except BaseException:
-            for handle in (self._requests, self._replies, self._lifeline):
-                os.close(handle)
+            self.let_go()
             raise
         finally:
-            for handle in theirs:
-                os.close(handle)
+            theirs.close()
+            os.close(lifeline)
         try:
             self._receive(_START_SECONDS)
         except (Hung, Crashed) as error:
@@ -89,18 +88,18 @@ class ReaderProcess:
             Hung: it took longer.
             Crashed: the process ended.
         """
-        if self._requests is None:
+        if self._connection.closed:
             raise Crashed("it was killed")
         self.files += do == "open"
         try:
-            send(self._requests, {"do": do, "seconds": seconds, **arguments})
+            send(self._connection, {"do": do, "seconds": seconds, **arguments})
         except Ended:
             self._lost()
         return self._receive(seconds + _GRACE_SECONDS)
 
     def _receive(self, seconds):
         try:
-            return receive(self._replies, seconds)
+            return receive(self._connection, seconds)
         except Late:
             self.kill()
             raise Hung from None
@@ -132,11 +131,10 @@ class ReaderProcess:
         self.let_go()
 
     def let_go(self) -> None:
-        """Close this side of its pipes."""
-        for handle in (self._requests, self._replies, self._lifeline):
-            if handle is not None:
-                os.close(handle)
-        self._requests = self._replies = self._lifeline = None
+        """Close this side of its connections."""
+        if not self._connection.closed:
+            self._connection.close()
+            os.close(self._lifeline)
 
 
 class ReaderPool:

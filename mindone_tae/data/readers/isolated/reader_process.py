@@ -10,35 +10,36 @@ import fcntl
 import os
 import signal
 from importlib import import_module
+from multiprocessing.connection import Connection
 
 from ..base import UnreadableVideo
 from ..file_stamp import stamp_of
 from .messages import Ended, receive, send
 
 
-def main(opener: str, requests: int, replies: int, lifeline: int) -> None:
+def main(opener: str, handle: int, lifeline: int) -> None:
     """Serve until the other side is gone.
 
     Args:
         opener: "module:function" with `open_video`'s arguments.
-        requests: file descriptor to read from.
-        replies: file descriptor to write to.
+        handle: file descriptor of this side of the connection to the starting process.
         lifeline: read end of a pipe of which the starting process alone holds the other end.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _die_with(lifeline)
+    connection = Connection(handle)
     module, _, function = opener.partition(":")
     server = _Server(getattr(import_module(module), function))
     try:
-        send(replies, {"ready": True})
+        send(connection, {"ready": True})
         while True:
-            request, _ = receive(requests)
+            request, _ = receive(connection)
             # The kernel ends the process when the time is over, whoever holds the interpreter lock.
             signal.setitimer(signal.ITIMER_REAL, request.pop("seconds"))
             header, array = server.answer(**request)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            send(replies, header, array)
+            send(connection, header, array)
     except Ended:
         pass
     os._exit(0)  # no teardown: decoders have been seen to hang in theirs
@@ -66,19 +67,17 @@ class _Server:
         except Exception as error:  # a decoder's own, or no memory for what a damaged header claims
             return {"unreadable": f"reading it failed: {type(error).__name__}: {error}"}, None
 
-    def open(self, path, reader):
+    def open(self, path, reader, tone_map):
         self.close()
-        self._reader = opened = self._open_file(path, reader)
-        facts = {"frames": len(opened), "fps": opened.fps, "size": list(opened.size), "codec": opened.codec, "reader": opened.name}
-        return facts, None
+        self._reader = opened = self._open_file(path, reader, tone_map=tone_map)
+        told = {name: getattr(opened, name) for name in ("fps", "fps_is_guess", "size", "codec", "transfer", "name")}
+        return {"frames": len(opened), **told}, None
 
     def read(self, indices):
-        frames = self._reader.read(indices)
-        return {"reader": self._reader.name}, frames
+        return {}, self._reader.read(indices)
 
     def read_resized(self, indices, size, box):
-        frames = self._reader.read_resized(indices, tuple(size), tuple(box))
-        return {"reader": self._reader.name}, frames
+        return {}, self._reader.read_resized(indices, tuple(size), tuple(box))
 
     def stretch(self, first, last):
         return {"stretch": self._reader.stretch(first, last)}, None

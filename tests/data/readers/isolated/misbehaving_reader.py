@@ -12,17 +12,14 @@ from mindone_tae.data.readers.base import UnreadableVideo, VideoReader
 
 
 class _Reader(VideoReader):
-    size, fps, codec = (8, 8), 10.0, "none"
+    name, size, fps, codec = "none", (8, 8), 10.0, "none"
 
-    def __init__(self, path, reader):
+    def __init__(self, path):
         super().__init__(path)
-        self.name = "pyav" if reader == "pyav" else "decord"
         self._behaviour = os.path.basename(path).split(".")[0]
         self._do("open")
 
     def _do(self, moment):
-        if self._behaviour == f"{moment}_hang_unless_pyav" and self.name != "pyav":
-            ctypes.PyDLL(None).sleep(100)
         if self._behaviour == f"{moment}_hang":
             ctypes.PyDLL(None).sleep(100)  # PyDLL keeps the interpreter lock: no thread could end this
         if self._behaviour == f"{moment}_sleep":
@@ -40,11 +37,11 @@ class _Reader(VideoReader):
         return np.array(indices, np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
 
 
-def open_misbehaving(path, reader):
+def open_misbehaving(path, reader, tone_map):
     """As `open_video`."""
-    return _Reader(path, reader)
+    return _Reader(path)
 
 
-def tell_modules(path, reader):
+def tell_modules(path, reader, tone_map):
     """Gives the loaded modules as the reason."""
     raise UnreadableVideo(path, " ".join(sorted(name for name in sys.modules if "." not in name)))

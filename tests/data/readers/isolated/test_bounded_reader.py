@@ -91,17 +91,6 @@ def test_file_that_fails_while_it_is_read_is_unreadable(pool, touch, name, reaso
             video.read([0])
 
 
-@pytest.mark.parametrize("moment", ["open", "read"])
-def test_pyav_takes_over_where_decord_hangs_and_is_taken_first_from_then_on(pool, touch, moment):
-    path = touch(f"{moment}_hang_unless_pyav.mp4")
-    served_by = set()
-    for _ in range(2):
-        with BoundedReader(path, "auto", 1, pool) as video:
-            assert video.read([2])[0, 0, 0, 0] == 2 and video.name == "pyav"
-            served_by.add(video._process.pid)
-    assert len(served_by) == 1  # the second time none was lost
-
-
 def test_hanging_file_of_a_data_set_is_reported_and_the_others_are_served(pool, touch, tmp_path, monkeypatch):
     monkeypatch.setattr(bounded_reader, "_pool", pool)
     for name in ("a.mp4", "open_hang.mp4", "read_hang.mp4", "z.mp4"):

@@ -1,0 +1,119 @@
+"""What the timestamps of a video's frames say: its mean rate, and whether a frame is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+# Decoding times that jump this far in containers of joined recordings are two recordings, as FFmpeg's command has it.
+_JUMP_SECONDS = 10.0
+# A declared rate is taken where it differs from the timestamps by no more than their rounding.
+_ROUNDING_TICKS = 1.5
+# Fewer gaps than this between frames say nothing about a steady rate, and more holes than this share of them is no steady rate.
+_FEWEST_GAPS = 8
+_MOST_HOLES = 0.1
+# A gap this much longer than the usual one holds at least one frame more.
+_HOLE = 1.5
+# Durations agree with the gaps between frames where their sums differ by this share.
+_AGREE = 0.05
+
+
+class PacketTime(NamedTuple):
+    """What one packet says of its frame; times in ticks of the stream's clock, None where the file tells none.
+
+    Attributes:
+        pts: when it is shown.
+        dts: when it is decoded.
+        duration: ticks, 0 where the file tells none.
+        is_keyframe: whether it can be decoded alone.
+        is_discard: it only helps to decode others, as an edit list says.
+    """
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    is_keyframe: bool
+    is_discard: bool = False
+
+
+def recordings(packets: Sequence[PacketTime], tick: Fraction, joined: bool) -> list[list[PacketTime]]:
+    """Part the packets of a stream where its clock starts anew, as where files were joined by `cat`.
+
+    Args:
+        packets: in the order of decoding.
+        tick: seconds.
+        joined: whether the container is of a kind that is joined like that.
+
+    Returns:
+        For each recording its packets in the order shown.
+    """
+    parts, last = [[]], None
+    for packet in packets:
+        if None not in (last, packet.dts):
+            ahead = float((packet.dts - last) * tick)
+            if ahead < 0 or (joined and ahead > _JUMP_SECONDS):
+                parts.append([])
+        last = packet.dts if packet.dts is not None else last
+        parts[-1].append(packet)
+    return [sorted(part, key=lambda packet: packet.pts) for part in parts]
+
+
+def mean_rate(parts: list[list[PacketTime]], tick: Fraction, declared: Sequence[Fraction]) -> float:
+    """Frames a second by the timestamps: count / (last - first + duration of the last).
+
+    Args:
+        parts: of `recordings`.
+        tick: seconds.
+        declared: the container's own estimates; one that agrees with the timestamps, which are rounded, is more exact.
+
+    Returns:
+        The mean; 0.0 where the timestamps do not tell.
+    """
+    count, ticks = sum(map(len, parts)), sum(map(_ticks, parts))
+    if not ticks > 0:
+        return 0.0
+    for rate in declared:
+        if abs(count / rate / tick - ticks) <= _ROUNDING_TICKS * len(parts):
+            return float(rate)
+    return float(count / (ticks * tick))
+
+
+def _ticks(part):
+    """How long one recording is shown."""
+    span, known = part[-1].pts - part[0].pts, sum(packet.duration for packet in part[:-1])
+    last = part[-1].duration
+    if len(part) > 1 and (not last or abs(known - span) > _AGREE * span):
+        last = Fraction(span, len(part) - 1)  # many containers only repeat what they take for the rate
+    return span + last
+
+
+def first_hole(part: Sequence[PacketTime]) -> int | None:
+    """Where a recording of steady rate lacks a frame.
+
+    A rate is steady where nearly all gaps between frames are alike. A frame that is meant to stay longer (variable rate) says
+    so by its duration; durations come in the order of decoding, so only their sum is held against the gaps. A gap before a
+    keyframe is a cut, and what is shown on both sides of it is whole.
+
+    Args:
+        part: packets in the order shown.
+
+    Returns:
+        The number of the frame before the first hole; None where there is no hole, or no steady rate.
+    """
+    gaps = np.diff([packet.pts for packet in part])
+    if len(gaps) < _FEWEST_GAPS:
+        return None
+    usual = float(np.median(gaps))
+    long_gaps = gaps > _HOLE * usual
+    if not 0 < np.sum(long_gaps) <= max(2, _MOST_HOLES * len(gaps)):
+        return None
+    if np.mean(np.abs(gaps - usual) <= max(1.0, 0.05 * usual)) < 1 - 2 * _MOST_HOLES:
+        return None
+    lengths = np.asarray([packet.duration for packet in part], np.float64)
+    meant = lengths[lengths > _HOLE * usual]
+    unexplained = long_gaps & ~np.asarray([packet.is_keyframe for packet in part[1:]])
+    uncovered = np.sum(gaps[unexplained] - usual) - np.sum(meant - usual)
+    return int(np.argmax(unexplained)) if uncovered > 0.5 * usual else None
