@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test demo bench recipes two-cards clean
+.PHONY: help setup test demo bench recipes combinations two-cards clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
 	@echo "make demo       set up .venv, train a small TAE on sample clips, look at it and measure it (outputs/demo)"
 	@echo "make bench      set up .venv and compare with a plain version of the network, and with PyTorch where it is installed; what lengths cost to compile"
 	@echo "make recipes    set up .venv and run every recipe on this CPU, training recipes for two steps"
+	@echo "make combinations  set up .venv and train every pair of training features together, each run resumed to the same bits"
 	@echo "make two-cards  set up .venv and train on two CPU processes beside one with the whole batch"
 	@echo "make clean      remove .venv and what was built"
 
@@ -43,6 +44,9 @@ bench: setup
 
 recipes: setup
 	$(BIN)/python tools/check_recipes.py
+
+combinations: setup
+	$(BIN)/python tools/combinations.py
 
 two-cards: setup
 	$(BIN)/python tools/two_cards.py

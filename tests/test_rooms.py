@@ -47,7 +47,7 @@ INSIDE = {
         "run": {"atomic_file", "errors", "printable", "recipe"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
-        "training": {"device", "errors", "progress", "protocols", "recipe", "registry", "run"},
+        "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
     },
     "models": {
         "__init__": set(),
@@ -59,9 +59,9 @@ INSIDE = {
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
-        "autoencoder": {"encoder", "decoder", "layers.dtypes", "latent", "pretrained", "tiling"},
+        "autoencoder": {"encoder", "decoder", "layers.dtypes", "layers.start", "latent", "pretrained", "tiling"},
     },
-    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}},
+    "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
         "__init__": set(),
         "transforms": set(),
@@ -76,15 +76,17 @@ INSIDE = {
         "tae_latents": {"latents"},
         "mixture": set(),
     },
-    "losses": {"": {"", "lpips"}, "lpips": {"safe_sqrt"}, "gan": set()},
-    "metrics": {"": {""}},
+    "losses": {"": {"", "lpips"}, "frozen_network": set(), "lpips": {"frozen_network", "safe_sqrt"}, "gan": set()},
+    "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
     "hosts": {"": {""}},
     "cli": {
-        "": {""},
+        "": {"", "report"},
         "__init__": {"", "parser"},
         "parser": {"", "commands"},
-        "commands": {""},
-        "commands.demo": {"", "commands"},
+        "report": set(),
+        "commands": {"", "report"},
+        "commands.demo": {"", "commands", "report"},
+        "commands.report": {"", "commands", "report"},
     },
 }
 

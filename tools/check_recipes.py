@@ -91,7 +91,7 @@ def run(name, clips, weights, folder, changes=()):
     started = time.monotonic()
     with open(folder / "said.txt", "w", encoding="utf-8") as said:
         if load_recipe(name).env.distributed:
-            status = _on_two_ranks(words, folder, said)
+            status = on_two_ranks(words, folder, said)
         else:
             status = forked(lambda: command(words), folder, said)
     seconds = time.monotonic() - started
@@ -131,7 +131,8 @@ def forked(work, folder, said):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _on_two_ranks(words, folder, said):
+def on_two_ranks(words, folder, said):
+    """Runs the command on two ranks; the status it ended with. Arguments as those of `forked`."""
     # msrun starts what is called python on the PATH
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     msrun = [shutil.which("msrun", path=path), "--worker_num=2", "--local_worker_num=2", f"--master_port={_free_port()}", "--join=True", "--log_dir=ranks"]

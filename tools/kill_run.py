@@ -30,7 +30,7 @@ HOST = f"{Path(mindone_tae.zoo.__file__).parent}/"
 SAVING = tuple(f"{HOST}{name}.py" for name in ("run/checkpoints", "atomic_file", "run/folder", "training/evaluations"))
 # Where a kill strikes: files whose lines count, and whether only from the first step on.
 KINDS = {"starting": (HOST, False), "stepping": (HOST, True), "saving": (SAVING, True), "clock": ((), False)}
-LOOP = f"{HOST}training/loop.py"
+BATCHES = f"{HOST}training/batches.py"
 # Differ from run to run, and say nothing about the result.
 TIMES = ("seconds", "data_seconds", "eval_seconds")
 
@@ -50,7 +50,7 @@ class LineBomb:
         self.stepping = False
 
     def __call__(self, frame, event, argument):
-        self.stepping = self.stepping or frame.f_code.co_filename == LOOP and frame.f_code.co_name == "run"
+        self.stepping = self.stepping or frame.f_code.co_filename == BATCHES and frame.f_code.co_name == "stream"
         return self._line if frame.f_code.co_filename.startswith(HOST) else None
 
     def _line(self, frame, event, argument):
@@ -133,8 +133,7 @@ def killed(recipe, folder, kills, rng, counts, seconds, write):
 
 def state_of(folder):
     """What a kill left, in words."""
-    pointer = folder / "checkpoints/latest.json"
-    saved = json.loads(pointer.read_text())["step"] if pointer.exists() else "none"
+    saved = max((path.name for path in folder.glob("checkpoints/step_*")), default="none")
     halves = len(list(folder.glob("**/.*.tmp*")))
     return f"last checkpoint {saved}, {len(lines_of(folder))} lines of metrics, {halves} files half written"
 
@@ -148,12 +147,11 @@ def lines_of(folder):
 def differences(whole, other):
     """Sentences on what differs between two runs' checkpoints and metrics."""
     found = []
-    names = [{path.relative_to(run).as_posix() for path in (run / "checkpoints").iterdir()} for run in (whole, other)]
+    names = [
+        {path.relative_to(run).as_posix() for path in run.glob("checkpoints/**/*") if path.is_file()} for run in (whole, other)
+    ]
     found += [f"{name} is in one run only" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
-        if name.endswith(".json"):
-            found += [] if (whole / name).read_text() == (other / name).read_text() else [f"{name} differs"]
-            continue
         first, second = load_file(whole / name), load_file(other / name)
         found += [f"{name}: {key} is in one run only" for key in sorted(first.keys() ^ second.keys())]
         found += [f"{name}: {key} differs" for key in sorted(first.keys() & second.keys()) if first[key].tobytes() != second[key].tobytes()]
@@ -191,7 +189,7 @@ def main():
         write(f"uninterrupted: {recipe.train.steps} steps in {seconds:.1f} s, lines of the host's code: {counts}")
         killed(recipe, other, options.kills, random.Random(options.seed), counts, seconds, write)
         found = differences(whole, other)
-        arrays = sum(len(load_file(path)) for path in (whole / "checkpoints").glob("*.safetensors"))
+        arrays = sum(len(load_file(path)) for path in (whole / "checkpoints").glob("*/*.safetensors"))
         write("\n".join(found) if found else f"after {options.kills} kills, equal bit for bit: {arrays} arrays, {len(metrics_of(whole))} lines of metrics")
     os._exit(1 if found else 0)
 

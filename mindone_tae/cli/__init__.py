@@ -6,15 +6,30 @@ Nothing here imports MindSpore until a command needs it: --help and list answer 
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from mindone_tae.zoo.device.msrun import started_by_msrun
 from mindone_tae.zoo.training.stopping import Stopped
 
 from .console import Console
-from .mistakes import report
+from .mistakes import report as report_mistake
 from .parser import parse
+from .sigterm import stoppable
 
 __all__ = ["main", "run"]
+
+
+# Command: how to go on after it was stopped.
+_NOTHING = "nothing was written; the same command starts again"
+_FILES = "the files that were done are kept, and nothing is left of those in work"
+_GO_ON = {
+    "train": "what was saved before is kept; the same command with --resume goes on from there",
+    "encode": f"{_FILES}; the same command goes on with the others",
+    "decode": f"{_FILES}; the same command starts again",
+    "reconstruct": f"{_FILES}; the same command starts again",
+    "check-data": "the files that were checked are noted; the same command with --resume goes on with the others",
+    "demo": "what was made is kept; the same command with --force starts again",
+}
 
 
 def main(arguments=None):
@@ -29,7 +44,8 @@ def main(arguments=None):
     """
     status = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError, AttributeError):  # closed, full, or gone
+            stream.flush()
     if status == 0 and started_by_msrun():
         sys.exit()
     os._exit(status)
@@ -42,16 +58,17 @@ def run(arguments):
         arguments: the words after `mindone-tae`.
 
     Returns:
-        Exit status: 0 success, 2 a mistake the user can mend, 128 + n ended by signal n (130 Ctrl-C, 143 SIGTERM), 1 anything else.
+        Exit status: 0 success, 2 a mistake the user can mend, 128 + n ended by signal n (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM), 1 anything else.
     """
     console = Console()
     try:
         options = parse(arguments)
-        return options.command(options, console) or 0
+        with stoppable(f"asked to stop: {_GO_ON.get(options.name, _NOTHING)}", console.error):
+            return options.command(options, console) or 0
     except SystemExit as stop:  # argparse has said what it had to say
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        console.error("stopped by the keyboard; what was saved before is kept (train: --resume goes on from it)")
+        console.error("stopped by the keyboard")
         return 128 + signal.SIGINT
     except Stopped as stop:
         console.error(str(stop))
@@ -59,6 +76,6 @@ def run(arguments):
     except BrokenPipeError:
         return 1
     except Exception as error:  # the last place that can tell a user's mistake from ours
-        return report(error, console)
+        return report_mistake(error, console)
     finally:
         console.close()

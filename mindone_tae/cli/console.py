@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
@@ -26,20 +27,23 @@ class Console:
     """
 
     def __init__(self):
+        _open_closed_descriptors()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can
-        self.out, self.err = sys.stdout, sys.stderr
+        self.out, self.err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
         self.noise = None
         self._undo = []
 
     def print(self, *lines):
-        """Lines for the reader, on stdout; an empty one without any."""
-        print("\n".join(map(printable, lines)), file=self.out, flush=True)
+        """Lines for the reader, on stdout, an empty one without any; where nobody reads them any more (| head), the work goes on."""
+        with suppress(OSError, ValueError):
+            print("\n".join(map(printable, lines)), file=self.out, flush=True)
 
     def error(self, *lines):
-        """Lines for the reader, on stderr."""
-        print("\n".join(map(printable, lines)), file=self.err, flush=True)
+        """Lines for the reader, on stderr, likewise."""
+        with suppress(OSError, ValueError):
+            print("\n".join(map(printable, lines)), file=self.err, flush=True)
 
     def quiet(self, folder=None):
         """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
@@ -98,7 +102,17 @@ class Console:
 
     def close(self):
         """Gives everything back."""
-        self.out.flush()
-        self.err.flush()
+        for stream in (self.out, self.err):
+            with suppress(OSError, ValueError):
+                stream.flush()
         while self._undo:
             self._undo.pop()()
+
+
+def _open_closed_descriptors():
+    """Started with stdout or stderr closed (>&-): the next file that is opened must not take their place."""
+    for descriptor in (1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

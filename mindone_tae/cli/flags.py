@@ -3,10 +3,15 @@
 from pathlib import Path
 
 
+def add_videos(parser):
+    """Videos named one by one, for a command that takes them so; see `parser._separate_videos`."""
+    parser.add_argument("videos", nargs="*", metavar="FILE_OR_FOLDER", help="videos and images, and folders to search for them")
+
+
 def add_data(parser):
     """Which clips, and how they are cut."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
-    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it")
+    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it, or one file")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument("--image_size", metavar="SIZE", help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)")
 
@@ -26,7 +31,9 @@ def add_model(parser):
 
 def data_overrides(options, section="dataset"):
     """The data flags as (dotted path, value) pairs of a section."""
-    pairs = []
+    pairs, videos = [], getattr(options, "videos", None)
+    if videos:
+        pairs += [(f"{section}.csv_path", None), (f"{section}.folder", videos[0] if len(videos) == 1 else videos)]
     if options.csv_path is not None:
         pairs.append((f"{section}.csv_path", options.csv_path))
         if options.video_folder is None:
@@ -40,6 +47,14 @@ def data_overrides(options, section="dataset"):
     if options.image_size is not None:
         pairs.append((f"{section}.size", size(options.image_size)))
     return pairs
+
+
+def output_folder(options, command):
+    """--output_path; without it outputs/COMMAND, and below it the name of the one video or folder that was named."""
+    if options.output_path:
+        return Path(options.output_path)
+    videos = options.videos if len(options.videos) == 1 else []
+    return Path("outputs", command, *(Path(video).resolve().stem for video in videos))
 
 
 def model_overrides(options):

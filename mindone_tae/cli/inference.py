@@ -13,6 +13,22 @@ from . import flags
 _logger = logging.getLogger(__name__)
 
 
+# The trained weights that the package carries, for a command that is given none.
+DEFAULT_WEIGHTS = "tiny"
+
+
+def take_default_weights(options, console):
+    """Sets --ckpt_path to the package's own weights where nothing says which model is meant, and says so."""
+    from mindone_tae.weights.architecture import SHARED_KEYS
+
+    keys = {text.partition("=")[0] for text in options.overrides}
+    another = {"model", "model.name", "model.pretrained", *(f"model.{key}" for key in SHARED_KEYS)}
+    if options.config or options.ckpt_path or keys & another:
+        return
+    options.ckpt_path = DEFAULT_WEIGHTS
+    console.print(f"no --ckpt_path is given: the package's own small weights are taken, --ckpt_path {DEFAULT_WEIGHTS}")
+
+
 def load(options, pairs, default):
     """The recipe of an inference command.
 

@@ -17,9 +17,12 @@ from .commands import (
     evaluate,
     inflate,
     latent_stats,
+    linear_code,
     listing,
     plot,
+    published_weights,
     reconstruct,
+    report,
     train,
 )
 
@@ -33,6 +36,12 @@ and a whole section by its name: "discriminator={name: patchgan_3d}"
 
 Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
 """
+
+# In the order of --help.
+_COMMANDS = (
+    *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
+    *(inflate, linear_code, published_weights, plot, report, demo, check_data),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,19 +68,50 @@ def parse(arguments):
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
-    for module in (listing, train, evaluate, reconstruct, encode, decode, latent_stats, inflate, plot, demo, check_data):
+    for module in _COMMANDS:
         module.add_to(commands)
     if not arguments:
         parser.print_help(sys.stdout)
         raise SystemExit(2)
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(_joined(arguments))
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")
     command = commands.choices[options.name]
+    if hasattr(options, "videos"):
+        options.videos, rest = _separate_videos([*options.videos, *rest])
     options.overrides = _overrides(rest, command, getattr(options, "takes_overrides", False))
+    _check_videos(options)
     if any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions) and options.output_path:
         _check_folder(Path(options.output_path))
     return options
+
+
+def _joined(words):
+    """The words with "--a.b c" made "--a.b=c": argparse would take c for a video."""
+    joined, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        match = _KEY.fullmatch(word)
+        takes_next = match and match["key"] and word.startswith("--") and "=" not in word and words
+        joined.append(f"{word}={words.pop(0)}" if takes_next else word)
+    return joined
+
+
+def _separate_videos(words):
+    """Videos, and what else stood between them: flags that are not known and key=value."""
+    is_video = [not word.startswith("-") and (Path(word).exists() or "=" not in word) for word in words]
+    videos = [word for word, video in zip(words, is_video) if video]
+    return videos, [word for word, video in zip(words, is_video) if not video]
+
+
+def _check_videos(options):
+    videos = getattr(options, "videos", [])
+    missing = [word for word in videos if not Path(word).exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: no such file or folder; videos are named by their paths: check the name")
+    flag = next((f"--{name}" for name in ("csv_path", "video_folder") if getattr(options, name, None) is not None), None)
+    if videos and flag:
+        raise UserError(f"videos are given twice, as {videos[0]} and by {flag}: leave one of the two out")
 
 
 def _check_folder(path):

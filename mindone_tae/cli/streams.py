@@ -13,14 +13,22 @@ def batched(clips):
         yield np.stack(parts)
 
 
-def reconstructed(model, chunks):
-    """Yields (x, recon), arrays (b, c, t_chunk, h, w)."""
+def reconstructed(model, chunks, on_latent=None):
+    """Yields (x, recon), arrays (b, c, t_chunk, h, w).
+
+    Args:
+        model: by the host's protocol.
+        chunks: see `batched`.
+        on_latent: called with what the model makes of them on the way, arrays (b, zc, lt_chunk, lh, lw), where it tells.
+    """
     if hasattr(model, "reconstruct_frames"):
-        yield from model.reconstruct_frames(chunks)
+        yield from model.reconstruct_frames(chunks, on_latent=on_latent)
     else:
         from mindone_tae.zoo.protocols import reconstruct
 
         x = np.concatenate(list(chunks), axis=2)
+        if on_latent is not None and hasattr(model, "encode"):
+            on_latent(model.encode(ms.Tensor(x))[1].asnumpy())
         yield x, reconstruct(model, x)
 
 

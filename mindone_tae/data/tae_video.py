@@ -6,9 +6,10 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
+from .clips.augmentation import Augmentation
 from .clips.buckets import Buckets, ClipSizes, Suitable
 from .clips.file_list import Roster
-from .clips.sampling import FrameCounts, FrameRate, clip_indices
+from .clips.sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .files.collection import read_collection
 from .files.inspection import info_of
 from .files.manifest import known_items
@@ -26,7 +27,8 @@ class TAEVideoDataset:
 
     Args:
         csv_path: table of one file a row: csv or tsv with a header, jsonl, parquet; other columns are kept. None searches folder.
-        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and images.
+        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and images; without a
+            table also one file, or a list of files and folders.
         size: (h, w), one number for a square, or "256px" for the shorter side; multiples of 8.
         sample_n_frames: frames of a clip; -1 for whole videos.
         sample_stride: every how many frames of the video one is taken.
@@ -58,6 +60,13 @@ class TAEVideoDataset:
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
         hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
+        augment_exposure: stops; what is drawn of each clip's colours, evenly up to this either way, see `Augmentation`. 0 leaves them.
+        augment_contrast: share of the distance from middle grey.
+        augment_gamma: the exponent's power of two.
+        augment_hue: degrees about grey.
+        augment_saturation: share of the distance from grey.
+        augment_scales: factors by which the frame is larger than the smallest that holds the crop, one drawn for each clip; with random_crop.
+        augment_speeds: factors of the stride, one drawn for each clip.
 
     Attributes:
         output_columns: list of names, the order of a sample.
@@ -69,7 +78,7 @@ class TAEVideoDataset:
     def __init__(
         self,
         csv_path: str | None = None,
-        folder: str | None = None,
+        folder: str | list[str] | None = None,
         size: int | str | tuple[int, int] = "256px",
         sample_n_frames: int = 16,
         sample_stride: int = 1,
@@ -94,6 +103,13 @@ class TAEVideoDataset:
         read_memory_mb: float | None = MEMORY_MB,
         cache_mb: float = 256.0,
         hdr: str = "refuse",
+        augment_exposure: float = 0.0,
+        augment_contrast: float = 0.0,
+        augment_gamma: float = 0.0,
+        augment_hue: float = 0.0,
+        augment_saturation: float = 0.0,
+        augment_scales: list[float] | None = None,
+        augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
         for name, value, most in (
@@ -113,6 +129,15 @@ class TAEVideoDataset:
         self._rate = FrameRate(sample_stride, sample_fps)
         self._suitable = Suitable(self._rate, short_video, hdr)
         self._deterministic, self._random_crop, self._random_flip = deterministic_sample, random_crop, random_flip
+        self._augmentation = Augmentation(
+            augment_exposure,
+            augment_contrast,
+            augment_gamma,
+            augment_hue,
+            augment_saturation,
+            tuple(augment_scales or (1.0,)),
+            tuple(augment_speeds or (1,)),
+        )
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
         items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
@@ -208,11 +233,14 @@ class TAEVideoDataset:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
-            indices = clip_indices(len(reader), clip_frames, self._rate.stride(reader.fps), starts, clip, self._clips_per_video)
-            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None)
+            stride = self._rate.stride(reader.fps)
+            stride *= self._augmentation.draw_speed(rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader))
+            indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
+            scale = self._augmentation.draw_scale(rng)
+            part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None, scale)
             flipped = self._random_flip and rng.random() < 0.5
             frames = part.cut(reader.read_resized(indices, part.resized, part.box))
-        return from_pixels(frames[:, :, ::-1] if flipped else frames)
+        return self._augmentation.colour(from_pixels(frames[:, :, ::-1] if flipped else frames), rng)
 
     def stream(self, index: int, chunk_frames: int = 16):
         """The clip of an index in chunks, without holding it whole: from frame 0, the centre crop, unflipped.

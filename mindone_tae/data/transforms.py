@@ -121,7 +121,7 @@ class Crop:
         return frames[:, top : top + height, left : left + width]
 
 
-def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None) -> Crop:
+def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None, scale: float = 1.0) -> Crop:
     """The largest part of a frame that has the wanted aspect ratio, resized to that size.
 
     A drawn part lies a whole number of pixels of the wanted size from the frame's border. So all of them are windows of one resized
@@ -132,13 +132,18 @@ def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generato
         width: of the source, pixels.
         size: wanted (h, w).
         rng: draws where the part lies; None takes the centre, to a fraction of a pixel.
+        scale: by how much the resized frame is larger than the smallest that holds the part, as far as the source has the pixels;
+            of drawn parts only.
     """
     if rng is None:
         return Crop(crop_box(height, width, size), size, (0, 0), size)
+    scale = max(1.0, min(scale, height / size[0], width / size[1]))
     if size[0] * width >= size[1] * height:
-        resized = size[0], size[0] * width // height
+        rows = round(size[0] * scale)
+        resized = rows, rows * width // height
     else:
-        resized = size[1] * height // width, size[1]
+        columns = round(size[1] * scale)
+        resized = columns * height // width, columns
     corner = tuple(int(rng.integers(whole - part + 1)) for whole, part in zip(resized, size))
     return Crop(crop_box(height, width, resized), resized, corner, size)
 

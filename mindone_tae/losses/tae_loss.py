@@ -6,7 +6,7 @@ from mindone_tae.zoo.errors import UserError
 
 from .kl import KLLoss
 from .lpips.distance import LPIPS
-from .lpips.weights_file import how_to_get
+from .lpips.network import NETWORK
 from .outlier import OutlierPenalty
 from .outputs import pixels_of
 from .reconstruction import L1Loss, MSELoss
@@ -78,7 +78,7 @@ class TAELoss(nn.Cell):
         if perceptual_weight > 0 and lpips_path is None:
             self.notes.append(
                 "LPIPS is left out, as loss.lpips_path is not set; the published recipe has it, at perceptual_weight 1.0. "
-                f"To have it, {how_to_get('loss.lpips_path')}"
+                f"To have it, {NETWORK.how_to_get('loss.lpips_path')}"
             )
         elif perceptual_weight > 0:
             self.lpips = LPIPS(lpips_path)

@@ -1,4 +1,4 @@
-"""Metrics: how good a reconstruction is, as one float a clip. Imported on first use: PSNR and SSIM need no MindSpore."""
+"""Metrics: how good reconstructions are, one float a clip or a set. Imported on first use: PSNR and SSIM need no MindSpore."""
 
 from mindone_tae.lazy import lazy_names
 
@@ -7,6 +7,7 @@ _LAZY = {
     "PSNR": ".psnr",
     "SSIM": ".ssim",
     "LPIPSMetric": ".lpips",
+    "RFVD": ".rfvd.metric",
 }
 
 __all__ = list(_LAZY)

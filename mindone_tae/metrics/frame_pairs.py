@@ -18,6 +18,16 @@ def frame_pairs(recon, x):
     Raises:
         UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
     """
+    recon, x = check_pair(recon, x)
+    return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
+
+
+def check_pair(recon, x):
+    """Both as arrays.
+
+    Raises:
+        UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
+    """
     recon, x = np.asarray(recon), np.asarray(x)
     if recon.shape != x.shape:
         raise UserError(
@@ -26,7 +36,7 @@ def frame_pairs(recon, x):
         )
     if x.ndim != 4 or 0 in x.shape:
         raise UserError(f"the clip's shape is {x.shape}; a metric takes (c, t, h, w), none of them 0: pass one clip at a time")
-    return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
+    return recon, x
 
 
 def _unit(frame):

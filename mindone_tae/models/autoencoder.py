@@ -16,7 +16,8 @@ from .latent.posterior import sample_posterior, split_moments
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
-from .pretrained import load_pretrained
+from .layers.start import check_start, start_linear
+from .pretrained import load_pretrained, with_shipped
 from .tiling.sizes import TileSizes
 from .tiling.streaming import Streaming
 from .tiling.tiling import Tiling
@@ -47,8 +48,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one; None starts anew, its temporal layers
-            the identity.
+        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one, or "tiny", the small weights that the
+            package carries, whose widths then take the place of those given; None starts anew, its temporal layers the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
@@ -63,6 +64,7 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
             after `enable_tiling(memory_budget_gb=...)`. None means no budget.
         share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
+        start: "random", or "linear": a new network starts as a linear code (see `models.layers.start`), which trains faster from nothing.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
@@ -100,7 +102,17 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         decode_dtype: str | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool = True,
+        start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()
@@ -123,6 +135,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         if use_recompute:
             self.encoder.recompute_blocks()
             self.decoder.recompute_blocks()
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 

@@ -9,3 +9,22 @@ def load_pretrained(model, path):
     from mindone_tae.weights import load_weights
 
     load_weights(model, path)
+
+
+def with_shipped(pretrained, **keywords):
+    """Constructor keywords, those of the package's own weights where `pretrained` names them: nobody has to look their widths up.
+
+    Args:
+        pretrained: as a model takes it.
+        **keywords: what the model was built with.
+
+    Returns:
+        The values, in the order given.
+    """
+    if isinstance(pretrained, str):
+        from mindone_tae.weights import finding, read_model
+
+        if pretrained in finding.SHIPPED:
+            noted = read_model(pretrained)
+            keywords = {name: noted.get(name, value) for name, value in keywords.items()}
+    return keywords.values()

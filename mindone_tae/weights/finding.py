@@ -20,6 +20,11 @@ _FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 _JSON_MOST_BYTES = 2**25
 _DIFFUSERS_STEM = "diffusion_pytorch_model"
 _INDICES = tuple(f"{_DIFFUSERS_STEM}{suffix}.index.json" for suffix in (".safetensors", ".bin"))
+# In the folder of a run's checkpoint.
+_PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
+# Weights that the package carries, by the names that `pretrained` and --ckpt_path take; a file of the same name is ./tiny.
+_SHIPPED_FOLDER = Path(__file__).with_name("shipped")
+SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
 
 
 class Found(NamedTuple):
@@ -40,8 +45,9 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     """The files that a path means.
 
     Args:
-        path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a folder holding one such file;
-            or "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
+        path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a folder
+            holding one such file; "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or
+            "tiny_image_vae", which the package carries.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
 
     Raises:
@@ -50,6 +56,8 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     text = os.fspath(path)
     if not text.strip():
         raise UserError(f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none")
+    if text in SHIPPED:
+        return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
     if not path.exists() and is_repository(text):
         return download(text, lambda folder: find_weights(folder, ema))
@@ -60,7 +68,7 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     if path.is_file():
         return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
     found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
-    if ema and not found.files[0].name.endswith(".ema.safetensors"):
+    if ema and found.files[0].name != _AVERAGED:
         raise UserError(f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them")
     return found
 
@@ -79,11 +87,9 @@ def _config_beside(path):
 
 
 def _averaged_beside(path):
-    """The averaged weights that a run saved with step_00000300.safetensors: step_00000300.ema.safetensors."""
-    if path.name.endswith(".ema.safetensors"):
-        return path
-    averaged = path.with_suffix(".ema.safetensors")
-    if not averaged.is_file():
+    """The averaged weights that a run saved with these: ema.safetensors beside weights.safetensors."""
+    averaged = path.with_name(_AVERAGED)
+    if path != averaged and (path.name != _PLAIN or not averaged.is_file()):
         raise UserError(f"{path}: no averaged weights (ema=True) lie beside it as {averaged.name}: leave ema out")
     return averaged
 
@@ -120,18 +126,23 @@ def _shards(folder, index):
 
 
 def _in_run(folder, ema):
-    latest = next((path for path in (folder / "checkpoints" / "latest.json", folder / "latest.json") if path.is_file()), None)
-    if latest is None:
+    """The last checkpoint of a run, of its checkpoints folder, or the one whose folder this is."""
+    steps = [path for inside in (folder / "checkpoints", folder) for path in inside.glob("step_*") if path.is_dir()]
+    step = max(steps, key=_number, default=folder)
+    plain, averaged = step / _PLAIN, step / _AVERAGED
+    if step == folder and not plain.is_file():
         return None
-    entry = read_json(latest)
-    if not isinstance(entry, dict) or not isinstance(entry.get("weights"), str):
-        raise UserError(f"{latest}: it does not say where the weights are: give a checkpoint's file itself")
-    if ema and not entry.get("ema"):
+    if ema and not averaged.is_file():
         raise UserError(f"{folder}: the run kept no averaged weights (ema=True): leave ema out")
-    name = entry["weights"] if ema is False or not entry.get("ema") else entry["ema"]
-    if not isinstance(name, str) or os.path.basename(name) != name or not (latest.parent / name).is_file():
-        raise UserError(f"{latest}: it names {name!r}, which is not there: give another checkpoint's file")
-    return Found(folder, [latest.parent / name])
+    file = plain if ema is False or not averaged.is_file() else averaged
+    if not file.is_file():
+        raise UserError(f"{step}: it holds no {_PLAIN}, as a run's checkpoint does: give another checkpoint's file")
+    return Found(folder, [file])
+
+
+def _number(step):
+    text = step.name.removeprefix("step_")
+    return int(text) if text.isdecimal() and len(text) < 20 else -1
 
 
 def _alone(folder):

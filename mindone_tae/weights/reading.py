@@ -112,7 +112,11 @@ def read_model(path: str | os.PathLike) -> dict:
     Raises:
         UserError: as `read_weights`, and for a note that is no JSON object.
     """
-    stored = open_weights(path)
+    return noted_model(open_weights(path))
+
+
+def noted_model(stored: Stored) -> dict:
+    """As `read_model`, of weights that are open already."""
     noted = stored.metadata.get("model") or stored.metadata.get("config")
     if noted is None:
         return {key: stored.config[key] for key in SHARED_KEYS if stored.config.get(key) is not None}

@@ -1,7 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and folders that one process at a time writes to."""
 
+import errno
+import fcntl
 import os
 import re
+import shutil
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +13,8 @@ from .errors import UserError
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d{1,19})\.tmp(?P<suffix>(\.\w+)?)")
 _LEFT_SECONDS = 3600
+# Temporary paths that this process is writing to.
+_in_work = set()
 
 
 @contextmanager
@@ -29,6 +34,7 @@ def replacing(path):
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _in_work.add(temporary)
         try:
             yield temporary
             _to_disk(temporary)
@@ -36,6 +42,36 @@ def replacing(path):
             _to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+            _in_work.discard(temporary)
+
+
+@contextmanager
+def replacing_folder(path):
+    """As `replacing`, a folder of files: gives an empty one to write to. A folder that was there before is removed just before.
+
+    Args:
+        path: the folder to appear.
+
+    Raises:
+        UserError: it cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path):
+        _in_work.add(temporary)
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.iterdir():
+                _to_disk(file)
+            _to_disk(temporary)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            _to_disk(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            _in_work.discard(temporary)
 
 
 @contextmanager
@@ -74,6 +110,43 @@ def set_aside(path):
     return aside
 
 
+@contextmanager
+def locked(folder, name=".lock", wait=False):
+    """Holds a folder while the block runs. However the process ends, the system lets go of it.
+
+    On a file system without locks nothing is held.
+
+    Args:
+        folder: made where it is missing.
+        name: of the lock's file in it.
+        wait: until another process lets go of it.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    path = Path(folder) / name
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "another process"
+                raise UserError(
+                    f"{folder} is in use by {holder}; one run at a time can write there: "
+                    "end that one, or choose another --output_path"
+                ) from None
+        else:
+            with explained(folder):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
 def remove_temporaries(folder, of=lambda path: True, below=False):
     """Removes what `replacing` leaves in a folder when it is killed between its first line and its last.
 
@@ -84,7 +157,7 @@ def remove_temporaries(folder, of=lambda path: True, below=False):
     """
     for path, match in _temporaries(folder, below):
         if of(path.with_name(match["stem"] + match["suffix"])):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
 
 def remove_unfinished(folder):
@@ -95,12 +168,26 @@ def remove_unfinished(folder):
     for path, match in _temporaries(folder, below=True):
         with suppress(FileNotFoundError):  # moved into place meanwhile
             if not _alive(int(match["process"])) and time.time() - path.stat().st_mtime > _LEFT_SECONDS:
-                path.unlink()
+                _remove(path)
+
+
+def remove_own():
+    """Removes what this process was writing, where it is about to end without leaving its blocks."""
+    for path in list(_in_work):
+        with suppress(OSError):
+            _remove(path)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _temporaries(folder, below):
     """Yields (path, match of its name) of what `replacing` writes to."""
-    for path in Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*"):
+    for path in list(Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*")):
         match = _TEMPORARY.fullmatch(path.name)
         if match:
             yield path, match

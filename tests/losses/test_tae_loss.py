@@ -157,7 +157,7 @@ def test_a_model_without_posterior_trains_with_kl_off_and_is_told_so(mode, given
 
 def test_lpips_left_out_is_noted_with_the_way_to_have_it(lpips_file):
     (note,) = TAELoss().notes
-    assert "loss.lpips_path" in note and "perceptual_weight 1.0" in note and "tools/convert_lpips.py" in note
+    assert "loss.lpips_path" in note and "perceptual_weight 1.0" in note and "mindone-tae lpips-weights" in note
     assert TAELoss(lpips_path=lpips_file).notes == []
     assert TAELoss(perceptual_weight=0.0).notes == []
 

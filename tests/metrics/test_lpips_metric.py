@@ -59,7 +59,7 @@ def test_the_protocol_names_the_network(metric):
 
 @pytest.mark.parametrize("path", [None, "nowhere.safetensors"])
 def test_without_its_weights_it_says_how_to_get_them(path):
-    with pytest.raises(UserError, match=r"lpips_path is.*tools/convert_lpips.py --vgg.*lpips_path to the file") as caught:
+    with pytest.raises(UserError, match=r"lpips_path is.*run mindone-tae lpips-weights --output.*lpips_path to the file") as caught:
         LPIPSMetric(lpips_path=path)
     assert path is None or path in str(caught.value)
 

@@ -28,20 +28,18 @@ def value_of(path, **keywords):
 def run(tmp_path):
     """A training run's folder: step 200, and 300 with averaged weights, which is the latest."""
     folder = tmp_path / "run"
-    put(folder / "checkpoints" / "step_00000200.safetensors", 2)
-    put(folder / "checkpoints" / "step_00000300.safetensors", 3)
-    put(folder / "checkpoints" / "step_00000300.ema.safetensors", 3.5)
-    latest = {"step": 300, "weights": "step_00000300.safetensors", "ema": "step_00000300.ema.safetensors", "state": "step_00000300.state.safetensors"}
-    (folder / "checkpoints" / "latest.json").write_text(json.dumps(latest))
+    put(folder / "checkpoints/step_00000200/weights.safetensors", 2)
+    put(folder / "checkpoints/step_00000300/weights.safetensors", 3)
+    put(folder / "checkpoints/step_00000300/ema.safetensors", 3.5)
+    put(folder / "checkpoints/.step_00000400.17.tmp/weights.safetensors", 4)  # as a kill while saving leaves it
     return folder
 
 
 def without_ema(run):
-    latest = json.loads((run / "checkpoints" / "latest.json").read_text())
-    (run / "checkpoints" / "latest.json").write_text(json.dumps({**latest, "ema": None}))
+    (run / "checkpoints/step_00000300/ema.safetensors").unlink()
 
 
-@pytest.mark.parametrize("inside", ["", "checkpoints"])
+@pytest.mark.parametrize("inside", ["", "checkpoints", "checkpoints/step_00000300"])
 @pytest.mark.parametrize(("ema", "expected"), [(None, 3.5), (True, 3.5), (False, 3)])
 def test_of_a_run_the_latest_weights_are_read_averaged_unless_said_otherwise(run, inside, ema, expected):
     assert value_of(run / inside, ema=ema) == expected
@@ -60,18 +58,15 @@ def test_averaged_weights_that_a_run_has_not_are_an_error(run):
 
 
 def test_a_runs_file_is_itself_and_its_averaged_twin_only_when_asked_for(run):
-    file = run / "checkpoints" / "step_00000300.safetensors"
+    file = run / "checkpoints/step_00000300/weights.safetensors"
     assert [value_of(file), value_of(file, ema=False), value_of(file, ema=True)] == [3, 3, 3.5]
     with pytest.raises(UserError, match="no averaged weights"):
-        read_weights(run / "checkpoints" / "step_00000200.safetensors", ema=True)
+        read_weights(run / "checkpoints/step_00000200/weights.safetensors", ema=True)
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"), [("{", "latest.json: not JSON"), ("[]", "latest.json: it does not say"), ('{"weights": "gone.safetensors"}', "names 'gone.safetensors'"), ('{"weights": "../w.safetensors"}', "not there")]
-)
-def test_a_broken_latest_is_named(run, content, complaint):
-    (run / "checkpoints" / "latest.json").write_text(content)
-    with pytest.raises(UserError, match=complaint):
+def test_a_checkpoint_without_its_weights_is_named(run):
+    (run / "checkpoints/step_00000400").mkdir()
+    with pytest.raises(UserError, match="step_00000400: it holds no weights.safetensors"):
         read_weights(run)
 
 

@@ -1,4 +1,4 @@
-"""Somebody else's package, a model and a dataset of its own, registered by its own entry points, installed in a folder."""
+"""Somebody else's package, a model, a dataset and a metric of its own, registered by its own entry points, installed in a folder."""
 
 import sys
 
@@ -47,12 +47,38 @@ class Noise:
         return (clip,)
 '''
 
+METRIC = '''
+import numpy as np
+
+
+class Spread:
+    """Of a whole set: how far apart the clips' darkest pixels lie in the reconstructions, of what they do in the videos."""
+
+    name = "foreign_spread"
+    protocol = "standard deviation over clips of the smallest pixel, reconstructions by videos"
+    higher_is_better = True
+    min_clips = 2
+
+    def collect(self, recon, x):
+        return [float(np.min(recon)), float(np.min(x))]
+
+    def finish(self, collected):
+        recon, x = np.array(collected).T
+        return np.std(recon) / np.std(x)
+
+    def describe(self, collected):
+        return {"clips": len(collected), "warnings": ["few clips"] if len(collected) < 10 else []}
+'''
+
 ENTRY_POINTS = """
 [mindone.models]
 foreign_scale = foreign_package.model:Scale
 
 [mindone.datasets]
 foreign_noise = foreign_package.dataset:Noise
+
+[mindone.metrics]
+foreign_spread = foreign_package.metric:Spread
 """
 
 RECIPE = """
@@ -77,6 +103,7 @@ def foreign_folder(tmp_path_factory):
     (package / "__init__.py").write_text("")
     (package / "model.py").write_text(MODEL)
     (package / "dataset.py").write_text(DATASET)
+    (package / "metric.py").write_text(METRIC)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     return folder

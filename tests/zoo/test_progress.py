@@ -118,3 +118,62 @@ def test_what_an_attempt_advanced_is_taken_back_where_it_fails(monkeypatch):
             progress.advance(count=2)
     assert [line.partition(" frames")[0] for line in stream.getvalue().splitlines()] == ["encode 4/10", "encode 8/10"]
     assert progress.bar.n == 6
+
+
+FACTS = {"prefix": "train", "n": 1234, "total": 10147, "unit": "steps", "elapsed": 3723.0, "rate": 2.5}
+FIGURES = {"loss": "1.015e+04", "s/step": "0.41", "psnr": "23.45 (18.20)", "mean": "1.234e+04"}
+
+
+def test_at_any_width_from_40_on_only_whole_fields_are_shown():
+    shown = module.fields(FACTS, FIGURES)
+    whole = set(shown.values())
+    for columns in range(40, 200):
+        line = module.fitted(shown, columns)
+        assert len(line) <= columns
+        front, _, rest = line.removeprefix(shown["done"]).strip().rpartition("| ")
+        assert not front or f"{front}|" == shown["bar"]
+        assert set(rest.split(", ")) <= whole and "1234/10147 steps" in rest
+    assert module.fitted(shown, 40) == "train  12% 1234/10147 steps, 59:25 left"
+    assert "loss=1.015e+04" in module.fitted(shown, 79) and set(module.fitted(shown, 199).split(", ")[1:]) <= whole
+
+
+def test_a_terminal_of_40_columns_shows_the_loss_whole(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress("train", 300) as progress:
+        progress.bar.mininterval, progress.bar.dynamic_ncols, progress.bar.ncols = 0, None, 40
+        progress.advance({"loss": "1.015e+04", "mean": "1.2e+04"})
+    assert terminal.screen()[-1] == "train   0% 1/300 steps, loss=1.015e+04"
+
+
+class Broken(io.StringIO):
+    def __init__(self, error, terminal):
+        super().__init__()
+        self.error, self.terminal = error, terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def write(self, text):
+        raise self.error
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device"), ValueError("closed")])
+def test_progress_that_cannot_be_shown_ends_nothing(monkeypatch, logger, error, terminal):
+    monkeypatch.setattr(sys, "stderr", Broken(error, terminal))
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    logger.addHandler(BarFriendlyHandler(sys.stderr))
+    with Progress("train", 20) as progress:
+        progress.bar.mininterval = 0
+        for _ in range(20):
+            progress.advance({"loss": "1"})
+            logger.info("a line")
+    assert progress.bar.n == 20
+
+
+def test_progress_without_a_stderr_ends_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with Progress("train", 20) as progress:
+        progress.advance({"loss": "1"}, count=20)
+    assert progress.bar.n == 20

@@ -73,11 +73,12 @@ class MindSporeContender:
         from mindone.trainers import create_optimizer
 
         from mindone_tae.losses.tae_loss import TAELoss
-        from mindone_tae.zoo.training.update import ForwardWithLoss, TrainStep
+        from mindone_tae.zoo.training.update import ForwardWithLoss, NetworkUpdate, TrainStep
 
         optimizer = create_optimizer(self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)
-        self.step = TrainStep(network, optimizer, self.ms.Tensor(1.0, self.ms.float32), clip_norm=CLIP_NORM)
+        scale = self.ms.Tensor(1.0, self.ms.float32)
+        self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
 
     def run(self, work):
         """Does the work and returns one number of its result: it waits for the end, and the contenders' can be compared."""

@@ -11,7 +11,6 @@ from mindone_tae.zoo.atomic_file import remove_unfinished
 from .. import flags
 from ..encoding import CONVENTIONS
 from ..output_names import output_file
-from ..sigterm import stoppable
 
 _CHUNK_FRAMES = 4  # latent frames read at a time
 
@@ -33,7 +32,6 @@ def add_to(commands):
     parser.set_defaults(command=run_decode, takes_overrides=True)
 
 
-@stoppable()
 def run_decode(options, console):
     """Decodes every latent."""
     from ..inference import load

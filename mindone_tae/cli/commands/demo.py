@@ -59,15 +59,14 @@ def run(options, console):
         folder / "run" / "config.yaml",
         [("model.pretrained", str(folder / "run")), ("env.mode", 1), *held_out, ("dataset.sample_n_frames", -1)],
     )
-    reconstruct(whole, folder / "reconstructions", console)
+    page = reconstruct(whole, folder / "reconstructions", console)
 
     console.print("4/4  evaluating")
     from .evaluate import evaluate
 
     evaluate(trained, folder / "evaluation", console)
     minutes = (time.monotonic() - started) / 60
-    sheets, videos = folder / "reconstructions" / "sheets", folder / "reconstructions" / "side_by_side"
-    console.print("", f"{minutes:.1f} minutes. Look at {sheets} (pictures) and {videos} (videos).")
+    console.print("", f"{minutes:.1f} minutes. Open {page} in a browser: players in step, figures of every frame, learning curves.")
 
 
 def _make_room(folder, force):

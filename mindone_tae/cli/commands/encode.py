@@ -25,7 +25,10 @@ def add_to(commands):
         description="Writes the latent of each clip as safetensors: mean and logvar, or a sample, with frames, fps, size, crop, scaling and the "
         "weights' sha256. A repeated call encodes only what is missing, or was made of another source, checkpoint or settings.",
     )
-    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a file for each clip, in the same subfolder, or shards")
+    flags.add_videos(parser)
+    parser.add_argument(
+        "--output_path", metavar="DIR", help="gets a file for each clip, in the same subfolder, or shards (outputs/encode/NAME)"
+    )
     parser.add_argument("--convention", choices=CONVENTIONS, default="none", help="scale them as a generator takes them; default: none, as the encoder gives them")
     parser.add_argument("--sample", action="store_true", help="keep a sample instead of mean and logvar, drawn by train.seed and the clip's name")
     parser.add_argument("--shard_size_mb", type=float, metavar="MB", help="many clips a file, each file about so large, and an index.json; a kill loses the one not yet full")
@@ -38,7 +41,7 @@ def add_to(commands):
 
 def run(options, console):
     """Encodes every clip that is not there yet."""
-    from ..inference import load
+    from ..inference import load, take_default_weights
     from .reconstruct import whole_clips
 
     if rank_share.leave_msrun():
@@ -49,15 +52,16 @@ def run(options, console):
     if options.verify < 0:
         raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
+    take_default_weights(options, console)
     recipe = load(options, whole_clips(options), "tae/infer/default")
-    console.quiet(options.output_path if rank == 0 else None)
+    folder = flags.output_folder(options, "encode")
+    console.quiet(folder if rank == 0 else None)
     from mindone_tae.data.latents.cache import LatentFiles
     from mindone_tae.data.latents.shard_cache import LatentShards
-    from mindone_tae.zoo.run.lock import locked
+    from mindone_tae.zoo.atomic_file import locked
 
     from ..clips import Clips, start
 
-    folder = Path(options.output_path)
     with locked(folder if world == 1 else folder / ".ranks" / f"{rank}of{world}"):
         size_mb = options.shard_size_mb
         cache = LatentFiles(folder, rank, world) if size_mb is None else LatentShards(folder, int(size_mb * 1e6), rank, world)

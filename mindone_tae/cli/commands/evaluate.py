@@ -4,14 +4,19 @@ from pathlib import Path
 
 from .. import flags
 
+# Metrics whose weights are fetched by a command of their name, and which no recipe switches on by itself.
+_NEED_WEIGHTS = ("lpips", "rfvd")
+
 
 def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "evaluate",
-        help="PSNR and SSIM on fixed clips, beside the simplest baseline",
-        description="Measures a model on fixed clips: first frames, centre crop, no chance involved.",
+        help="PSNR and SSIM on fixed clips, beside baselines",
+        description="Measures a model on fixed clips: first frames, centre crop, no chance involved. Writes evaluation.json, pictures, and "
+        "report.html, a page with players in step and figures of every frame.",
     )
+    flags.add_videos(parser)
     parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -20,8 +25,9 @@ def add_to(commands):
 
 def run(options, console):
     """Evaluates."""
-    from ..inference import load
+    from ..inference import load, take_default_weights
 
+    take_default_weights(options, console)
     pairs = flags.data_overrides(options, "eval.dataset")
     if options.batch_size is not None:
         pairs.append(("eval.batch_size", options.batch_size))
@@ -43,12 +49,21 @@ def evaluate(recipe, folder, console):
 
     from ..clips import warn_if_random
     from ..pictures import write_pictures
+    from ..report.showing import Showing, run_of, source_facts
 
     warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
     evaluator = Evaluator(recipe.eval, ranks=ranks)
     model = build_model(recipe.model)
-    result = evaluator.run(model)
+    dataset, showing = evaluator.dataset, Showing(Path(folder), "evaluate", recipe, model) if ranks.first else None
+
+    def show(index, x, recon):
+        facts = dataset.describe(index) if hasattr(dataset, "describe") else {}
+        fps = dataset.clip_fps(index) if hasattr(dataset, "clip_fps") else facts.get("fps", 0.0)
+        source = source_facts(facts.get("size"), facts.get("path"))
+        showing.show(str(facts.get("relative_path", index)), fps, source, x, recon)
+
+    result = evaluator.run(model, on_clip=show if showing else None)
     if not ranks.first:
         return result
     written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
@@ -60,35 +75,62 @@ def evaluate(recipe, folder, console):
         console.print(line)
     for name, protocol in result["protocol"].items():
         console.print(f"{name}: {protocol}")
+        facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}
+        if facts:
+            console.print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    off = [name for name in _NEED_WEIGHTS if name not in result["mean"]]
+    if off:
+        commands = " and ".join(f"mindone-tae {name}-weights" for name in off)
+        console.print(f"off: {', '.join(off)}; {commands} fetch their weights and say how to switch them on")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
     console.print("", Path(folder) / "evaluation.json", *([Path(folder) / "pictures"] if written else []))
+    page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
+    if page:
+        console.print(f"open in a browser: {page}")
     return result
 
 
+def page_rows(result):
+    """The rows of the report's table, of an evaluator's result."""
+    others = [("model", result["clips"]), *((baseline["name"], baseline["clips"]) for baseline in result["baselines"])]
+    metrics = [name for name in result["mean"] if name not in result["sets"]]
+    return [
+        {
+            "name": row["path"],
+            "frames": row["frames"],
+            "size": row["size"],
+            "figures": {name: {metric: rows[i][metric] for metric in metrics} for name, rows in others},
+        }
+        for i, row in enumerate(result["clips"])
+    ]
+
+
 def table(result):
-    """The lines of the table: a row for each clip and one for the mean, the model's figures beside the baseline's."""
-    metrics, baseline = list(result["mean"]), result["baseline"]
-    owners = [result["model"]["name"]] + ([baseline["name"]] if baseline else [])
-    width = max([len("mean over clips"), *(len(row["path"]) for row in result["clips"])])
+    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baselines'."""
+    metrics, baselines = list(result["mean"]), result["baselines"]
+    owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
+    last = "mean, or whole set" if result["sets"] else "mean over clips"
+    width = max([len(last), *(len(row["path"]) for row in result["clips"])])
     groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
     lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups))
 
     def row(label, shape, *figures):
-        cells = ["".join(f"{values[m]:>9.3f}" for m in metrics).rjust(group) for values, group in zip(figures, groups)]
+        # A metric of the whole set has no figure for a clip.
+        texts = [[f"{values[m]:.3f}" if m in values else "-" for m in metrics] for values in figures]
+        cells = ["".join(f"{text:>9}" for text in line).rjust(group) for line, group in zip(texts, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
-    others = baseline["clips"] if baseline else [None] * len(result["clips"])
-    for clip, other in zip(result["clips"], others):
+    for clip, *others in zip(result["clips"], *(baseline["clips"] for baseline in baselines)):
         shape = "x".join(map(str, (clip["frames"], *clip["size"])))
-        lines.append(row(clip["path"], shape, *([clip, other] if other else [clip])))
-    lines.append(row("mean over clips", "", *([result["mean"], baseline["mean"]] if baseline else [result["mean"]])))
+        lines.append(row(clip["path"], shape, clip, *others))
+    lines.append(row(last, "", result["mean"], *(baseline["mean"] for baseline in baselines)))
     return lines
 
 
 def _folder(options):
-    if options.output_path:
-        return options.output_path
     run = Path(options.ckpt_path) if options.ckpt_path else None
-    return run / "evaluation" if run and run.is_dir() else Path("outputs/evaluate")
+    if options.output_path or not run or not run.is_dir():
+        return flags.output_folder(options, "evaluate")
+    return run / "evaluation"

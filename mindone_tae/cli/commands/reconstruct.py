@@ -9,7 +9,6 @@ from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
 from ..output_names import output_file
-from ..sigterm import stoppable
 
 
 def add_to(commands):
@@ -17,9 +16,13 @@ def add_to(commands):
     parser = commands.add_parser(
         "reconstruct",
         help="videos through the model and back, to look at",
-        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames.",
+        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and report.html, a page with "
+        "players in step, figures of every frame and the latent.",
     )
-    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets reconstruction/, side_by_side/ and sheets/")
+    flags.add_videos(parser)
+    parser.add_argument(
+        "--output_path", metavar="DIR", help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)"
+    )
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -28,10 +31,13 @@ def add_to(commands):
 
 def run(options, console):
     """Reconstructs every clip."""
-    from ..inference import load
+    from ..inference import load, take_default_weights
 
+    take_default_weights(options, console)
     recipe = load(options, whole_clips(options), "tae/infer/default")
-    reconstruct(recipe, options.output_path, console, options.format, options.batch_size or 1)
+    folder = flags.output_folder(options, "reconstruct")
+    names_size = options.image_size is None and options.config is None
+    reconstruct(recipe, folder, console, options.format, options.batch_size or 1, names_size)
 
 
 def whole_clips(options):
@@ -47,34 +53,77 @@ def whole_clips(options):
     ]
 
 
-@stoppable()
-def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1):
-    """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed."""
+def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):
+    """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed.
+
+    Args:
+        recipe: a Recipe.
+        folder: --output_path.
+        console: to print on.
+        suffix: "mp4" or "gif".
+        batch_size: clips at a time.
+        names_size: say which size the frames are taken at, as nobody asked for one.
+
+    Returns:
+        The report page's path, None where no clip could be read.
+    """
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
 
     from ..clips import Clips, one_by_one, start
+    from ..report.showing import Showing, run_of
     from ..streams import batched, reconstructed
 
     model, folder = start(recipe), Path(folder)
     clips = Clips(recipe.dataset, folder)
     remove_unfinished(folder)
+    if names_size:
+        console.print(_size_taken(clips.clips, recipe.dataset.get("size")))
+    showing = Showing(folder, "reconstruct", recipe, model)
     written, failed = [], []
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
 
         def write(group):
             with progress.attempt(), ExitStack() as files:
                 outputs = [files.enter_context(Output(folder, clip, suffix)) for clip in group]
-                for x, recon in reconstructed(model, batched(group)):
-                    for output, source, rebuilt in zip(outputs, x, recon):
+                shown = [showing.clip(clip) for clip in group]
+
+                def latents(mean):
+                    for page, latent in zip(shown, mean):
+                        if page:
+                            page.add_latent(latent)
+
+                for x, recon in reconstructed(model, batched(group), latents):
+                    for output, page, source, rebuilt in zip(outputs, shown, x, recon):
                         output.write(source, rebuilt)
+                        if page:
+                            page.add(source, {"model": rebuilt})
                     progress.advance(count=len(group) * x.shape[2])
+            for page in filter(None, shown):
+                page.finish()
             written.extend(group)
 
         for group in clips.groups(batch_size):
             one_by_one(group, write, failed)
+    page = showing.write(runs=[run_of(recipe.model.get("pretrained"))])
     console.print(f"{len(written)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)
+    if page:
+        console.print(f"\nopen in a browser: {page}")
+    return page
+
+
+def _size_taken(clips, size):
+    """Which size frames are taken at, for who did not ask for one."""
+    from mindone_tae.data import parse_size
+
+    if size is None:
+        return f"{len(clips)} clips"
+    another = "--image_size 480px takes another"
+    if len(clips) == 1 and clips[0].size:
+        of, to = ("x".join(map(str, sides)) for sides in (clips[0].size, parse_size(size).of(*clips[0].size)))
+        return f"{clips[0].name}: {clips[0].frames} frames of {of} (height x width), taken at {to}; {another}"
+    return f"{len(clips)} clips, taken at {size if isinstance(size, str) else 'x'.join(map(str, size))}; {another}"
 
 
 class Output:

@@ -1,5 +1,9 @@
 """`mindone-tae train`."""
 
+from pathlib import Path
+
+from mindone_tae.zoo import UserError
+
 from .. import flags
 
 
@@ -10,7 +14,9 @@ def add_to(commands):
         help="train what a recipe names",
         description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
     )
-    parser.add_argument("--config", required=True, help="a recipe's name (see mindone-tae list) or file")
+    parser.add_argument(
+        "--config", help="a recipe's name (see mindone-tae list) or file; with --resume, without it, the run's own"
+    )
     parser.add_argument("--output_path", required=True, metavar="DIR", help="the run's folder: config, log, metrics, checkpoints, pictures")
     parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing")
     flags.add_data(parser)
@@ -25,8 +31,19 @@ def run(options, console):
     pairs = flags.data_overrides(options) + flags.model_overrides(options)
     if options.batch_size is not None:
         pairs.append(("train.batch_size", options.batch_size))
-    recipe = load_recipe(options.config, pairs + options.overrides)
+    recipe = load_recipe(_config(options), pairs + options.overrides)
     train(recipe, options.output_path, console, resume=options.resume)
+
+
+def _config(options):
+    """The recipe to train: what --config names, or on --resume what the run was last started with."""
+    if options.config is not None:
+        return options.config
+    own = Path(options.output_path) / "config.yaml"
+    if options.resume and own.is_file():
+        return own
+    where = f"; --resume takes that of a run, and {own} is not there" if options.resume else ""
+    raise UserError(f"--config is not given{where}: add --config with a recipe's name (see mindone-tae list) or file")
 
 
 def train(recipe, output_path, console, resume=False):
@@ -40,23 +57,27 @@ def train(recipe, output_path, console, resume=False):
 
     from ..pictures import write_pictures
 
-    trainer = Trainer(
-        recipe,
-        output_path,
-        resume=resume,
-        on_pictures=lambda step, pictures: write_pictures(trainer.run_folder.pictures / f"step_{step:08d}", pictures),
-    )
+    def draw(step, pictures):
+        folder = trainer.run_folder.pictures / f"step_{step:08d}"
+        write_pictures(folder, pictures)
+        return folder
+
+    trainer = Trainer(recipe, output_path, resume=resume, on_pictures=draw)
     saved = trainer.run()
     if not trainer.ranks.first:
         return saved
     if saved is None:
         made, asked = trainer.checkpoints.step, trainer.steps
-        state = "has made all its steps" if made == asked else f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
+        state = "has made all its steps"
+        if made != asked:
+            state = f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
         console.print(f"nothing to do: {output_path} {state}; raise train.steps to go on")
     else:
-        log = trainer.run_folder.path / "log.txt"
-        console.print(f"weights   {saved}", f"metrics   {trainer.run_folder.metrics}", f"log       {log}")
-    best = trainer.checkpoints.best
+        console.print(f"weights   {saved}")
+        console.print(f"metrics   {trainer.run_folder.metrics}")
+        console.print(f"log       {trainer.run_folder.path / 'log.txt'}")
+    best = trainer.best
     if best:
-        console.print(f"best      {trainer.checkpoints.folder / (best['ema'] or best['weights'])} ({best['metric']} {best['value']:.4g} at step {best['step']})")
+        weights = trainer.checkpoints.weights(best["step"])
+        console.print(f"best      {weights} ({best['metric']} {best['value']:.4g} at step {best['step']})")
     return saved

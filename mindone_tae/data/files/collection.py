@@ -31,13 +31,17 @@ class Item:
 
 
 def read_collection(
-    csv_path: str | None = None, folder: str | None = None, video_column: str = "video", allow_outside: bool | None = None
+    csv_path: str | None = None,
+    folder: str | list[str] | None = None,
+    video_column: str = "video",
+    allow_outside: bool | None = None,
 ) -> list[Item]:
     """List the files of a table, or of a folder where no table is given. No file is opened.
 
     Args:
         csv_path: table of one file a row (see `read_table`): csv or tsv with a header line, jsonl, parquet.
-        folder: where the table's relative paths start, its own folder if None; without a table, the folder to search.
+        folder: where the table's relative paths start, its own folder if None; without a table, the folder to search, one file, or
+            a list of folders and files.
         video_column: the table's column of paths. A path may name a folder of numbered images.
         allow_outside: whether absolute paths and links may lead out of the folder; None allows absolute paths where no folder
             is given, and no links. A path with ".." never may.
@@ -45,14 +49,27 @@ def read_collection(
     Raises:
         UserError: neither is given, something is missing or empty, or a path leaves the folder.
     """
-    if folder is not None and not os.path.isdir(folder):
-        what = "is not a folder" if os.path.exists(folder) else "does not exist"
-        raise UserError(f"dataset.folder {what}: {folder}")
+    places = [folder] if isinstance(folder, (str, os.PathLike)) else list(folder or ())
+    for place in places:
+        if not os.path.exists(place):
+            raise UserError(f"dataset.folder does not exist: {place}")
     if csv_path is not None:
-        return _from_table(csv_path, folder, video_column, allow_outside)
-    if folder is None:
+        if len(places) > 1 or places and not os.path.isdir(places[0]):
+            raise UserError(f"dataset.folder is not a folder: {folder}; a table's paths start from one: leave one of the two out")
+        return _from_table(csv_path, places[0] if places else None, video_column, allow_outside)
+    if not places:
         raise UserError("the data set needs files: give dataset.csv_path, dataset.folder, or both")
-    return _from_folder(folder, bool(allow_outside))
+    return [item for place in places for item in _from_place(place, bool(allow_outside), len(places) > 1)]
+
+
+def _from_place(place, links_allowed, several):
+    """The items of a file or a folder; of several places, a folder's items begin with its name."""
+    path = os.path.abspath(place)
+    name = os.path.basename(path)
+    if not os.path.isdir(path):
+        return [Item(path, name)]
+    items = _from_folder(path, links_allowed)
+    return [Item(item.path, os.path.join(name, item.relative_path)) for item in items] if several else items
 
 
 class Root:

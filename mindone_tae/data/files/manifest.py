@@ -142,7 +142,7 @@ def _facts(item, manifest):
 
 
 def known_items(
-    manifest_path: str, csv_path: str | None, folder: str | None, video_column: str, allow_outside: bool | None
+    manifest_path: str, csv_path: str | None, folder: str | list[str] | None, video_column: str, allow_outside: bool | None
 ) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
     """The files of a manifest, or those that a table picks out of it, and by path what is known of each.
 

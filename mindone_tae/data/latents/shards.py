@@ -5,15 +5,12 @@ A shard's metadata holds the facts of each of its clips, so that the index can a
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 from mindone_tae.weights.formats.safetensors import write_safetensors
-from mindone_tae.zoo.atomic_file import explained, remove_temporaries, replacing
+from mindone_tae.zoo.atomic_file import locked, remove_temporaries, replacing
 from mindone_tae.zoo.errors import UserError
 
 from .clip import ARRAYS, LatentClip, StoredLatent, check_scaling, checked_name, facts_from_json, stored_latent
@@ -85,7 +82,7 @@ def write_index(folder: Path, open_one=open_shard) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    with _alone(folder):
+    with locked(folder, ".index.lock", wait=True):
         clips = {}
         for path in sorted(path for path in folder.iterdir() if shard_number(path) is not None):
             try:
@@ -126,20 +123,3 @@ def read_index(folder: Path) -> dict[str, str]:
         if not isinstance(shard, str) or _SHARD.fullmatch(shard) is None:
             raise UserError(f"{index} says {name} lies in {str(shard)[:80]!r}; shards lie beside it and are called latents-00000.safetensors: run mindone-tae encode again")
     return found
-
-
-@contextmanager
-def _alone(folder):
-    """Holds back other processes that write the index, on file systems that can."""
-    path = folder / ".index.lock"
-    with explained(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            pass  # a file system without locks: the next shard's index holds what this one may miss
-        yield
-    finally:
-        os.close(handle)

@@ -1,1 +1,1 @@
-"""LPIPS: the distance, the file of its weights, and how that file is made."""
+"""LPIPS: the distance, its network's tensors, and where they are published."""

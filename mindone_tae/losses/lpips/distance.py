@@ -7,7 +7,7 @@ from mindspore import nn, ops
 from mindone_tae.zoo.errors import UserError
 
 from ..safe_sqrt import safe_sqrt
-from .weights_file import STAGES, WIDTHS, read
+from .network import NETWORK, STAGES, WIDTHS
 
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
@@ -38,7 +38,14 @@ class _Stage(nn.Cell):
             width, before = weight.shape[:2]
             convs.append(
                 nn.Conv2d(
-                    before, width, 3, pad_mode="pad", padding=1, has_bias=True, weight_init=ms.Tensor(weight), bias_init=ms.Tensor(bias)
+                    before,
+                    width,
+                    3,
+                    pad_mode="pad",
+                    padding=1,
+                    has_bias=True,
+                    weight_init=ms.Tensor(weight),
+                    bias_init=ms.Tensor(bias),
                 )
             )
         self.convs = nn.CellList(convs)
@@ -65,7 +72,7 @@ class LPIPS(nn.Cell):
 
     def __init__(self, path: str, key: str = "loss.lpips_path"):
         super().__init__()
-        weights = read(path, key)
+        weights = NETWORK.read(path, key)
         self.stages = nn.CellList([_Stage(weights, number) for number in range(1, len(STAGES) + 1)])
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
         self.shift = ms.Tensor(np.array(_SHIFT, np.float32).reshape(1, 3, 1, 1))

@@ -22,7 +22,8 @@ from ..layers.frames import FramesCell
 from ..layers.limits import check_network
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
-from ..pretrained import load_pretrained
+from ..layers.start import check_start, start_linear
+from ..pretrained import load_pretrained, with_shipped
 
 
 class ImageResnetBlock(nn.Cell):
@@ -162,6 +163,7 @@ class SD3VAE(nn.Cell):
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
+        start: "random" or "linear", as TemporalAutoencoder takes it.
 
     Raises:
         ValueError: for a width the norm groups do not divide, an unknown dtype, or one the device cannot compute in.
@@ -181,7 +183,17 @@ class SD3VAE(nn.Cell):
         dtype: str = "float32",
         sample_deterministic: bool = False,
         use_recompute: bool = False,
+        start: str = "random",
     ):
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
+            pretrained,
+            latent_channels=latent_channels,
+            block_out_channels=block_out_channels,
+            layers_per_block=layers_per_block,
+            norm_num_groups=norm_num_groups,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
         super().__init__()
         self.dtype = compute_dtype(dtype)
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, self.dtype)
@@ -196,6 +208,9 @@ class SD3VAE(nn.Cell):
         if use_recompute:
             recompute_blocks(self.encoder.down, self.encoder.mid)
             recompute_blocks(self.decoder.up, self.decoder.mid)
+        check_start(start)
+        if start == "linear" and pretrained is None:
+            start_linear(self, norm_num_groups)
         if pretrained is not None:
             load_pretrained(self, pretrained)
 

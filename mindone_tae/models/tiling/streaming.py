@@ -80,12 +80,13 @@ class Streaming:
         if num_frames is not None:
             raise ValueError(f"num_frames is {num_frames}; the latents held only {given}: ask for at most that many")
 
-    def reconstruct_frames(self, frames, rng=None):
+    def reconstruct_frames(self, frames, rng=None, on_latent=None):
         """Encodes and decodes a stream, keeping its length.
 
         Args:
             frames: as `encode_frames` takes them.
             rng: as `encode_frames` takes it.
+            on_latent: called with each chunk of the posterior's mean, (b, zc, lt_chunk, lh, lw), on its way to the decoder.
 
         Yields:
             x and recon, arrays (b, c, t_chunk, h, w) of the same frames: what went in and what became of it.
@@ -100,7 +101,13 @@ class Streaming:
                 waiting.append(_array(chunk))
                 yield waiting[-1]
 
-        for recon in self.decode_frames(z for z, _, _ in self.encode_frames(read(), rng)):
+        def latents():
+            for z, mean, _ in self.encode_frames(read(), rng):
+                if on_latent is not None:
+                    on_latent(mean)
+                yield z
+
+        for recon in self.decode_frames(latents()):
             # Only the last tile holds frames past the video's end, and it comes when all frames have been read.
             while recon.shape[2] and waiting:
                 x = waiting.pop(0)

@@ -1,8 +1,8 @@
-"""PyTorch's pickles taken apart without being run.
+"""Pickles of tensors taken apart without being run.
 
 A pickle is a program for a small stack machine, and one of its instructions calls any function of any module. Here the
 instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls nothing:
-it knows the handful of names that a file of tensors is made of, as plain records, and refuses every other name.
+it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses every other name.
 
 A few hundred bytes can describe a structure that is exponentially large once it is walked, since its parts may be shared. So
 nothing that a pickle built is ever hashed, compared or printed: keys are str or int, everything else is told by its type, and
@@ -12,7 +12,7 @@ the instructions are counted.
 from __future__ import annotations
 
 import pickletools
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from .stored import MOST_AXES
 
@@ -50,11 +50,25 @@ class ForbiddenName(ValueError):
     """The pickle names something that no file of tensors needs."""
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
     """A module's attribute, never imported."""
 
     module: str
     attribute: str
+
+
+class Vocabulary(NamedTuple):
+    """The names that a pickle may mention.
+
+    Attributes:
+        calls: name to what is done where the pickle calls it; the arguments may be anything, and are not to be hashed, compared or
+            printed before their types are known. What it returns may have a method `build`, which is given the state
+            that the pickle sets on it; without one the state is dropped.
+        values: names that may only be mentioned, as an argument.
+    """
+
+    calls: dict[Name, Callable]
+    values: frozenset[Name]
 
 
 def _tensor(storage, offset, shape, strides, *_):
@@ -75,35 +89,55 @@ def _is_count(value):
     return type(value) is int and 0 <= value < _LARGEST_NUMBER
 
 
-# What may be called, and what is done instead; the dict has pairs to copy and so is made by the machine.
-_DICT = _Name("collections", "OrderedDict")
-_CALLS = {
-    _Name("torch._utils", "_rebuild_tensor"): _tensor,
-    _Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    _Name("torch._utils", "_rebuild_parameter"): _parameter,
-}
+def _ordered_dict(pairs=()):
+    """Python 2 wrote a list of pairs."""
+    if type(pairs) not in (list, tuple):
+        raise ValueError(f"a dictionary is made of a {type(pairs).__name__}")
+    if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
+        raise ValueError("a dictionary is made of what are no pairs")
+    return {_key(key): value for key, value in pairs}
+
+
+def _key(value):
+    """A dictionary's key: hashing anything else could take for ever."""
+    if type(value) is not str and not (type(value) is int and abs(value) < _LARGEST_NUMBER):
+        raise ValueError(f"a dictionary's key is a {type(value).__name__}; it must be a text or a number")
+    return value
+
+
 STORAGE_TYPES = tuple(f"{kind}Storage" for kind in "Float Half BFloat16 Double Long Int Short Char Byte Bool".split())
-_STORAGE_NAMES = {_Name("torch", name) for name in STORAGE_TYPES}
+_STORAGE_NAMES = frozenset(Name("torch", name) for name in STORAGE_TYPES)
+TORCH = Vocabulary(
+    {
+        Name("torch._utils", "_rebuild_tensor"): _tensor,
+        Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        Name("torch._utils", "_rebuild_parameter"): _parameter,
+        Name("collections", "OrderedDict"): _ordered_dict,
+    },
+    _STORAGE_NAMES,
+)
 
 
-def read_pickle(file, storages=None):
+def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
     """Follows one pickle to its end, where the file is left.
 
     Args:
         file: open for reading, at the pickle's first byte.
         storages: a dict, filled with the StorageRef of every storage the pickle mentions, by key; None: not wanted.
+        vocabulary: the names it may mention.
+        most_bytes: that are read of the file.
 
     Returns:
-        What the pickle describes, of dict, list, tuple, str, int, float, bool, None, TensorRef and StorageRef. Its parts may
-        be shared, so that only its top level is to be looked at.
+        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the vocabulary makes.
+        Its parts may be shared, so that only its top level is to be looked at.
 
     Raises:
         ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction they do not need.
         ValueError: it is not a whole pickle, or one of more instructions or bytes than a file of tensors has.
     """
-    machine = _Machine({} if storages is None else storages)
+    machine = _Machine({} if storages is None else storages, vocabulary)
     try:
-        for opcode, argument, _ in pickletools.genops(_Limited(file)):
+        for opcode, argument, _ in pickletools.genops(_Limited(file, most_bytes)):
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.spend(1)
@@ -119,8 +153,8 @@ def read_pickle(file, storages=None):
 class _Limited:
     """A file of which no more than a pickle's share is read: a length in it may claim any size."""
 
-    def __init__(self, file):
-        self._file, self._left = file, _MOST_BYTES
+    def __init__(self, file, most_bytes):
+        self._file, self._left, self._most = file, most_bytes, most_bytes
 
     def read(self, size):
         return self._spent(self._file.read(min(size, self._left)), size)
@@ -134,13 +168,13 @@ class _Limited:
     def _spent(self, content, size):
         self._left -= len(content)
         if self._left <= 0 or size > self._left + len(content):
-            raise ValueError(f"it is longer than {_MOST_BYTES} bytes, which none of a file of tensors is")
+            raise ValueError(f"it is longer than {self._most} bytes, which none of such a file is")
         return content
 
 
 class _Machine:
-    def __init__(self, storages):
-        self.stack, self.memo, self.storages = [], {}, storages
+    def __init__(self, storages, vocabulary):
+        self.stack, self.memo, self.storages, self.vocabulary = [], {}, storages, vocabulary
         self._left = _MOST_INSTRUCTIONS
 
     def spend(self, count):
@@ -235,39 +269,36 @@ class _Machine:
     def _name(self, module, attribute):
         if type(module) is not str or type(attribute) is not str:
             raise ValueError(f"a name is made of a {type(module).__name__} and a {type(attribute).__name__}")
-        name = _Name(module, attribute)
-        if name not in _CALLS and name not in _STORAGE_NAMES and name != _DICT:
+        name = Name(module, attribute)
+        if name not in self.vocabulary.calls and name not in self.vocabulary.values:
             raise ForbiddenName(f"{module}.{attribute}"[:200])
         self.stack.append(name)
 
     def _reduce(self, _):
         function, arguments = self._take(2)
-        if type(function) is not _Name:
+        if type(function) is not Name:
             raise ForbiddenName(f"a call of a {type(function).__name__}")
-        if function not in _CALLS and function != _DICT:
+        call = self.vocabulary.calls.get(function)
+        if call is None:
             raise ForbiddenName(f"a call of {function.module}.{function.attribute}")
         if type(arguments) is not tuple:
             raise ValueError(f"the arguments of a call are a {type(arguments).__name__}")
-        self.stack.append(self._ordered_dict(*arguments) if function == _DICT else _CALLS[function](*arguments))
-
-    def _ordered_dict(self, pairs=()):
-        """Python 2 wrote a list of pairs."""
-        if type(pairs) not in (list, tuple):
-            raise ValueError(f"a dictionary is made of a {type(pairs).__name__}")
-        self.spend(len(pairs))
-        if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-            raise ValueError("a dictionary is made of what are no pairs")
-        return {_key(key): value for key, value in pairs}
+        if arguments and type(arguments[0]) in (list, tuple):
+            self.spend(len(arguments[0]))  # a call may copy it
+        self.stack.append(call(*arguments))
 
     def _build(self, _):
-        self._take(1)  # attributes, such as a state_dict's _metadata: nothing here has any
+        (state,) = self._take(1)
+        build = getattr(self.stack[-1], "build", None)  # a state_dict's _metadata is dropped: a plain dict has none
+        if build:
+            build(state)
 
     def _binpersid(self, _):
         (reference,) = self._take(1)
         if type(reference) is not tuple or len(reference) not in (5, 6):
             raise ForbiddenName(f"a reference to a {type(reference).__name__} that is no storage")
         kind, type_name, key, _, count, *view = reference
-        if type(kind) is not str or kind != "storage" or type(type_name) is not _Name or type_name not in _STORAGE_NAMES:
+        if type(kind) is not str or kind != "storage" or type(type_name) is not Name or type_name not in _STORAGE_NAMES:
             raise ForbiddenName("a reference to what is no storage")
         if any(part is not None for part in view):
             raise ForbiddenName("a view of another storage")
@@ -277,16 +308,10 @@ class _Machine:
         self.stack.append(self.storages[key])
 
 
-def _key(value):
-    """A dictionary's key: hashing anything else could take for ever."""
-    if type(value) is not str and not (type(value) is int and abs(value) < _LARGEST_NUMBER):
-        raise ValueError(f"a dictionary's key is a {type(value).__name__}; it must be a text or a number")
-    return value
-
-
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINSTRING", "SHORT_BINSTRING"),  # Python 2 wrote older files
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }

@@ -26,7 +26,7 @@ from ..diffusers_folder import save_diffusers_folder
 from ..loading import load_weights, set_parameters
 from ..name_lists import shortened
 from ..name_maps import inflated_name, is_temporal, network_of
-from ..reading import open_renamed
+from ..reading import noted_model, open_renamed
 from ..saving import as_arrays, check_target, is_folder, save_weights
 from .check import check_inflation
 
@@ -87,7 +87,7 @@ def inflate(
     try:
         if any(is_temporal(name) for name in shapes):
             raise UserError("it is a TAE already: load it as it is")
-        config = architecture(shapes, stored.config, norm_num_groups)
+        config = architecture(shapes, stored.config or noted_model(stored), norm_num_groups)
         tae = TemporalAutoencoder(**config)
     except ValueError as error:
         raise UserError(f"{stored.path}: {error}") from error

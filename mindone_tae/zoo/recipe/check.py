@@ -1,8 +1,9 @@
 """Checking a parsed recipe against the sections' schemas and the components' signatures, collecting every mistake."""
 
+from .. import registry
 from ..errors import UserError, did_you_mean, listed
 from ..printable import printable, shown
-from ..registry import entry_point, names, noun_of
+from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
 from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section, wrong_optimizer, wrong_scheduler
@@ -94,18 +95,18 @@ class RecipeCheck:
                 self._report(mark, path, f"has no name: add name, one of {listed(names(group))}")
             return None
         try:
-            claim = entry_point(group, str(given["name"]))
+            name = registry.entry_point(group, str(given["name"])).name
         except UserError as error:
             self._report(given.marks["name"], f"{path}.name", str(error))
             return None
         keywords = {key: value for key, value in given.items() if key != "name"}
-        signature = read_signature(claim.value)
+        signature = registry.signature(group, name)
         if group == "mindone.models" and signature is not None:
             signature = signature.and_also(PRETRAINED)
         values, mistakes = check_keywords(signature, keywords, whole)
         for key, text in mistakes:
-            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{claim.name}': {text}")
-        return MarkedDict({"name": claim.name, **plain(values)}, given.mark, given.marks)
+            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{name}': {text}")
+        return MarkedDict({"name": name, **plain(values)}, given.mark, given.marks)
 
     def _function(self, kind, given, path):
         """The checked keywords of a function; kind: its entry in _FUNCTIONS."""
@@ -159,12 +160,27 @@ class RecipeCheck:
         marks = given.marks
         values["dataset"] = self._eval_dataset(values.get("dataset"), marks.get("dataset"))
         if values.get("baseline") is not None:
-            values["baseline"] = self._component(given["baseline"], marks["baseline"], "eval.baseline", "mindone.models")
+            values["baseline"] = self._baselines(given["baseline"], marks["baseline"])
         for position, metric in enumerate(values.get("metrics", ())):
             mark = getattr(metric, "mark", None) or marks["metrics"]
             component = MarkedDict({"name": metric}, mark, {"name": mark}) if isinstance(metric, str) else metric
             checked = self._component(component, mark, f"eval.metrics[{position}]", "mindone.metrics")
             values["metrics"][position] = metric if isinstance(metric, str) else checked
+
+    def _baselines(self, given, mark):
+        """eval.baseline, a component or a list of components; names alone stand for themselves in a list."""
+        if not isinstance(given, list):
+            return self._component(given, mark, "eval.baseline", "mindone.models")
+        checked, names = [], set()
+        for position, item in enumerate(given):
+            path, place = f"eval.baseline[{position}]", getattr(item, "mark", None) or mark
+            component = MarkedDict({"name": item}, place, {"name": place}) if isinstance(item, str) else item
+            checked.append(self._component(component, place, path, "mindone.models"))
+            name = (checked[-1] or {}).get("name")
+            if name is not None and name in names:
+                self._report(place, path, f"'{name}' is there already: figures go by name, so measure one of each")
+            names.add(name)
+        return checked
 
     def _eval_dataset(self, given, mark):
         """The dataset section updated with what eval.dataset gives; another name inherits nothing."""

@@ -5,6 +5,8 @@ from ..printable import shown
 from .yaml_marks import COMMAND_LINE, Mark, MarkedDict, Problem, parse
 
 _HERE = Mark(COMMAND_LINE)
+# Two ways to say one thing: one given on the command line takes the place of the other in the file.
+_DISPLACES = {"train.steps": "epochs", "train.epochs": "steps"}
 
 
 def apply_overrides(tree, overrides):
@@ -24,6 +26,9 @@ def apply_overrides(tree, overrides):
         try:
             dotted, value, found = _split(override)
             problems += found or _set(tree, dotted.split("."), value)
+            other = _DISPLACES.get(dotted) if value is not None else None
+            if other in (tree.get("train") or {}) and tree["train"].marks[other] != _HERE:
+                tree["train"][other] = None
         except UserError as error:
             problems.append(Problem(_HERE, "", str(error)))
     return problems

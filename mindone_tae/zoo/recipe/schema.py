@@ -85,7 +85,6 @@ class Train:
     loss_scale: float = _number(1.0, above=0)  # factor
     dynamic_loss_scale: bool = False  # the factor follows overflows
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the weights
-    zero_stage: Literal[0, 1, 2, 3] = 0  # several ranks: 1 shares the optimizer's state out among them, 2 the gradients too; 3 is refused
     max_nonfinite_steps: int = _number(10, at_least=1, at_most=_COUNT)  # steps in a row whose loss is not finite before the run stops
 
 
@@ -107,7 +106,7 @@ class Eval:
     """What is measured on fixed clips, while training and by the evaluator."""
 
     dataset: dict | None = None  # component; what differs from the dataset section
-    baseline: dict | None = None  # model component measured beside; null: none
+    baseline: dict | list | None = None  # model component measured beside, or a list of them; null: none
     metrics: list = field(default_factory=lambda: ["psnr", "ssim"])  # names or components
     batch_size: int = _number(1, at_least=1, at_most=_BATCH)  # clips
     max_clips: int | None = _number(None, at_least=1, at_most=_COUNT)  # clips; null: all

@@ -1,34 +1,34 @@
 """Checkpoints: weights that anything can load, and beside them the state that a resumed run needs.
 
-    checkpoints/step_00000300.safetensors         the model's weights, under its own parameter names
-    checkpoints/step_00000300.ema.safetensors     their moving average, where the recipe asks for one
-    checkpoints/step_00000300.state.safetensors   optimizer, loss scale, EMA's counter
-    checkpoints/latest.json                       which set is the last whole one, and which the best
+    checkpoints/step_00000300/weights.safetensors   the model's weights, under its own parameter names
+    checkpoints/step_00000300/ema.safetensors       their moving average, where the recipe asks for one
+    checkpoints/step_00000300/state.safetensors     optimizer, loss scale, EMA's counter
 
-Another trained network, such as a discriminator, has files of its own: step_00000300.discriminator.safetensors and so on.
-latest.json is moved into place after the files it names, so that a kill at any moment leaves a whole set. It is there from a run's start, with
-nulls before the first set: files without it are a run that lost it, not one that was killed while it saved for the first time.
+Another trained network, such as a discriminator, has files of its own: discriminator.weights.safetensors and so on.
+A step's folder is written under a temporary name and renamed once: it is there whole or not at all.
 """
 
 import json
 import logging
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from ..atomic_file import remove_temporaries, replacing
+from ..atomic_file import remove_temporaries, replacing_folder
 from ..errors import UserError
 from .arrays import read_arrays, read_metadata
-from .latest import NO_SET, PARTS, read_pointer
+from .state import check_finite
 
 _logger = logging.getLogger(__name__)
 
 # The network whose files bear no name of their own.
 MODEL = "model"
-_STEP = re.compile(r"step_(\d+)\.(?:\w+\.)*safetensors")
+_STEP = re.compile(r"step_(\d+)")
+_PARTS = ("weights", "ema", "state")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Saved:
 
     Attributes:
         step: optimizer steps made.
-        networks: network to part (weights, ema, state) to name to array; a part that was not saved is None.
+        networks: network to part (weights, ema, state) to name to array; a part that was not saved is not there.
         metadata: text values that were written into its files.
     """
 
@@ -51,85 +51,69 @@ class Checkpoints:
 
     Args:
         folder: where they are.
-        keep: last sets kept; older ones are removed, but for the best.
+        keep: last steps kept; older ones are removed, but for the best.
         metadata: text values written into every file.
         writes: whether this process writes and removes files; others only keep count of what there is.
-        needed: network to the parts that a run cannot go on without; None: the model's weights and state.
 
     Attributes:
-        step: of the last whole set; None where there is none.
-        evaluated: the last step whose evaluation is on record; None before the first.
-        best: the best set so far, a dict with step, metric, value, and the file names weights and ema; None without one.
-        mended: whether the last whole set is another than latest.json names, because that or its own files are lost: then `mend` comes before
-            anything else is written.
+        step: of the last checkpoint; None where there is none.
+        best_step: of the checkpoint that is kept whatever its age; None without one.
     """
 
-    def __init__(self, folder, keep, metadata=None, writes=True, needed=None):
+    def __init__(self, folder, keep, metadata=None, writes=True):
         self.folder = Path(folder)
         self.keep = keep
-        self.writes = writes
         self.metadata = dict(metadata or {})
-        self.needed = needed or {MODEL: ("weights", "state")}
-        self._lost = ""
-        self._latest = self._pointer()
-        self.step = self._latest["step"]
-        self.evaluated = self._latest.get("evaluated", self.step)
-        self.best = self._latest.get("best")
-        self.mended = False
+        self.writes = writes
+        self.step = max(self.steps(), default=None)
+        self.best_step = None
 
     @property
     def used(self):
         """Whether the folder holds a run's checkpoints, whole or not."""
-        return self.step is not None or bool(self._lost)
+        return any(self.folder.glob("step_*"))
 
-    @property
-    def weights(self):
-        """The path of the last whole set's model weights; None where there is none."""
-        return None if self.step is None else self.folder / self._latest["weights"]
+    def steps(self):
+        """The steps that have a folder."""
+        found = (_STEP.fullmatch(path.name) for path in self.folder.glob("step_*") if path.is_dir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, step):
+        """The folder of a step."""
+        return self.folder / f"step_{step:08d}"
+
+    def weights(self, step):
+        """The file of a step's model weights, averaged where there is a moving average."""
+        return weights_in(self.path(step))
 
     def save(self, step, networks):
-        """Writes one set and removes the oldest.
+        """Writes one checkpoint and removes the oldest.
 
         Args:
             step: optimizer steps made.
-            networks: network to part (weights, ema, state) to name to array; "model" is the one that is evaluated. None for a
-                part that there is not.
+            networks: network to part (weights, ema, state) to name to array; "model" is the one that is evaluated. None for
+                a part that there is not.
 
         Raises:
-            UserError: the folder cannot be written.
+            UserError: the folder cannot be written, or a number is not finite: then nothing is written or removed.
         """
-        files = {network: self._write_parts(step, network, parts) for network, parts in networks.items()}
-        own = files.pop(MODEL)
-        self._latest = {**own, "networks": files}
+        check_finite(networks, step)
+        if self.writes:
+            self._write(step, networks)
         self.step = step
-        self._point()
+        self.prune()
 
-    def record_evaluation(self, step, metric=None, value=None):
-        """Notes that a step's evaluation is on record.
-
-        Args:
-            step: the step.
-            metric, value: given where it is the best so far; the set of this step must have been saved.
-
-        Raises:
-            UserError: the folder cannot be written.
-        """
-        self.evaluated = step
-        if metric is not None:
-            self.best = {"step": step, "metric": metric, "value": value, "weights": self._latest["weights"], "ema": self._latest["ema"]}
-        if self.step is not None:
-            self._point()
-
-    def begin(self):
-        """Notes that a run is here that has saved nothing yet.
-
-        Raises:
-            UserError: the folder cannot be written.
-        """
-        self._write_pointer()
+    def prune(self):
+        """Removes all but the last checkpoints and the best; later ones than the last saved are left for this run to write anew."""
+        if not self.writes:
+            return
+        past = [step for step in self.steps() if step <= self.step]
+        for step in past[: -self.keep]:
+            if step != self.best_step:
+                _remove(self.path(step))
 
     def latest(self):
-        """The last whole set: the one that latest.json names, or where that or its files are lost, the newest that can be read.
+        """The newest checkpoint that can be read.
 
         Returns:
             Saved, or None where the folder holds no checkpoint.
@@ -139,135 +123,105 @@ class Checkpoints:
         """
         if not self.used:
             return None
-        failures = [self._lost] if self._lost else []
-        for step, files in self._candidates():
+        failures = []
+        for step in reversed(self.steps()):
             try:
-                saved = self._read(step, files)
+                saved = self._read(step)
             except UserError as error:
                 failures.append(str(error))
                 continue
             if failures:
-                _logger.warning("%s; going on from step %d, the newest checkpoint that is whole", "; ".join(failures), step)
-                self.step, self._latest, self.mended = step, files, True
+                _logger.warning(
+                    "%s; going on from step %d, the newest checkpoint that is whole", "; ".join(failures), step
+                )
+            self.step = step
             return saved
+        why = "; ".join(failures) or f"{self.folder} holds no folder such as step_00000300 (one of version 0.1.0 cannot be resumed)"
         raise UserError(
-            f"{'; '.join(failures)}; no other checkpoint in {self.folder} is whole, and a run goes on from a whole one: "
+            f"{why}; a run goes on from a whole checkpoint, and {self.folder} holds none: "
             "bring the files back from a copy, or start afresh with another --output_path"
         )
 
-    def mend(self, best):
-        """Has latest.json name the set that `latest` gave in place of one that is lost. Removes nothing.
-
-        Args:
-            best: the best evaluation up to it that has a checkpoint, a dict with step, metric and value; None without one.
-
-        Raises:
-            UserError: the folder cannot be written.
-        """
-        self.best = best and {**best, **{part: self._existing(best["step"], MODEL)[part] for part in ("weights", "ema")}}
-        self._write_pointer()
-
-    def holds(self, step):
-        """Whether a set of this step has everything that is needed."""
-        return all(self._existing(step, network)[part] for network, parts in self.needed.items() for part in parts)
-
     def clean(self):
-        """Removes what a killed run left half done: temporary files, and sets that were begun after the last whole one."""
-        if not self.writes:
-            return
-        remove_temporaries(self.folder)
-        if self.mended:  # a later set is not half done, but one that could not be read
-            return
-        for step, paths in self._sets().items():
-            if self.step is not None and step > self.step:
-                _remove(paths)
+        """Removes what a killed run left half written."""
+        if self.writes:
+            remove_temporaries(self.folder)
 
-    def _write_parts(self, step, network, parts):
-        """Part to file name, None for a part that there is not."""
-        files = dict.fromkeys(PARTS)
-        for part in PARTS:
-            arrays = parts.get(part)
-            if arrays is not None:
-                files[part] = _file_name(step, network, part)
-                content = part if network == MODEL else f"{network} {part}"
-                self._write(self.folder / files[part], arrays, {**self.metadata, "step": str(step), "content": content})
-        return files
-
-    def _write(self, path, arrays, metadata):
-        if not self.writes:
-            return
-        with replacing(path) as temporary:
-            try:
-                save_file(arrays, temporary, metadata)
-            except SafetensorError as error:  # its way of saying that the disk is full
-                raise OSError(str(error)) from error
-
-    def _point(self):
-        if not self.writes:
-            return
-        self._write_pointer()
-        sets = self._sets()
-        # A later step than the last is not ours to judge: this run will come to it and write it anew.
-        past = sorted(step for step in sets if step <= self.step)
-        for step in past[: -self.keep]:
-            if self.best is None or step != self.best["step"]:
-                _remove(sets[step])
-
-    def _write_pointer(self):
-        if not self.writes:
-            return
-        latest = {**self._latest, "step": self.step, "evaluated": self.evaluated, "best": self.best}
-        with replacing(self.folder / "latest.json") as temporary:
-            temporary.write_text(json.dumps(latest, indent=1) + "\n", encoding="utf-8")
-
-    def _pointer(self):
-        """The content of latest.json; notes in `_lost` where it says nothing of the files beside it."""
-        path = self.folder / "latest.json"
-        try:
-            if path.exists():
-                return read_pointer(path)
-            self._lost = f"{path} is missing, which names a run's last checkpoint" if self._sets() else ""
-        except UserError as error:
-            self._lost = str(error)
-        return NO_SET
-
-    def _candidates(self):
-        """(step, files as latest.json has them) of what a run may go on from, the newest first."""
-        if self.step is not None:
-            yield self.step, self._latest
-        for step in sorted(self._sets(), reverse=True):
-            # A later set than latest.json names was not written to its end.
-            if self.holds(step) and (self.step is None or step < self.step):
-                files = {network: self._existing(step, network) for network in self.needed}
-                yield step, {**files.pop(MODEL), "networks": files}
-
-    def _existing(self, step, network):
-        """Part to file name, None for a part that is not there."""
-        names = {part: _file_name(step, network, part) for part in PARTS}
-        return {part: name if (self.folder / name).is_file() else None for part, name in names.items()}
-
-    def _read(self, step, files):
-        networks = {
-            network: {part: read_arrays(self.folder / names[part], remedy=None) if names[part] else None for part in PARTS}
-            for network, names in {MODEL: files, **files.get("networks", {})}.items()
+    def _write(self, step, networks):
+        files = {
+            _file_name(network, part): (f"{network} {part}", arrays)
+            for network, parts in networks.items()
+            for part, arrays in parts.items()
+            if arrays is not None
         }
-        return Saved(step, networks, read_metadata(self.folder / files["weights"]))
+        metadata = {**self.metadata, "step": str(step), "files": json.dumps(sorted(files))}
+        with replacing_folder(self.path(step)) as temporary:
+            for name, (content, arrays) in files.items():
+                try:
+                    save_file(arrays, temporary / name, {**metadata, "content": content})
+                except SafetensorError as error:  # its way of saying that the disk is full
+                    raise OSError(str(error)) from error
 
-    def _sets(self):
-        """Step to the paths of its files."""
-        found = {}
-        for path in self.folder.glob("step_*.safetensors"):
-            match = _STEP.fullmatch(path.name)
-            if match:
-                found.setdefault(int(match[1]), []).append(path)
-        return found
+    def _read(self, step):
+        folder = self.path(step)
+        weights = folder / _file_name(MODEL, "weights")
+        networks = {MODEL: {"weights": read_arrays(weights, remedy=None)}}
+        metadata = read_metadata(weights)
+        for name in _listed_files(weights, metadata):
+            network, part = _named(name)
+            networks.setdefault(network, {})[part] = read_arrays(folder / name, remedy=None)
+        return Saved(step, networks, metadata)
 
 
-def _remove(paths):
-    for path in paths:
-        path.unlink(missing_ok=True)
+def weights_in(folder):
+    """The model's weights in a step's folder, averaged where there is a moving average."""
+    averaged = folder / _file_name(MODEL, "ema")
+    return averaged if averaged.is_file() else folder / _file_name(MODEL, "weights")
 
 
-def _file_name(step, network, part):
-    owner = () if network == MODEL else (network,)
-    return ".".join([f"step_{step:08d}", *owner, *(() if part == "weights" else (part,)), "safetensors"])
+def weights_file(path):
+    """The weights of a file, a run's folder, its checkpoints folder or a step's; the moving average where there is one.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if weights_in(path).is_file():
+        return weights_in(path)
+    for folder in (path, path / "checkpoints"):
+        checkpoints = Checkpoints(folder, keep=1, writes=False)
+        if checkpoints.step is not None:
+            return checkpoints.weights(checkpoints.step)
+    raise UserError(
+        f"{path} holds no weights; it must be a .safetensors file or the folder of a run that has saved a checkpoint: check --ckpt_path"
+    )
+
+
+def _file_name(network, part):
+    return f"{part}.safetensors" if network == MODEL else f"{network}.{part}.safetensors"
+
+
+def _named(name):
+    """Network and part of a file's name."""
+    *network, part = name.removesuffix(".safetensors").split(".")
+    return network[0] if network else MODEL, part
+
+
+def _listed_files(weights, metadata):
+    try:
+        names = json.loads(metadata["files"])
+        if all(name == _file_name(*_named(name)) and _named(name)[1] in _PARTS for name in names):
+            return names
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise UserError(f"{weights} does not say which files belong to it")
+
+
+def _remove(folder):
+    """By way of another name, so that what is left of a killed removal is no checkpoint."""
+    doomed = folder.with_name(f".{folder.name}.0.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)

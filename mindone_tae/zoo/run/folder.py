@@ -76,28 +76,33 @@ class RunFolder:
         """Writes a JSON file, whole or not at all; NaN and infinity become null."""
         self.write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
-    def start_metrics(self, last_step, evaluated):
-        """Drops what a resumed run computes again, and a half line of a killed one.
-
-        Args:
-            last_step: lines of later steps go.
-            evaluated: evaluations of later steps go; None: all of them.
-        """
+    def start_metrics(self, last_step):
+        """Drops the lines of later steps, which a resumed run makes again, and a half line of a killed one."""
         if not self.metrics.exists():
             return
-        lasts = {True: min(evaluated or 0, last_step), False: last_step}
-        whole = list(metrics_entries(self.metrics))
-        kept = [line for line, entry in whole if entry["step"] <= lasts["eval" in entry]]
+        whole = list(self._metrics())
         bytes_kept = sum(len(line.encode("utf-8", "replace")) + 1 for line, _ in whole)
         if self.metrics.stat().st_size - bytes_kept > _HALF_LINE:  # less is half a line, as any kill leaves it
             _logger.warning("parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics))
+        kept = [line for line, entry in whole if entry["step"] <= last_step]
         self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+
+    def last_learning_rate(self, last_step):
+        """Of the last step on record up to this one, or None."""
+        rates = [
+            entry["learning_rate"]
+            for _, entry in self._metrics()
+            if entry["step"] <= last_step and isinstance(entry.get("learning_rate"), (int, float))
+        ]
+        return rates[-1] if rates else None
 
     def evaluations(self, last_step):
         """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
-        if not self.metrics.exists():
-            return []
-        return [(entry["step"], entry["eval"]) for _, entry in metrics_entries(self.metrics) if "eval" in entry and entry["step"] <= last_step]
+        return [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry and entry["step"] <= last_step]
+
+    def _metrics(self):
+        """(text, content) of the whole lines of metrics.jsonl."""
+        return metrics_entries(self.metrics) if self.metrics.exists() else ()
 
     def append_metrics(self, entry):
         """Appends one JSON line; NaN and infinity become null."""

@@ -18,15 +18,14 @@ class TrainingLog:
     Args:
         run_folder: a RunFolder.
         first_step: steps made before this session; lines of later ones are dropped, as they are made again.
-        evaluated: the last step whose evaluation is on record, or None.
 
     Raises:
         UserError: from here and every method, the folder cannot be written.
     """
 
-    def __init__(self, run_folder, first_step, evaluated):
+    def __init__(self, run_folder, first_step):
         self.run_folder = run_folder
-        run_folder.start_metrics(first_step, evaluated)
+        run_folder.start_metrics(first_step)
         self.events = EventFile(run_folder.tensorboard, first_step)
 
     def step(self, step, entry):
@@ -39,31 +38,35 @@ class TrainingLog:
         self.run_folder.append_metrics({"step": step, **entry})
         self.events.scalars(step, {f"train/{name}": value for name, value in entry.items() if name not in NOT_DRAWN})
 
-    def evaluation(self, step, result):
-        """Notes an evaluation.
+    def evaluation(self, step, result, best=False, pictures=None):
+        """Notes an evaluation; last of all its line in metrics.jsonl, by which it is on record.
 
         Args:
             step: steps made.
             result: the Evaluator's.
+            best: whether it is the best so far.
+            pictures: where its pictures are, or None.
         """
         mean, baseline = result["mean"], result["baseline"]
         simple = baseline["mean"] if baseline else {}
+        figures = {f"eval/{name}": value for name, value in mean.items()}
+        for other in result["baselines"]:
+            figures |= {f"eval/{name}_{other['name']}": value for name, value in other["mean"].items()}
+        self.events.scalars(step, figures)
+        for name, x, recon in result["pictures"]:
+            self.events.picture(step, f"pictures/{name}", _rows(x, recon))
+        self.events.flush()
         self.run_folder.append_metrics(
             {
                 "step": step,
                 "eval": mean,
                 "baseline": simple or None,
                 "baseline_name": baseline["name"] if baseline else None,
+                "baselines": {other["name"]: other["mean"] for other in result["baselines"]},
                 "eval_seconds": round(result["seconds"], 3),
             }
         )
-        figures = {f"eval/{name}": value for name, value in mean.items()}
-        self.events.scalars(step, {**figures, **{f"eval/{name}_{baseline['name']}": value for name, value in simple.items()}})
-        for name, x, recon in result["pictures"]:
-            self.events.picture(step, f"pictures/{name}", _rows(x, recon))
-        self.events.flush()
-        beside = f" ({baseline['name']}: {listed_figures(simple)})" if baseline else ""
-        _logger.info("step %d: %s%s", step, listed_figures(mean), beside)
+        _logger.info("%s", evaluation_row(step, result, best, pictures))
 
     def __enter__(self):
         return self
@@ -84,8 +87,20 @@ class NoLog:
     def step(self, step, entry):
         """Notes nothing."""
 
-    def evaluation(self, step, result):
+    def evaluation(self, step, result, best=False, pictures=None):
         """Notes nothing."""
+
+
+def evaluation_row(step, result, best=False, pictures=None):
+    """One line of the same columns for every evaluation of a run."""
+    baseline = result["baseline"]
+    cells = [f"step {step:>7}"]
+    for name, value in result["mean"].items():
+        beside = f" ({baseline['mean'][name]:7.3f})" if baseline else ""
+        cells.append(f"{name} {value:7.3f}{beside}")
+    cells.append(f"{result['seconds']:6.1f} s")
+    cells.append("best" if best else "    ")
+    return "  ".join([*cells, *([str(pictures)] if pictures else [])]).rstrip()
 
 
 def listed_figures(figures):

@@ -1,7 +1,7 @@
-"""The keywords that a component's constructor takes, read from its source text.
+"""The keywords of a component's constructor, and values checked against them.
 
-A recipe is checked before anything heavy is imported, so the keywords are found by parsing the file that an entry point names. Where the text
-does not tell (see `definitions`), the answer is None and the check waits until the component is imported.
+A recipe is checked before anything heavy is imported, so a plain `__init__` or function is read from the file that an entry
+point names. Whatever else makes a constructor (a base class, a dataclass, a metaclass) is checked when it is imported.
 """
 
 import ast
@@ -9,13 +9,8 @@ import inspect
 from dataclasses import dataclass
 
 from ..errors import UserError, did_you_mean, listed
-from .definitions import find_definition, read_module
+from .definitions import find_definition
 from .values import check_value
-
-__all__ = ["Keyword", "Signature", "check_keywords", "check_value", "read_signature", "signature_of"]
-
-_BARE_BASES = {"object", "ABC", "Generic", "Protocol"}  # bases that bring no constructor
-
 
 @dataclass(frozen=True)
 class Keyword:
@@ -63,11 +58,25 @@ def read_signature(target):
     Returns:
         A Signature, or None where the source text does not tell.
     """
-    module_name, _, name = (part.strip() for part in target.partition("[")[0].partition(":"))  # "module:Class [extra]"
-    if not module_name or not name.isidentifier():
+    module, _, name = (part.strip() for part in target.partition("[")[0].partition(":"))  # "module:Class [extra]"
+    found = find_definition(module, name) if module and name.isidentifier() else None
+    if found is None:
         return None
-    found = find_definition(read_module(module_name), name)
-    return None if found is None else _of_definition(*found)
+    return _of_class(*found) if isinstance(found[1], ast.ClassDef) else _of_arguments(found[1].args, skip=0)
+
+
+def _of_class(module, node):
+    """The Signature of a class's own __init__, or of its only base's; None for any other."""
+    own = {entry.name: entry for entry in node.body if isinstance(entry, ast.FunctionDef)}
+    if node.decorator_list or node.keywords or "__new__" in own:
+        return None
+    if "__init__" in own:
+        return _of_arguments(own["__init__"].args, skip=1)
+    if not node.bases:
+        return Signature()
+    only = node.bases[0].id if len(node.bases) == 1 and isinstance(node.bases[0], ast.Name) else None
+    base = find_definition(module, only) if only and only != node.name else None
+    return _of_class(*base) if base and isinstance(base[1], ast.ClassDef) else None
 
 
 def signature_of(component):
@@ -112,83 +121,14 @@ def check_keywords(signature, given, whole=True):
     return values, mistakes
 
 
-def _of_definition(module, node):
-    if isinstance(node, ast.ClassDef):
-        return _of_class(module, node)
-    return _of_arguments(node.args, skip=0)
-
-
-def _of_class(module, node):
-    found = _constructor(module, node, frozenset())
-    if found is None:
-        return None
-    return found if isinstance(found, Signature) else _of_arguments(found.args, skip=1)
-
-
-def _constructor(module, node, seen):
-    """The __init__ node, or the Signature of a dataclass or of a class without constructor; None: not known."""
-    if (module.name, node.name) in seen or any(keyword.arg == "metaclass" for keyword in node.keywords):
-        return None
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return statement
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__new__":
-            return None
-    bases = [base for base in node.bases if _last_name(base) not in _BARE_BASES]
-    if _is_dataclass(node):
-        return _of_dataclass(module, node, bases)
-    if not bases:
-        return Signature()
-    # With several bases the order of search is Python's to know: only the first one's own __init__ is certain.
-    found = find_definition(module, bases[0].id) if isinstance(bases[0], ast.Name) else None
-    if found is None or not isinstance(found[1], ast.ClassDef):
-        return None
-    owns = any(isinstance(entry, ast.FunctionDef) and entry.name == "__init__" for entry in found[1].body)
-    return _constructor(*found, seen | {(module.name, node.name)}) if owns or len(bases) == 1 else None
-
-
 def _of_arguments(arguments, skip):
     """The Signature of a def; skip: leading arguments that Python fills (self)."""
-    positional = arguments.posonlyargs + arguments.args
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
-    by_position = list(zip(positional, defaults))[skip:]
-    only_by_position = max(len(arguments.posonlyargs) - skip, 0)
-    if any(default is None for _, default in by_position[:only_by_position]):
-        return None  # no keyword can give it
-    taken = by_position[only_by_position:] + list(zip(arguments.kwonlyargs, arguments.kw_defaults))
+    if arguments.posonlyargs:
+        return None  # no keyword can give them
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
+    taken = list(zip(arguments.args, defaults))[skip:] + list(zip(arguments.kwonlyargs, arguments.kw_defaults))
     keywords = tuple(_keyword_from(argument.arg, argument.annotation, default) for argument, default in taken)
     return Signature(keywords, arguments.kwarg is not None)
-
-
-def _of_dataclass(module, node, bases):
-    keywords = {}
-    for base in reversed(bases):
-        found = find_definition(module, base.id) if isinstance(base, ast.Name) else None
-        if found is None or not isinstance(found[1], ast.ClassDef) or not _is_dataclass(found[1]):
-            return None
-        inherited = _constructor(*found, frozenset({(module.name, node.name)}))
-        if not isinstance(inherited, Signature):
-            return None
-        keywords.update((keyword.name, keyword) for keyword in inherited.keywords)
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            field = _of_field(statement)
-            if field is not None:
-                keywords[field.name] = field
-    return Signature(tuple(keywords.values()))
-
-
-def _of_field(statement):
-    kind = statement.annotation.value if isinstance(statement.annotation, ast.Subscript) else statement.annotation
-    if _last_name(kind) in ("ClassVar", "KW_ONLY"):
-        return None
-    default = statement.value
-    if isinstance(default, ast.Call) and _last_name(default.func) == "field":
-        options = {option.arg: option.value for option in default.keywords}
-        if isinstance(options.get("init"), ast.Constant) and options["init"].value is False:
-            return None
-        default = options.get("default", options.get("default_factory"))
-    return _keyword_from(statement.target.id, statement.annotation, default)
 
 
 def _keyword_from(name, annotation, default):
@@ -208,18 +148,3 @@ def _annotation_text(parameter):
     if annotation is parameter.empty:
         return None
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def _is_dataclass(node):
-    for decorator in node.decorator_list:
-        call = isinstance(decorator, ast.Call)
-        if _last_name(decorator.func if call else decorator) == "dataclass":
-            options = {option.arg: option.value for option in decorator.keywords} if call else {}
-            return not (isinstance(options.get("init"), ast.Constant) and options["init"].value is False)
-    return False
-
-
-def _last_name(node):
-    if isinstance(node, ast.Subscript):
-        node = node.value
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None

@@ -90,8 +90,6 @@ def _members(form):
             return _members(form.slice) + [ast.Constant(None)]
         if name == "Union":
             return [member for argument in _arguments(form) for member in _members(argument)]
-        if name in ("Annotated", "Final", "InitVar"):
-            return _members(_arguments(form)[0])
     return [form]
 
 
@@ -128,8 +126,10 @@ def _fit_simple(name, value, exact):
         whole = isinstance(value, float) and value.is_integer()
         return _require(number and isinstance(value, int), value, f"write {int(value)}" if whole else "")
     if name == "float":
-        if exact or isinstance(value, float):
-            return _require(isinstance(value, float), value)
+        if isinstance(value, float):
+            return _require(math.isfinite(value), value, "write a finite number")
+        if exact:
+            return _require(False, value)
         return float(value) if number else _number_in_text(value)
     if name == "bool":
         return _require(isinstance(value, bool), value, "write true or false")

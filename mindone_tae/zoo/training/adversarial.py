@@ -3,8 +3,8 @@
 from .. import registry
 from ..errors import UserError, did_you_mean
 from ..run.checkpoints import MODEL
-from .adversarial_update import AdaptiveWeight, AdversarialStep, DiscriminatorForward, JudgedForward
-from .single import build_train_step, loss_terms
+from .adversarial_update import AdaptiveWeight, AdversarialStep
+from .single_network import loss_terms, trained_network
 
 # The second network in checkpoints, and the prefix of its parameters.
 DISCRIMINATOR = "discriminator"
@@ -13,7 +13,7 @@ _TERM_NAMES = ("gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake")
 _ASKED = ("generator_loss", "discriminator_loss")
 
 
-class Adversarial:
+class AdversarialPair:
     """Two networks and the step that trains them.
 
     Args:
@@ -21,18 +21,17 @@ class Adversarial:
         model, loss: built.
         model_inputs: how many tensors the model takes.
         learning_rates: of each step of the run.
-        ranks: that share the optimizers' state where train.zero_stage asks for it; None: there is only this process.
 
     Attributes:
         networks: name to Trained, the model's and the discriminator's.
-        term_names: of what `update` gives first, in its order; before the discriminator starts, its own are not there.
+        term_names: of the terms that `step` gives, in its order; before the discriminator starts, its own are not there.
 
     Raises:
         UserError: the component is no discriminator, adversarial.last_layer is no parameter of the model, or the run ends
             before adversarial.start_step.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates, ranks=None):
+    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
         section, train = recipe.adversarial, recipe.train
         self.start_step = section.start_step
         if section.start_step >= len(learning_rates):
@@ -41,34 +40,37 @@ class Adversarial:
                 "before the end: lower adversarial.start_step, or remove the discriminator section"
             )
         judge = _build(recipe.discriminator)
-        forward = JudgedForward(model, loss, model_inputs, judge)
-        trained = build_train_step(model, forward, learning_rates, recipe.optimizer, train.ema_decay, train, ranks)
-        opponent = build_train_step(
+        trained = trained_network(model, learning_rates, recipe.optimizer, train.ema_decay, train)
+        opponent = trained_network(
             judge,
-            DiscriminatorForward(judge),
             [rate * section.learning_rate_ratio for rate in learning_rates[section.start_step :]],
             section.optimizer or recipe.optimizer,
             section.ema_decay,
             train,
-            ranks,
         )
-        _prefix(opponent.step_cell)
+        _prefix(opponent.update)
         self.networks = {MODEL: trained, DISCRIMINATOR: opponent}
         self.term_names = (*loss_terms(loss), *_TERM_NAMES)
         adaptive = None
         if section.adaptive:
-            adaptive = AdaptiveWeight(model, loss, model_inputs, judge, _last_layer(model, section.last_layer), trained.step_cell)
-        self._cell = AdversarialStep(trained.step_cell, opponent.step_cell, section.weight, adaptive, model_inputs)
+            last_layer = _last_layer(model, section.last_layer)
+            adaptive = AdaptiveWeight(model, loss, model_inputs, judge, last_layer, trained.update)
+        self._step = AdversarialStep(
+            model, loss, model_inputs, judge, trained.update, opponent.update, section.weight, adaptive
+        )
 
-    def update(self, step, last_micro_step, *tensors):
-        """One micro-step, as AdversarialStep makes it.
+    def step(self, number, last_micro_step, *tensors):
+        """One micro-step.
 
         Args:
-            step: optimizer steps made before.
+            number: optimizer steps made before.
             last_micro_step: whether this one ends the accumulation.
             *tensors: the model's inputs, then the dataset's columns.
+
+        Returns:
+            StepResult.
         """
-        return self._cell(last_micro_step, step >= self.start_step, *tensors)
+        return self._step(last_micro_step, number >= self.start_step, *tensors)
 
 
 def _build(spec):

@@ -6,7 +6,7 @@ Both take their gradients of the same reconstruction, and both change or neither
 import mindspore as ms
 from mindspore import nn, ops
 
-from .update import ForwardWithLoss, square_sum
+from .update import ForwardWithLoss, Gradients, JointUpdate, StepResult, TrainStep, reducer, square_sum
 
 # As VQGAN has them (Esser et al., arXiv 2012.09841, section 3.1, and its code).
 _RATIO_EPS = 1e-4
@@ -25,27 +25,23 @@ class JudgedForward(ForwardWithLoss):
         super().__init__(model, loss, model_inputs)
         self.discriminator = discriminator
 
-    def construct(self, scale, judged, weight, *tensors):
+    def construct(self, scale, weight, *tensors):
         """The scaled loss, and what is to be read.
 
         Args:
             scale: loss scale.
-            judged: whether the discriminator takes part; a Python bool.
-            weight: of its charge.
+            weight: of the discriminator's charge.
             *tensors: the model's inputs, then the dataset's columns.
 
         Returns:
-            The scaled total; and the tuple of total, terms, and where judged the charge and the reconstruction.
+            The scaled total; and the tuple of total, terms, the charge and the reconstruction.
         """
         outputs = self.model(*tensors[: self.model_inputs])
         result = self.loss(outputs, *tensors[self.model_inputs :])
         terms = result if isinstance(result, tuple) else (result,)
-        total = ops.cast(terms[0], ms.float32)
-        if not judged:
-            return total * scale, terms
         recon = outputs[0] if isinstance(outputs, tuple) else outputs
         charge = self.discriminator.generator_loss(self.discriminator(recon))
-        total = total + weight * charge
+        total = ops.cast(terms[0], ms.float32) + weight * charge
         return total * scale, (total,) + terms[1:] + (charge, recon)
 
 
@@ -91,21 +87,22 @@ class AdaptiveWeight(nn.Cell):
         model, loss, model_inputs: as ForwardWithLoss takes them.
         discriminator: by `protocols`.
         last_layer: the parameter that the gradients are compared at.
-        step: the model's TrainStep, for its loss scale and its reducer over devices.
+        update: the model's NetworkUpdate, for its loss scale and its reducer over devices.
     """
 
-    def __init__(self, model, loss, model_inputs, discriminator, last_layer, step):
+    def __init__(self, model, loss, model_inputs, discriminator, last_layer, update):
         super().__init__(auto_prefix=False)
         weights = ms.ParameterTuple([last_layer])
-        self.gradient_of_loss = ops.value_and_grad(ForwardWithLoss(model, loss, model_inputs), None, weights, has_aux=True)
+        forward = ForwardWithLoss(model, loss, model_inputs)
+        self.gradient_of_loss = ops.value_and_grad(forward, None, weights, has_aux=True)
         self.gradient_of_charge = ops.value_and_grad(_Charge(model, discriminator, model_inputs), None, weights)
-        self.step = step
+        self.scale_sense = update.scale_sense
         # Every device takes the ratio of the whole batch.
-        self.reducer = nn.DistributedGradReducer(weights, step.mean, step.degree) if step.reducer_flag else nn.Identity()
+        self.reducer = reducer(weights)
 
     def construct(self, *tensors):
         """The ratio, at most 1e4: a scalar, float32, without gradient."""
-        scale = self.step.current_scale()
+        scale = self.scale_sense * 1.0
         _, pulls = self.gradient_of_loss(scale, *tensors)
         _, pushes = self.gradient_of_charge(scale, *tensors)
         pull, push = self.reducer(pulls)[0], self.reducer(pushes)[0]
@@ -113,51 +110,66 @@ class AdaptiveWeight(nn.Cell):
         return ops.minimum(ratio, ops.full_like(ratio, _LARGEST_RATIO))
 
 
-class AdversarialStep(nn.Cell):
+class JudgedGradients(nn.Cell):
+    """The gradients of both networks of one micro-batch.
+
+    Args:
+        forward: a JudgedForward.
+        discriminator: by `protocols`.
+        update, discriminator_update: NetworkUpdate of the model and of the discriminator.
+        weight: of the discriminator's charge.
+        adaptive: AdaptiveWeight, whose ratio is a further factor of the weight; or None.
+    """
+
+    def __init__(self, forward, discriminator, update, discriminator_update, weight, adaptive):
+        super().__init__(auto_prefix=False)
+        self.of_model = Gradients(forward, update)
+        self.of_discriminator = Gradients(DiscriminatorForward(discriminator), discriminator_update)
+        self.weight = ms.Tensor(weight, ms.float32)
+        self.adaptive = adaptive
+        self.model_inputs = forward.model_inputs
+
+    def construct(self, *tensors):
+        """The terms, the sum of both losses, and the gradients as JointUpdate takes them."""
+        weight = self.weight
+        if self.adaptive is not None:
+            weight = weight * self.adaptive(*tensors)
+        terms, gradients = self.of_model(weight, *tensors)
+        verdict, discriminator_gradients = self.of_discriminator(tensors[self.model_inputs], terms[-1])
+        losses = ops.cast(terms[0], ms.float32) + verdict[0]
+        return terms[:-1] + (weight,) + verdict, losses, gradients + discriminator_gradients
+
+
+class AdversarialStep:
     """The step of both networks.
 
     Args:
-        model_step: a TrainStep of a JudgedForward.
-        discriminator_step: a TrainStep of a DiscriminatorForward, with as many micro-steps.
+        model, loss, model_inputs: as ForwardWithLoss takes them.
+        discriminator: by `protocols`.
+        update, discriminator_update: NetworkUpdate of each, with as many micro-steps.
         weight: of the discriminator's charge.
         adaptive: AdaptiveWeight, whose ratio is a further factor of the weight; or None.
-        model_inputs: how many tensors the model takes.
     """
 
-    def __init__(self, model_step, discriminator_step, weight, adaptive, model_inputs):
-        super().__init__(auto_prefix=False)
-        self.model_step = model_step
-        self.discriminator_step = discriminator_step
-        self.weight = ms.Tensor(weight, ms.float32)
-        self.adaptive = adaptive
-        self.model_inputs = model_inputs
+    def __init__(self, model, loss, model_inputs, discriminator, update, discriminator_update, weight, adaptive):
+        self._model_step = TrainStep(ForwardWithLoss(model, loss, model_inputs), update)
+        forward = JudgedForward(model, loss, model_inputs, discriminator)
+        self._gradients = JudgedGradients(forward, discriminator, update, discriminator_update, weight, adaptive)
+        self._update = JointUpdate(update, discriminator_update)
 
-    def construct(self, last_micro_step, judged, *tensors):
+    def __call__(self, last_micro_step, judged, *tensors):
         """Runs one micro-step, and with the last of them the updates.
 
         Args:
-            last_micro_step: whether this one ends the accumulation; a Python bool.
-            judged: whether the discriminator takes part; a Python bool. Without it this is the model's TrainStep.
+            last_micro_step: whether this one ends the accumulation.
+            judged: whether the discriminator takes part; without it this is the model's own step.
             *tensors: the model's inputs, then the dataset's columns.
 
         Returns:
-            As TrainStep's; behind the terms, where judged, the charge, its weight, the discriminator's loss, and the mean
+            StepResult; behind the terms, where judged, the charge, its weight, the discriminator's loss, and the mean
             logits of the pixels and of the reconstruction. The norm is the model's gradient's.
         """
-        weight = self.weight
         if not judged:
-            return self.model_step(last_micro_step, judged, weight, *tensors)
-        if self.adaptive is not None:
-            weight = weight * self.adaptive(*tensors)
-        scale = self.model_step.scale_sense
-        terms, gradients = self.model_step.measure(judged, weight, *tensors)
-        verdict, discriminator_gradients = self.discriminator_step.measure(tensors[self.model_inputs], terms[-1])
-        terms = terms[:-1] + (weight,) + verdict
-        if not last_micro_step:
-            return terms, ops.zeros((), ms.float32), ops.zeros((), ms.bool_), scale
-        gradients, norm = self.model_step.gather(gradients)
-        discriminator_gradients, discriminator_norm = self.discriminator_step.gather(discriminator_gradients)
-        refused = self.model_step.not_finite(norm + discriminator_norm + terms[0] + verdict[0])
-        self.model_step.update(gradients, norm, refused)
-        self.discriminator_step.update(discriminator_gradients, discriminator_norm, refused)
-        return terms, norm, refused, scale
+            return self._model_step(last_micro_step, *tensors)
+        terms, losses, gradients = self._gradients(*tensors)
+        return StepResult(terms, *self._update(losses, *gradients)) if last_micro_step else StepResult(terms)

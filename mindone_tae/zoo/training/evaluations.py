@@ -1,48 +1,67 @@
 """Evaluations of a model while it trains: when, with which weights, what becomes of them."""
 
+import logging
+
 from .best import Best
 from .evaluator import Evaluator
+
+_logger = logging.getLogger(__name__)
+
+# Keys by which a dataset says where its clips are.
+_PLACES = ("csv_path", "folder", "path")
 
 
 class Evaluations:
     """Evaluates on fixed clips, keeps the figures, and marks the best checkpoint.
 
+    The evaluations on record are the lines of metrics.jsonl; the best of them is found there.
+
     Args:
-        recipe: a Recipe.
+        recipe: a Recipe; where train.eval_every is 0 nothing is ever evaluated.
+        run_folder: RunFolder.
         checkpoints: the run's Checkpoints.
+        first: steps made before this session.
+        steps: of the whole run.
         on_pictures: called with (step, [(name, x, recon), ...]), or None.
-        ranks: that share the clips; None: there is only this process.
+        ranks: that share the clips.
+
+    Attributes:
+        best: the best evaluation that has a checkpoint, a dict with step, metric and value; None without one.
+        figures: of the last evaluation in this session, name to text, for the progress bar.
 
     Raises:
         UserError: the clips cannot be read, or train.keep_best is no metric of theirs.
     """
 
-    def __init__(self, recipe, checkpoints, on_pictures=None, ranks=None):
+    def __init__(self, recipe, run_folder, checkpoints, first, steps, on_pictures, ranks):
         self.every = recipe.train.eval_every
+        self.steps = steps
         self.checkpoints = checkpoints
         self.on_pictures = on_pictures
+        self.best, self.figures, self._last = None, {}, None
+        if not self.every:
+            return
+        if _same_clips(recipe):
+            kept = f", by whose {recipe.train.keep_best} the best checkpoint is kept," if recipe.train.keep_best else ""
+            _logger.warning(
+                "evaluations%s are of the training clips: name others by eval.dataset.csv_path or eval.dataset.folder",
+                kept,
+            )
         self._evaluator = Evaluator(recipe.eval, title=None, ranks=ranks)
-        self._best = Best(recipe.train.keep_best, self._evaluator.metrics) if recipe.train.keep_best else None
+        self._compare = Best(recipe.train.keep_best, self._evaluator.metrics) if recipe.train.keep_best else None
+        saved = checkpoints.steps()
+        for step, values in run_folder.evaluations(first):
+            self._last = step
+            if step in saved:
+                self._note_if_best(step, values)
 
-    def are_due(self, step, steps):
-        """Whether the recipe evaluates after this step of so many."""
-        return step > 0 and (step == steps or step % self.every == 0)
+    def due(self, step):
+        """Whether the recipe evaluates after this step."""
+        return bool(self.every) and step > 0 and (step == self.steps or step % self.every == 0)
 
-    def best_of(self, figures):
-        """The best of past evaluations.
-
-        Args:
-            figures: (step, metric to figure) pairs in their order.
-
-        Returns:
-            A dict with step, metric and value; None where there is none, or the recipe asks for none.
-        """
-        best = None
-        for step, values in figures if self._best else ():
-            value = values.get(self._best.name)
-            if value is not None and self._best.beats(value, best and best["value"]):
-                best = {"step": step, "metric": self._best.name, "value": value}
-        return best
+    def missing(self, step):
+        """Whether the evaluation after this step is due and not on record."""
+        return self.due(step) and self._last != step
 
     def run(self, step, trained, state, log, stop):
         """Evaluates the moving average where there is one, otherwise the weights.
@@ -60,19 +79,29 @@ class Evaluations:
         result = self._evaluate(trained, stop)
         if result is None:
             return
-        best = {}
-        if self._best:
-            metric, before = self._best.name, self.checkpoints.best
-            value = result["mean"][metric]
-            if self._best.beats(value, before["value"] if before and before["metric"] == metric else None):
-                best = {"metric": metric, "value": value}
-        if best and self.checkpoints.step != step:
+        if self._is_best(result["mean"]) and self.checkpoints.step != step:
             self.checkpoints.save(step, state.arrays())
-        log.evaluation(step, result)
+        pictures = None
         if self.on_pictures and result["pictures"]:
-            self.on_pictures(step, result["pictures"])
-        # Last: a kill before this line has the evaluation made again.
-        self.checkpoints.record_evaluation(step, **best)
+            pictures = self.on_pictures(step, result["pictures"])
+        better = self._note_if_best(step, result["mean"])
+        # Last: a kill before the line in metrics.jsonl has the evaluation made again.
+        log.evaluation(step, result, best=better, pictures=pictures)
+        self._last = step
+        self.figures = _beside_the_baseline(result)
+        if better:
+            self.checkpoints.prune()
+
+    def _is_best(self, values):
+        value = values.get(self._compare.name) if self._compare else None
+        return value is not None and self._compare.beats(value, self.best and self.best["value"])
+
+    def _note_if_best(self, step, values):
+        if not self._is_best(values):
+            return False
+        self.best = {"step": step, "metric": self._compare.name, "value": values[self._compare.name]}
+        self.checkpoints.best_step = step
+        return True
 
     def _evaluate(self, trained, stop):
         model, ema = trained.network, trained.ema
@@ -85,3 +114,20 @@ class Evaluations:
             if ema:
                 ema.swap_after_eval()
             model.set_train(True)
+
+
+def _same_clips(recipe):
+    """Whether the evaluation's dataset is where the training's is."""
+    training, other = recipe.dataset, recipe.eval.dataset
+    places = [key for key in _PLACES if training.get(key) is not None or other.get(key) is not None]
+    if training["name"] != other["name"] or not places:
+        return training == other
+    return all(training.get(key) == other.get(key) for key in places)
+
+
+def _beside_the_baseline(result):
+    """The first metric's mean, and the baseline's in brackets."""
+    name = next(iter(result["mean"]))
+    baseline = result["baseline"]
+    beside = f" ({baseline['mean'][name]:.2f})" if baseline else ""
+    return {name: f"{result['mean'][name]:.2f}{beside}"}

@@ -1,4 +1,4 @@
-"""Metrics on fixed clips, for any model, beside a baseline."""
+"""Metrics on fixed clips, for any model, beside baselines."""
 
 import logging
 import time
@@ -10,8 +10,14 @@ from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import reconstruct
+from .figures import Figures, over
 
 _logger = logging.getLogger(__name__)
+
+
+def listed(baseline):
+    """A recipe's `eval.baseline`, one component or a list of them or None, as a list."""
+    return baseline if isinstance(baseline, list) else [baseline] if baseline else []
 
 
 class Evaluator:
@@ -29,76 +35,101 @@ class Evaluator:
     def __init__(self, section, title="evaluate", ranks=None):
         self.dataset = registry.build("mindone.datasets", section.dataset)
         self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
-        self.baseline = registry.build("mindone.models", section.baseline) if section.baseline else None
-        self.baseline_name = section.baseline["name"] if section.baseline else None
+        self.baselines = {spec["name"]: registry.build("mindone.models", spec) for spec in listed(section.baseline)}
         self.clips = min(len(self.dataset), section.max_clips or len(self.dataset))
         self.batch_size = section.batch_size
         self.picture_clips = section.picture_clips
         self.ranks = ranks or Ranks()
         self.title = title if self.ranks.first else None
-        self._baseline_rows = None
+        self._measured = None  # of the baselines
+        self._warned = set()
         if self.clips == 0:
             raise UserError("the evaluation dataset is empty; it needs at least one clip: check eval.dataset")
+        for metric in self.metrics:
+            least = getattr(metric, "min_clips", 1)
+            if self.clips < least:
+                raise UserError(
+                    f"{metric.name} takes at least {least} clips, and the evaluation has {self.clips}: "
+                    "add clips, raise eval.max_clips, or take it out of eval.metrics"
+                )
 
-    def run(self, model, with_baseline=True, interrupted=lambda: False):
+    def run(self, model, with_baseline=True, interrupted=lambda: False, on_clip=None):
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
         Args:
             model: by `protocols`.
-            with_baseline: measure the recipe's baseline too; it is computed once.
+            with_baseline: measure the recipe's baselines too; they are computed once.
             interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
+            on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
         Returns:
-            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, metric values), `mean` over
-            clips, `baseline` likewise or None, `protocol`, `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the
-            first clips, on the first rank.
+            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of metrics of a
+            clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of these), `baselines` (a list
+            of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`, `unreadable`, `seconds`; and
+            `pictures`, a list of (name, x, recon) for the first clips, on the first rank.
         """
         started = time.monotonic()
-        compute_baseline = with_baseline and self.baseline is not None and self._baseline_rows is None
+        compute_baselines = with_baseline and self._measured is None
         share = self.ranks.share(self.clips)
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
-        rows, baseline_rows, pictures = [], [], []
-        told = {"rows": rows, "baseline": baseline_rows, "unreadable": []}
+        figures, pictures = Figures(self.metrics), []
+        simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
+        told = {"model": figures.told(), "baselines": {name: its.told() for name, its in simple.items()}, "unreadable": []}
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
                     told = None
                     break
                 recons = reconstruct(model, batch)
-                rebuilt = reconstruct(self.baseline, batch) if compute_baseline else [None] * len(batch)
-                for index, x, recon, simple in zip(indices, batch, recons, rebuilt):
+                rebuilt = {name: reconstruct(self.baselines[name], batch) for name in simple}
+                for place, (index, x, recon) in enumerate(zip(indices, batch, recons)):
                     name = self._name(index)
                     if index in pictured:
                         pictures.append((name, x, recon))
                     if index not in share:
                         continue  # another rank's, reconstructed here for its picture
-                    rows.append({"path": name, "frames": x.shape[1], "size": list(x.shape[2:]), **self._measure(recon, x)})
-                    if simple is not None:
-                        baseline_rows.append({"path": name, **self._measure(simple, x)})
+                    figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
+                    for baseline, its in simple.items():
+                        its.add({"path": name}, rebuilt[baseline][place], x)
+                    if on_clip is not None:
+                        on_clip(index, x, recon)
                     progress.advance()
         if told:
             told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
-        return self._together(self.ranks.gather(told), compute_baseline, with_baseline, pictures, started)
+        return self._together(self.ranks.gather(told), compute_baselines, with_baseline, pictures, started)
 
-    def _together(self, told, compute_baseline, with_baseline, pictures, started):
+    def _together(self, told, compute_baselines, with_baseline, pictures, started):
         """The result, of what each rank found."""
         if None in told:
             return None
-        rows = [row for part in told for row in part["rows"]]
-        if compute_baseline:
-            self._baseline_rows = [row for part in told for row in part["baseline"]]
-        result = {
-            "mean": self._mean(rows),
+        rows, mean, sets = over(self.metrics, [part["model"] for part in told])
+        if compute_baselines:
+            self._measured = []
+            for name in self.baselines:
+                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in told])
+                self._measured.append({"name": name, "mean": its_mean, "clips": clips})
+        baselines = self._measured if with_baseline else []
+        self._warn(sets)
+        unreadable = dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])
+        return {
+            "mean": mean,
             "clips": rows,
-            "baseline": None,
+            "sets": sets,
+            "baselines": baselines,
+            "baseline": baselines[0] if baselines else None,
             "protocol": {metric.name: metric.protocol for metric in self.metrics},
-            "unreadable": [list(problem) for problem in dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])],
+            "unreadable": [list(problem) for problem in unreadable],
             "seconds": time.monotonic() - started,
             "pictures": pictures,
         }
-        if with_baseline and self._baseline_rows:
-            result["baseline"] = {"name": self.baseline_name, "mean": self._mean(self._baseline_rows), "clips": self._baseline_rows}
-        return result
+
+    def _warn(self, sets):
+        """Logs what metrics of a whole set warn of, each sentence once."""
+        for name, facts in sets.items():
+            for warning in facts.get("warnings", []):
+                if self.ranks.first and (name, warning) not in self._warned:
+                    self._warned.add((name, warning))
+                    _logger.warning("%s: %s", name, warning)
 
     def _batches(self, chosen):
         """Yields the indices and pixels of up to batch_size neighbours of one shape."""
@@ -123,9 +154,3 @@ class Evaluator:
             return str(index)
         facts = describe(index)
         return str(facts.get("relative_path", facts["path"]))
-
-    def _measure(self, recon, x):
-        return {metric.name: float(metric(recon, x)) for metric in self.metrics}
-
-    def _mean(self, rows):
-        return {metric.name: float(np.mean([row[metric.name] for row in rows])) for metric in self.metrics}

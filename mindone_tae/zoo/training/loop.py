@@ -1,132 +1,240 @@
-"""The training loop: step, figures, checkpoint, evaluation, and the next."""
+"""A training run from its recipe to its last step, top to bottom: data, networks, checkpoint, and the loop."""
 
+import json
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from contextlib import contextmanager
 
 import mindspore as ms
+from mindone.trainers import create_scheduler
 
+from .. import registry
 from ..device import environment
 from ..errors import UserError
-from ..protocols import model_inputs
+from ..progress import NoProgress, Progress
+from ..protocols import build_model, model_inputs
+from ..recipe.changes import section_changes
 from ..run.checkpoints import MODEL
-from ..run.log import listed_figures
-from .stopping import Stopped
+from ..run.log import NoLog, TrainingLog, listed_figures
+from ..run.session import describe_session
+from ..run.state import TrainingState
+from .adversarial import AdversarialPair
+from .batches import BatchLoader
+from .evaluations import Evaluations
+from .single_network import SingleNetwork
+from .stopping import Stopped, StopRequest
+from .unreadable import UnreadableFiles
 
 _logger = logging.getLogger(__name__)
 
+# mindone's schedulers that go down over decay_steps; its default of 0 steps would drop them to end_lr right after the
+# warm-up, or divide by 0
+_DECAYING = ("cosine_decay", "polynomial_decay", "cosine_annealing_warm_restarts_lr")
+# A dynamic loss scale is not halved below this.
+_LEAST_LOSS_SCALE = 1.0
+_MEAN_STEPS = 100
 
-@dataclass
-class TrainingLoop:
-    """Everything a run consists of, ready to go.
 
-    Attributes:
-        settings: the recipe's train section.
-        loader: BatchLoader.
-        training: Alone or Adversarial, which makes the steps.
-        learning_rates: of each step.
-        state: TrainingState.
+def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=None):
+    """Trains what a recipe names.
+
+    Args:
+        recipe: a Recipe.
+        run_folder: RunFolder.
         checkpoints: Checkpoints.
-        evaluations: Evaluations, or None where the recipe has none.
-        report_unreadable: called after each step, to tell of files that turned out to be unreadable; with whether it is to ask every rank.
+        found: the Saved that the run goes on from, or None.
         ranks: Ranks, the processes that share a step.
+        on_pictures: called with (step, [(name, x, recon), ...]) after an evaluation.
+
+    Returns:
+        The steps that the recipe asks for; whether anything was left to do; and the best evaluation, a dict with step,
+        metric and value, or None.
+
+    Raises:
+        Stopped: by a signal; the step it came in is saved.
+        UserError: whatever the user can mend; the run can go on from its last checkpoint.
     """
+    train = recipe.train
+    first = found.step if found else 0
 
-    settings: Any
-    loader: Any
-    training: Any
-    learning_rates: Any
-    state: Any
-    checkpoints: Any
-    evaluations: Any
-    report_unreadable: Any
-    ranks: Any
+    # Data, and the number of steps.
+    dataset = registry.build("mindone.datasets", recipe.dataset)
+    loader = BatchLoader(
+        dataset,
+        train.batch_size,
+        train.seed,
+        shuffle=recipe.loader.shuffle,
+        num_workers=recipe.loader.num_workers,
+        prefetch_steps=recipe.loader.prefetch_steps,
+        rank=ranks.rank,
+        ranks=ranks.count,
+    )
+    micro_steps = train.gradient_accumulation_steps
+    steps = train.steps or -(-loader.steps_of(train.epochs) // micro_steps)
+    evaluations = Evaluations(recipe, run_folder, checkpoints, first, steps, on_pictures, ranks)
+    if first >= steps and not evaluations.missing(first):
+        if found:
+            checkpoints.prune()
+        return steps, False, evaluations.best
 
-    def run(self, first, steps, log, progress, stop):
-        """Makes the steps first + 1 to steps.
+    # Networks and what trains them. The first batch is tried before anything is compiled: a shape that the model
+    # refuses is told at once.
+    model = build_model(recipe.model)
+    loss = registry.build("mindone.losses", recipe.require("loss"))
+    for note in getattr(loss, "notes", []):
+        _logger.warning("%s", note)
+    inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
+    learning_rates = _learning_rates(recipe.scheduler, steps)
+    kind = AdversarialPair if recipe.discriminator else SingleNetwork
+    training = kind(recipe, model, loss, len(inputs), learning_rates)
+    state = TrainingState(training.networks, frozen=[loss])
 
-        Args:
-            first: steps made before.
-            steps: of the whole run.
-            log: TrainingLog.
-            progress: Progress.
-            stop: StopRequest.
+    # Restored before anything in the folder is changed: a recipe that does not fit must leave the run as it is.
+    if found:
+        _restore(state, found, recipe, run_folder)
+    checkpoints.clean()  # before anything large is written: it may be what fills the disk
+    if ranks.first:
+        facts = describe_session(recipe.env, first, len(dataset), ranks.count)
+        for change in run_folder.start_session(recipe, facts, goes_on=found is not None):
+            _logger.warning("since the last session, %s", change)
+    unreadable = UnreadableFiles(dataset, run_folder, ranks)
+    unreadable.report()
+    _announce(recipe, model, dataset, first, steps)
+    if found and first < steps:
+        _announce_learning_rate(run_folder, learning_rates, first)
 
-        Raises:
-            Stopped: after the step in which `stop` was asked for, which is saved.
-            UserError: too many steps in a row were not finite, or the folder cannot be written.
-        """
-        # A kill may have come between a checkpoint and its evaluation.
-        if first and self.checkpoints.evaluated != first:
-            self._evaluate_if_due(first, steps, log, stop)
-            self._stop_if_asked(first, steps, stop)
-        micro_steps = self.settings.gradient_accumulation_steps
-        batches = self.loader.stream(first * micro_steps, steps * micro_steps)
-        refused_in_a_row, shapes = 0, set()
+    log = TrainingLog(run_folder, first) if ranks.first else NoLog()
+    bar = Progress("train", steps, done=first) if ranks.first else NoProgress()
+    shapes, losses, refused_in_a_row = set(), deque(maxlen=_MEAN_STEPS), 0
+    with _naming_the_last(checkpoints), log, bar, StopRequest() as stop:
+        if evaluations.missing(first):  # a kill came between a checkpoint and its evaluation
+            evaluations.run(first, training.networks[MODEL], state, log, stop)
+            _stop_if_asked(first, steps, stop, checkpoints, state, ranks)
+        batches = loader.stream(first * micro_steps, steps * micro_steps)
+
         for step in range(first, steps):
             stop.listen()
-            terms, entry = self._step(step, batches)
+            environment.seed_step(train.seed, step, ranks.rank)
+            started, waited = time.monotonic(), 0.0
+            loss_scale = float(training.networks[MODEL].update.scale_sense.asnumpy())
+
+            # Gradients of each micro-batch, and with the last of them the update.
+            for micro_step in range(micro_steps):
+                asked = time.monotonic()
+                batch = next(batches)
+                waited += time.monotonic() - asked
+                inputs = model_inputs(model, batch, loader.model_rngs(step * micro_steps + micro_step))
+                tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
+                result = training.step(step, micro_step == micro_steps - 1, *tensors)
+
+            # What it gave.
+            values = [float(term.asnumpy()) for term in result.terms[: len(training.term_names)]]
+            terms = dict(zip(training.term_names, ranks.mean(values)))
+            norm, refused = float(result.norm.asnumpy()), bool(result.refused.asnumpy())
+            seconds, shape = time.monotonic() - started, batch[0].shape
             done = step + 1
-            refused_in_a_row = refused_in_a_row + 1 if entry["refused"] else 0
-            if done % self.settings.log_every == 0 or entry["refused"]:
+            if done % train.log_every == 0 or refused:
+                entry = {
+                    "learning_rate": float(learning_rates[step]),
+                    "gradient_norm": norm,
+                    "loss_scale": loss_scale,
+                    "shape": list(shape),
+                    "refused": refused,
+                    "seconds": round(seconds, 4),
+                    "data_seconds": round(waited, 4),  # of these, spent waiting for the batch
+                }
                 log.step(done, {**terms, **entry})
-            shape = tuple(entry["shape"])
-            progress.advance({"loss": f"{terms['loss']:.4g}", "s/step": f"{entry['seconds']:.2f}"}, usual=shape in shapes)
+            if not refused:
+                losses.append(terms["loss"])
+            figures = {"loss": f"{terms['loss']:.4g}", "s/step": f"{seconds:.2f}", **evaluations.figures}
+            if len(losses) > 1:
+                figures["mean"] = f"{sum(losses) / len(losses):.4g}"
+            bar.advance(figures, usual=shape in shapes)
             shapes.add(shape)
-            saves = done == steps or done % self.settings.save_every == 0
-            self.report_unreadable(saves)
-            if entry["refused"]:
-                self._report_refused(done, terms, entry["gradient_norm"], refused_in_a_row)
+
+            # A step that is not finite changed nothing. As long as a dynamic loss scale is halved, that may be the cure.
+            if refused:
+                why = listed_figures(terms)
+                _logger.warning("step %d changed nothing: not finite (%s, gradient norm %g)", done, why, norm)
+            if not refused:
+                refused_in_a_row = 0
+            elif not (train.dynamic_loss_scale and loss_scale > _LEAST_LOSS_SCALE):
+                refused_in_a_row += 1
+            saves = done == steps or done % train.save_every == 0
+            unreadable.report(everywhere=saves)
+            if refused_in_a_row >= train.max_nonfinite_steps:
+                raise UserError(
+                    f"{refused_in_a_row} steps in a row had a loss or gradient that is not finite, the last step {done}; "
+                    f"train.max_nonfinite_steps allows fewer than {train.max_nonfinite_steps}: "
+                    "lower scheduler.lr, or compute in model.dtype=float32"
+                )
 
             if saves:
-                self.checkpoints.save(done, self.state.arrays())
-            self._evaluate_if_due(done, steps, log, stop)
-            self._stop_if_asked(done, steps, stop)
+                checkpoints.save(done, state.arrays())
+            if evaluations.due(done):
+                evaluations.run(done, training.networks[MODEL], state, log, stop)
+            _stop_if_asked(done, steps, stop, checkpoints, state, ranks)
+    return steps, True, evaluations.best
 
-    def _step(self, step, batches):
-        """One optimizer step: its loss and terms by name, and what else there is to log."""
-        environment.seed_step(self.settings.seed, step, self.loader.rank)
-        started, waited = time.monotonic(), 0.0
-        micro_steps = self.settings.gradient_accumulation_steps
-        for micro_step in range(micro_steps):
-            asked = time.monotonic()
-            batch = next(batches)
-            waited += time.monotonic() - asked
-            inputs = model_inputs(self.training.networks[MODEL].network, batch, self.loader.model_rngs(step * micro_steps + micro_step))
-            tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-            terms, norm, refused, scale = self.training.update(step, micro_step == micro_steps - 1, *tensors)
-        values = self.ranks.mean([float(term.asnumpy()) for term in terms[: len(self.training.term_names)]])
-        figures = dict(zip(self.training.term_names, values))
-        entry = {
-            "learning_rate": float(self.learning_rates[step]),
-            "gradient_norm": float(norm.asnumpy()),
-            "loss_scale": float(scale.asnumpy()),
-            "shape": list(batch[0].shape),
-            "refused": bool(refused.asnumpy()),
-        }
-        entry["seconds"] = round(time.monotonic() - started, 4)
-        entry["data_seconds"] = round(waited, 4)  # of these, spent waiting for the batch
-        return figures, entry
 
-    def _evaluate_if_due(self, step, steps, log, stop):
-        if self.evaluations and self.evaluations.are_due(step, steps):
-            self.evaluations.run(step, self.training.networks[MODEL], self.state, log, stop)
+def _stop_if_asked(step, steps, stop, checkpoints, state, ranks):
+    number = ranks.largest(stop.signal or 0)  # all ranks leave after the same step
+    if not number:
+        return
+    if checkpoints.step != step:
+        checkpoints.save(step, state.arrays())
+    ranks.largest(step)  # msrun kills the others when the first has gone, and one of them may still be saving
+    raise Stopped(
+        number,
+        f"stopped after step {step} of {steps}, which is saved: the same command with --resume goes on from there",
+    )
 
-    def _stop_if_asked(self, step, steps, stop):
-        number = self.ranks.largest(stop.signal or 0)  # all ranks leave after the same step
-        if not number:
-            return
-        if self.checkpoints.step != step:
-            self.checkpoints.save(step, self.state.arrays())
-        self.ranks.largest(step)  # msrun kills the others when the first has gone, and one of them may still be saving
-        raise Stopped(number, f"stopped after step {step} of {steps}, which is saved: the same command with --resume goes on from there")
 
-    def _report_refused(self, step, figures, norm, in_a_row):
-        _logger.warning("step %d changed nothing: not finite (%s, gradient norm %g)", step, listed_figures(figures), norm)
-        limit = self.settings.max_nonfinite_steps
-        if in_a_row >= limit:
-            raise UserError(
-                f"{in_a_row} steps in a row had a loss or gradient that is not finite, the last step {step}; "
-                f"train.max_nonfinite_steps allows fewer than {limit}: lower scheduler.lr, or compute in model.dtype=float32"
-            )
+@contextmanager
+def _naming_the_last(checkpoints):
+    """An error that ends the run says what it left."""
+    try:
+        yield
+    except UserError as error:
+        left = "no checkpoint was saved yet"
+        if checkpoints.step is not None:
+            left = f"the last checkpoint is {checkpoints.weights(checkpoints.step)}, from which --resume goes on"
+        raise UserError(f"{error}; {left}") from error
+
+
+def _restore(state, found, recipe, run_folder):
+    try:
+        state.restore(found.networks, source=f"{run_folder.path} at step {found.step}")
+    except UserError as error:
+        made_with = json.loads(found.metadata.get("model", "{}"))
+        # where the weights came from says nothing of their shapes
+        changes = section_changes(made_with, recipe.model, "model")
+        changes = [change for change in changes if not change.startswith("model.pretrained:")]
+        differing = f"; what differs is {', '.join(changes)}" if made_with and changes else ""
+        raise UserError(f"{error}{differing}") from error
+
+
+def _announce(recipe, model, dataset, first, steps):
+    parameters = sum(parameter.size for parameter in model.get_parameters())
+    mode = "graph mode, the first step of each shape compiles" if recipe.env.mode == 0 else "PyNative mode"
+    text = "%s: %.2f million parameters, %d clips, step %d to %d, %s"
+    _logger.info(text, recipe.model["name"], parameters / 1e6, len(dataset), first, steps, mode)
+
+
+def _announce_learning_rate(run_folder, learning_rates, first):
+    """A schedule that follows the number of steps is another one where that was changed."""
+    before = run_folder.last_learning_rate(first)
+    came_from = "" if before is None else f"was {before:.3g} at step {first}, "
+    text = "the learning rate %sis %.3g at step %d and %.3g at step %d"
+    steps = len(learning_rates)
+    _logger.info(text, came_from, learning_rates[first], first + 1, learning_rates[-1], steps)
+
+
+def _learning_rates(scheduler, steps):
+    """The learning rate of each step; a decay without decay_steps takes all steps after the warm-up."""
+    keywords = dict(scheduler)
+    if keywords["name"] in _DECAYING and not keywords.get("decay_steps"):
+        keywords["decay_steps"] = max(steps - keywords.get("warmup_steps", 0), 1)
+    # Epochs of one step: the cosine with restarts counts in whole epochs, and makes as many rates as epochs have steps.
+    return create_scheduler(1, num_epochs=steps, total_steps=steps, **keywords)

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 _logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Schedulers signal a job's processes and their parents, so that one request can arrive twice.
-_ONE_REQUEST_SECONDS = 0.5
+ONE_REQUEST_SECONDS = 0.5
 
 
 class Stopped(Exception):
@@ -27,7 +27,7 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """While it is entered, the first SIGTERM or Ctrl-C is noted and ends nothing; one that comes later ends the process at once.
+    """While it is entered, the first SIGTERM, SIGHUP or Ctrl-C is noted and ends nothing; one that comes later ends the process at once.
 
     With everything it computes, MindSpore takes Ctrl-C over and turns it into SIGTERM: which of the two was sent cannot be told, and
     `listen` must be called before each longer wait. Outside of the main thread, where Python takes no signals, nothing is ever
@@ -44,7 +44,7 @@ class StopRequest:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.getsignal(number)
         self.listen()
@@ -65,7 +65,7 @@ class StopRequest:
             # A signal that interrupts a write to the terminal cannot write there itself.
             with suppress(RuntimeError):
                 _logger.warning("asked to stop: this step is ended and saved first; Ctrl-C again leaves at once")
-        elif time.monotonic() - self._came > _ONE_REQUEST_SECONDS:
+        elif time.monotonic() - self._came > ONE_REQUEST_SECONDS:
             # What is on the disk is whole at any moment, so the process may end wherever it is.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)

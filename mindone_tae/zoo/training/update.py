@@ -1,8 +1,31 @@
-"""One training step: gradients, the check that they are finite, accumulation, clipping, update, EMA."""
+"""One training step as two graphs: the gradients of a micro-batch, and the update of the weights.
+
+The first is compiled for each shape of the clips, the second once. In one graph MindSpore 2.8.0 could not compile a second
+shape where accumulation and a moving average met ("The pointer[manager] is null": its parameter elimination comes to a
+graph of the first compilation).
+"""
+
+from typing import NamedTuple
 
 import mindspore as ms
-from mindone.trainers import TrainOneStepWrapper
 from mindspore import nn, ops
+from mindspore.communication import get_group_size
+
+_REDUCING_MODES = ("data_parallel", "hybrid_parallel")
+
+
+class StepResult(NamedTuple):
+    """What one micro-step gives.
+
+    Attributes:
+        terms: the loss and its terms, scalars.
+        norm: of the gradient before clipping; None before the last micro-step.
+        refused: whether nothing was updated, because the loss or the gradient is not finite; None before the last micro-step.
+    """
+
+    terms: tuple
+    norm: "ms.Tensor | None" = None
+    refused: "ms.Tensor | None" = None
 
 
 class ForwardWithLoss(nn.Cell):
@@ -28,111 +51,167 @@ class ForwardWithLoss(nn.Cell):
         return ops.cast(terms[0], ms.float32) * scale, terms
 
 
-class TrainStep(TrainOneStepWrapper):
-    """mindone's step, with its three gaps closed.
-
-    On a CPU the stock step takes every gradient for finite, so that one NaN spoils the weights for good; it runs EMA on
-    micro-steps that update nothing; and it drops a non-finite micro-batch from the sum but not from the count. Here the
-    whole accumulated gradient is judged by its norm: not finite, and nothing at all changes.
+class NetworkUpdate(nn.Cell):
+    """What changes one network's weights: optimizer, loss scale, clipping, moving average.
 
     Args:
-        network: a ForwardWithLoss.
         optimizer: a MindSpore optimizer.
-        scale_sense: loss scale, a Tensor or a loss-scale manager cell.
+        scale: loss scale, a Tensor or a loss-scale manager cell.
         ema: mindone's EMA or None.
         accumulation_steps: micro-batches a step.
         clip_norm: the gradient's norm is brought down to this; None leaves it.
-        zero: mindone's ZeroHelper of stage 1 or 2, or None.
+
+    Attributes:
+        weights: the optimizer's parameters.
+        scale_sense: loss scale, a parameter.
+        sums: sums of the micro-batches' gradients, parameters; None where a step has one micro-batch.
+        reducer: averages gradients over the devices.
     """
 
-    def __init__(self, network, optimizer, scale_sense, ema=None, accumulation_steps=1, clip_norm=None, zero=None):
-        super().__init__(
-            network,
-            optimizer,
-            scale_sense=scale_sense,
-            ema=ema,
-            gradient_accumulation_steps=accumulation_steps,
-            clip_grad=clip_norm is not None,
-            clip_norm=float(clip_norm or 1.0),
-            zero_helper=zero,
-        )
-        self.is_split = zero.need_parameter_split if zero else None
-        if zero and accumulation_steps > 1:
-            # micro-steps add up whole gradients, which are dealt out with the last of them
-            self.accumulated_grads = self.weights.clone(prefix="grad_accumulated_", init="zeros")
-        self.loss_and_gradients = ops.value_and_grad(network, None, self.weights, has_aux=True)
-        self.hyper_map = ops.HyperMap()
+    def __init__(self, optimizer, scale, ema=None, accumulation_steps=1, clip_norm=None):
+        super().__init__(auto_prefix=False)
+        self.optimizer = optimizer
+        self.weights = optimizer.parameters
+        self.ema = ema
+        self.accumulation_steps = accumulation_steps
+        self.clip_norm = clip_norm
+        self.scaler = scale if isinstance(scale, nn.Cell) else None
+        start = scale.get_loss_scale() if self.scaler is not None else scale
+        self.scale_sense = ms.Parameter(ms.Tensor(float(start), ms.float32), name="scale_sense", requires_grad=False)
+        several = accumulation_steps > 1
+        self.sums = self.weights.clone(prefix="grad_accumulated_", init="zeros") if several else None
+        self.reducer = reducer(self.weights)
         # A device whose loss is not finite while its gradient is must not be the only one that refuses the step.
-        self.over_devices = ops.AllReduce() if self.reducer_flag else nn.Identity()
+        self.over_devices = ops.AllReduce() if _several_devices() else nn.Identity()
+        self.hyper_map = ops.HyperMap()
 
-    def construct(self, last_micro_step, *tensors):
-        """Runs one micro-step, and with the last of them the update.
-
-        Args:
-            last_micro_step: whether this one ends the accumulation; a Python bool.
-            *tensors: what the network takes after the scale.
-
-        Returns:
-            The loss and its terms, the norm of the gradient before clipping, whether an update was refused because the loss
-            or the gradient is not finite, and the loss scale used. Before the last micro-step the norm is 0.
-        """
-        scale = self.scale_sense
-        terms, gradients = self.measure(*tensors)
-        if not last_micro_step:
-            return terms, ops.zeros((), ms.float32), ops.zeros((), ms.bool_), scale
-        gradients, norm = self.gather(gradients)
-        refused = self.not_finite(norm + terms[0])
-        self.update(gradients, norm, refused)
-        return terms, norm, refused, scale
-
-    def measure(self, *tensors):
-        """One micro-step: the loss and its terms, and the sum of the step's gradients so far, loss scale and all."""
-        (_, terms), gradients = self.loss_and_gradients(self.current_scale(), *tensors)
-        if self.accum_steps > 1:
-            self.hyper_map(ops.partial(_add_to), self.accumulated_grads, gradients)
-            gradients = self.accumulated_grads
-        return terms, gradients
-
-    def current_scale(self):
-        """The loss scale, a scalar, float32."""
-        return ops.reshape(ops.cast(self.scale_sense, ms.float32), ())
-
-    def share(self):
-        """What a step's summed gradients are multiplied by to be those of the loss, its mean over the micro-batches."""
-        return 1.0 / (self.current_scale() * self.accum_steps)
-
-    def gather(self, gradients):
-        """The step's summed gradients over all devices, with ZeRO this device's parts, and the norm of the whole gradient of the loss."""
-        if self.is_split is None:
-            gradients = self.grad_reducer(gradients)
-            return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients))) * self.share()
-        gradients = self.zero_helper.cal_gradients(gradients)
-        squares = self.hyper_map(_square_sum, gradients)
-        whole, parts = ops.zeros((), ms.float32), ops.zeros((), ms.float32)
-        for i in range(len(squares)):
-            if self.is_split[i]:
-                parts = parts + squares[i]
-            else:
-                whole = whole + squares[i]
-        return gradients, ops.sqrt(whole + self.over_devices(parts)) * self.share()
+    def reduce(self, gradients):
+        """A step's summed gradients over all devices, and the norm of the gradient of the loss."""
+        gradients = self.reducer(gradients)
+        return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients))) * self._share()
 
     def not_finite(self, figure):
         """Whether a figure is not finite, on this device or any other."""
         return ops.logical_not(ops.isfinite(self.over_devices(ops.cast(figure, ms.float32))))
 
-    def update(self, gradients, norm, refused):
-        """Ends a step: changes the weights, unless refused, and the loss scale; `gradients` and `norm` are what `gather` gives."""
-        factor = self.share()
-        if self.clip_grad:
+    def apply(self, gradients, norm, refused):
+        """Changes the weights, unless refused, and the loss scale; `gradients` and `norm` are what `reduce` gives."""
+        factor = self._share()
+        if self.clip_norm is not None:
             factor = factor * (self.clip_norm / ops.maximum(norm, self.clip_norm))
-        self.process_loss_scale(refused)
+        if self.scaler is not None:
+            self.scaler(self.scale_sense, refused)
         if not refused:
             # one pass over the gradients for everything they are multiplied by
-            self.run_optimizer(self.hyper_map(ops.partial(_multiply, factor), gradients))
+            self.optimizer(self.hyper_map(ops.partial(_multiply, factor), gradients))
             if self.ema is not None:
                 self.ema.ema_update()
-        if self.accum_steps > 1:
-            self.hyper_map(_clear, self.accumulated_grads)
+        if self.sums is not None:
+            self.hyper_map(_clear, self.sums)
+
+    def _share(self):
+        """What a step's summed gradients are multiplied by to be those of the loss, its mean over the micro-batches."""
+        return 1.0 / (self.scale_sense * self.accumulation_steps)
+
+
+class Gradients(nn.Cell):
+    """The gradients of one micro-batch.
+
+    Args:
+        forward: a ForwardWithLoss, or another cell that gives the scaled loss and a tuple to read.
+        update: the NetworkUpdate that they are for.
+    """
+
+    def __init__(self, forward, update):
+        super().__init__(auto_prefix=False)
+        self.scale_sense = update.scale_sense
+        self.sums = update.sums
+        self.loss_and_gradients = ops.value_and_grad(forward, None, update.weights, has_aux=True)
+        self.hyper_map = ops.HyperMap()
+
+    def construct(self, *tensors):
+        """What there is to read, and the gradients of the scaled loss; none where they are added to the update's sums."""
+        (_, terms), gradients = self.loss_and_gradients(self.scale_sense * 1.0, *tensors)
+        if self.sums is None:
+            return terms, gradients
+        self.hyper_map(ops.partial(_add_to), self.sums, gradients)
+        return terms, ()
+
+
+class JointUpdate(nn.Cell):
+    """The end of a step: all networks that train together change, or none does.
+
+    On a CPU mindone's own step takes every gradient for finite, so that one NaN spoils the weights for good; it runs EMA on
+    micro-steps that update nothing; and it drops a non-finite micro-batch from the sum but not from the count. Here the
+    whole accumulated gradient is judged by its norm: not finite, and nothing at all changes.
+
+    Args:
+        updates: a NetworkUpdate for each network.
+    """
+
+    def __init__(self, *updates):
+        super().__init__(auto_prefix=False)
+        self.updates = nn.CellList(list(updates), auto_prefix=False)
+        self.ends = [0]
+        for update in updates:
+            self.ends.append(self.ends[-1] + len(update.weights))
+
+    def construct(self, losses, *gradients):
+        """Updates.
+
+        Args:
+            losses: the sum of the networks' losses, which must be finite.
+            *gradients: as Gradients gives them, one network's after another's.
+
+        Returns:
+            The norm of the first network's gradient before clipping, and whether the update was refused.
+        """
+        reduced, norms, figure = [], [], losses
+        for i, update in enumerate(self.updates):
+            own = gradients[self.ends[i] : self.ends[i + 1]] if update.sums is None else update.sums
+            own, norm = update.reduce(own)
+            reduced.append(own)
+            norms.append(norm)
+            figure = figure + norm
+        refused = self.updates[0].not_finite(figure)
+        for i, update in enumerate(self.updates):
+            update.apply(reduced[i], norms[i], refused)
+        return norms[0], refused
+
+
+class TrainStep:
+    """The step of one network.
+
+    Args:
+        forward: a ForwardWithLoss.
+        update: the NetworkUpdate of its weights.
+    """
+
+    def __init__(self, forward, update):
+        self._gradients = Gradients(forward, update)
+        self._update = JointUpdate(update)
+
+    def __call__(self, last_micro_step, *tensors):
+        """Runs one micro-step, and with the last of them the update.
+
+        Args:
+            last_micro_step: whether this one ends the accumulation.
+            *tensors: what the network takes after the scale.
+
+        Returns:
+            StepResult.
+        """
+        terms, gradients = self._gradients(*tensors)
+        return StepResult(terms, *self._update(terms[0], *gradients)) if last_micro_step else StepResult(terms)
+
+
+def reducer(weights):
+    """A cell that averages gradients of these weights over the devices; with one device, as it is."""
+    return nn.DistributedGradReducer(weights, True, get_group_size()) if _several_devices() else nn.Identity()
+
+
+def _several_devices():
+    return ms.get_auto_parallel_context("parallel_mode") in _REDUCING_MODES
 
 
 def square_sum(gradient):

@@ -29,7 +29,7 @@ def note(file):
 def several_runs():
     """Trains what shared.json lists, run by run; what this rank wrote and what it found in the end goes to rank_N.json."""
     from mindone_tae.zoo import Trainer, load_recipe, registry
-    from mindone_tae.zoo.training import loop
+    from mindone_tae.zoo.device import environment
     from mindone_tae.zoo.training.stopping import Stopped
 
     found = {}
@@ -38,7 +38,7 @@ def several_runs():
         if name == "stopped":
             noise = registry.get("mindone.datasets", "foreign_noise")
             noise.sample = finding_bad_files(noise.sample)
-            loop.TrainingLoop._step = stopping_in_step_3(loop.TrainingLoop._step)
+            environment.seed_step = stopping_in_step_3(environment.seed_step)
         try:
             trainer.run()
             stopped = None
@@ -58,15 +58,15 @@ def finding_bad_files(sample):
     return read
 
 
-def stopping_in_step_3(make):
-    """The step, in which rank 1 alone is asked to stop."""
+def stopping_in_step_3(seed_step):
+    """What each step begins with, in which rank 1 alone is asked to stop."""
 
-    def step(self, number, batches):
+    def seed(of_run, number, of_rank):
         if number == 2 and rank == "1":
             os.kill(os.getpid(), signal.SIGTERM)
-        return make(self, number, batches)
+        seed_step(of_run, number, of_rank)
 
-    return step
+    return seed
 
 
 def one_fails():

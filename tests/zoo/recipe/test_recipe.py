@@ -160,7 +160,7 @@ def test_every_mistake_is_told_in_one_error_with_its_line(mistakes):
         ("r.yaml:17: train.save_evry: no such keyword", "did you mean 'save_every'"),
         ("r.yaml:18: train.ema_decay: must be below 1, not 1.0", ""),
         ("r.yaml:20: eval.metrics[0].name: unknown metric 'fake_skore'", "did you mean 'fake_score'?"),
-        ("r.yaml:21: eval.baseline: must be dict or None, not 5", ""),
+        ("r.yaml:21: eval.baseline: must be dict or list or None, not 5", ""),
     ]
     assert len(found) == len(expected)
     for line, (start, remedy) in zip(found, expected):
@@ -220,6 +220,14 @@ def test_a_component_without_a_name_or_given_as_a_word_is_told(mistakes):
     assert mistakes(GOOD, "model={nmae: x}") == ["command line: model.nmae: no such keyword; did you mean 'name'?"]
     assert "model: has no name" in mistakes(GOOD, "model={width: 4}")[0]
     assert "write {name: fake_model}" in mistakes(GOOD, "model=fake_model")[0]
+
+
+def test_steps_on_the_command_line_displace_the_files_epochs_and_the_other_way_round(load):
+    train = load(GOOD, "train.epochs=3").train
+    assert (train.steps, train.epochs) == (None, 3)
+    train = load(GOOD.replace("steps: 10", "epochs: 3"), "train.steps=7").train
+    assert (train.steps, train.epochs) == (7, None)
+    assert load(GOOD, "train.epochs=null").train.steps == 10
 
 
 @pytest.mark.parametrize("steps, epochs, said", [("null", "null", "neither steps nor epochs"), ("5", "5", "both set")])
@@ -300,3 +308,13 @@ print(sorted({{"mindspore", "mindone", "numpy", {PACKAGE!r}}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(plugin)!r})\n{code}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ("loaded []" if override == "train.steps=5" else "failed []")
+
+
+def test_several_baselines_are_checked_each_and_a_name_stands_for_itself(load):
+    recipe = load(GOOD, "eval.baseline=[fake_model, {name: average_pooling, time_ratio: 1}]")
+    assert recipe.eval.baseline == [{"name": "fake_model"}, {"name": "average_pooling", "time_ratio": 1}]
+
+    with pytest.raises(UserError) as raised:
+        load(GOOD, "eval.baseline=[fake_model, fake_model, {name: average_pooling, time_rato: 1}]")
+    assert "eval.baseline[1]: 'fake_model' is there already" in str(raised.value)
+    assert "eval.baseline[2].time_rato" in str(raised.value) and "time_ratio" in str(raised.value)

@@ -1,12 +1,16 @@
 """A kill or a full disk leaves the last whole checkpoint, and what is kept is what was asked for."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from mindone_tae.zoo import UserError
+from mindone_tae.zoo import atomic_file
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.run import checkpoints as module
-from mindone_tae.zoo.run.checkpoints import Checkpoints
+from mindone_tae.zoo.run.checkpoints import Checkpoints, weights_file
 
 
 def arrays(value):
@@ -18,7 +22,7 @@ def model(value, ema=None):
 
 
 def steps_kept(folder):
-    return sorted({int(path.name[5:13]) for path in folder.glob("step_*.safetensors")})
+    return [int(path.name.removeprefix("step_")) for path in sorted(folder.glob("step_*"))]
 
 
 def test_latest_gives_what_was_saved_last(tmp_path):
@@ -26,58 +30,48 @@ def test_latest_gives_what_was_saved_last(tmp_path):
     for step in (1, 2):
         checkpoints.save(step, model(step))
     found = Checkpoints(tmp_path, keep=2).latest()
-    assert found.step == 2 and found.networks["model"]["ema"] is None
+    assert found.step == 2 and "ema" not in found.networks["model"]
     assert found.networks["model"]["weights"]["w"].max() == 2 and found.networks["model"]["state"]["w"].max() == 12
 
 
 def test_a_second_network_has_files_of_its_own_and_comes_back(tmp_path):
     parts = {"weights": arrays(3), "ema": None, "state": arrays(4)}
     Checkpoints(tmp_path, keep=1).save(7, {**model(1), "discriminator": parts})
-    names = {path.name for path in tmp_path.glob("*discriminator*")}
-    assert names == {"step_00000007.discriminator.safetensors", "step_00000007.discriminator.state.safetensors"}
+    names = {path.name for path in (tmp_path / "step_00000007").glob("*discriminator*")}
+    assert names == {"discriminator.weights.safetensors", "discriminator.state.safetensors"}
     found = Checkpoints(tmp_path, keep=1).latest().networks
-    assert found["discriminator"]["weights"]["w"].max() == 3 and found["discriminator"]["ema"] is None
+    assert found["discriminator"]["weights"]["w"].max() == 3 and "ema" not in found["discriminator"]
     assert found["model"]["weights"]["w"].max() == 1
-    Checkpoints(tmp_path, keep=1).save(8, {**model(1), "discriminator": parts})
-    assert steps_kept(tmp_path) == [8]
 
 
 def test_the_best_is_kept_beside_the_latest_until_a_better_one_comes(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
-    for step, best in ((1, False), (2, True), (3, False), (4, False), (5, False)):
+    for step in (1, 2, 3, 4, 5):
         checkpoints.save(step, model(step))
-        checkpoints.record_evaluation(step, **({"metric": "psnr", "value": 20.0} if best else {}))
+        checkpoints.best_step = 2 if step >= 2 else None
     assert steps_kept(tmp_path) == [2, 4, 5]
-    again = Checkpoints(tmp_path, keep=2)
-    assert (again.best["step"], again.best["value"], again.best["weights"], again.evaluated) == (2, 20.0, "step_00000002.safetensors", 5)
-    again.save(6, model(6))
-    again.record_evaluation(6, metric="psnr", value=21.0)
+    checkpoints.save(6, model(6))
+    checkpoints.best_step = 6
+    checkpoints.prune()
     assert steps_kept(tmp_path) == [5, 6]
 
 
-def test_a_set_that_a_kill_left_half_done_is_never_kept_in_place_of_a_whole_one(tmp_path):
+@pytest.mark.parametrize("moment", ["writing", "renaming", "removing"])
+def test_a_kill_while_saving_leaves_whole_steps_only_and_is_tidied_up(tmp_path, monkeypatch, moment):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(3, model(3))
-    # killed at step 6, after the weights; the resumed run is asked to stop at step 5
-    (tmp_path / "step_00000006.safetensors").write_bytes((tmp_path / "step_00000003.safetensors").read_bytes())
-    checkpoints.save(5, model(5))
-    assert Checkpoints(tmp_path, keep=1).latest().networks["model"]["weights"]["w"].max() == 5
-    checkpoints.clean()
-    assert steps_kept(tmp_path) == [5]
-
-
-def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(1, model(1))
-    (tmp_path / ".step_00000002.safetensors.is_mine").write_text("")
-    with replacing(tmp_path / "step_00000002.state.safetensors") as temporary:
-        temporary.write_bytes(b"half")
-        killed = temporary.read_bytes()
-    (tmp_path / "step_00000002.state.safetensors").unlink()
-    temporary.write_bytes(killed)
-    Checkpoints(tmp_path, keep=1).clean()
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"latest.json", "step_00000001.safetensors", "step_00000001.state.safetensors", ".step_00000002.safetensors.is_mine"}
+    target = {"writing": (module, "save_file"), "renaming": (atomic_file.os, "replace"), "removing": (module, "_remove")}[moment]
+    if (pid := os.fork()) == 0:
+        monkeypatch.setattr(*target, lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
+        checkpoints.save(6, model(6))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    again = Checkpoints(tmp_path, keep=1)
+    last = {"writing": 3, "renaming": 3, "removing": 6}[moment]
+    assert again.latest().step == last and again.latest().networks["model"]["state"]["w"].max() == 10 + last
+    again.clean()
+    again.prune()
+    assert [path.name for path in tmp_path.iterdir()] == [f"step_{last:08d}"]
 
 
 @pytest.mark.parametrize("kind, error", [("OSError", OSError(28, "No space left on device")), ("safetensors", module.SafetensorError("No space left on device"))])
@@ -88,7 +82,7 @@ def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeyp
     save_file = module.save_file
 
     def full(contents, path, metadata):
-        if metadata["content"] == failing:
+        if metadata["content"] == f"model {failing}":
             path.write_bytes(b"half")
             raise error
         save_file(contents, path, metadata)
@@ -98,76 +92,60 @@ def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeyp
         checkpoints.save(2, model(2, ema=arrays(2)))
     for checkpoints in (checkpoints, Checkpoints(tmp_path, keep=1)):
         found = checkpoints.latest()
-        assert found.step == 1 and [part["w"].max() for part in found.networks["model"].values()] == [1, 1, 11]
-    assert not [path for path in tmp_path.iterdir() if ".tmp" in path.name]
+        assert found.step == 1 and {part: a["w"].max() for part, a in found.networks["model"].items()} == {"weights": 1, "ema": 1, "state": 11}
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
 
 
-def test_a_damaged_file_is_named(tmp_path):
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+@pytest.mark.parametrize("part", ["weights", "ema", "state"])
+def test_what_is_not_finite_never_takes_the_place_of_what_is(tmp_path, part, number):
     checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(1, model(1))
-    (tmp_path / "step_00000001.state.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(UserError, match="step_00000001.state.safetensors"):
-        checkpoints.latest()
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"step": 3}', '{"step": "x", "weights": "a", "ema": null, "state": "b"}'])
-def test_a_damaged_latest_json_is_named(tmp_path, text):
-    (tmp_path / "latest.json").write_text(text)
-    with pytest.raises(UserError, match="latest.json is damaged.*start afresh with another --output_path"):
-        Checkpoints(tmp_path, keep=1).latest()
-
-
-@pytest.mark.parametrize("text", [None, "", '{"step": 3, "weights": null, "ema": null, "state": null}'])
-def test_without_latest_json_the_newest_whole_set_is_taken_and_named_again(tmp_path, caplog, text):
-    needed = {"model": ("weights", "ema", "state"), "discriminator": ("weights", "state")}
-    checkpoints = Checkpoints(tmp_path, keep=9)
-    for step in (1, 2, 3, 4):
-        checkpoints.save(step, {**model(step, ema=arrays(step)), "discriminator": {"weights": arrays(20 + step), "ema": None, "state": arrays(30)}})
-    (tmp_path / "step_00000004.discriminator.state.safetensors").unlink()
-    (tmp_path / "step_00000003.ema.safetensors").unlink()
-    (tmp_path / "latest.json").unlink() if text is None else (tmp_path / "latest.json").write_text(text)
-    files = {path.name for path in tmp_path.glob("step*")}
-
-    again = Checkpoints(tmp_path, keep=9, needed=needed)
-    found = again.latest()
-    assert found.step == 2 and found.networks["discriminator"]["weights"]["w"].max() == 22 and found.networks["model"]["ema"]["w"].max() == 2
-    assert "latest.json" in caplog.text and "going on from step 2" in caplog.text
-    again.mend(best=None)
-    again.clean()
-    assert {path.name for path in tmp_path.glob("step*")} == files
-    assert Checkpoints(tmp_path, keep=9, needed=needed).latest().step == 2
-
-
-def test_files_without_latest_json_are_a_run_and_no_whole_one_is_refused(tmp_path):
-    Checkpoints(tmp_path, keep=1).save(4, model(4))
-    (tmp_path / "latest.json").unlink()
-    (tmp_path / "step_00000004.state.safetensors").unlink()
-    checkpoints = Checkpoints(tmp_path, keep=1)
-    assert checkpoints.used
-    with pytest.raises(UserError, match="latest.json is missing.*bring the files back"):
-        checkpoints.latest()
-
-
-def test_a_kill_during_the_very_first_save_is_no_lost_run(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.begin()
-    checkpoints.save(4, model(4))
-    Checkpoints(tmp_path / "other", keep=1).begin()
-    (tmp_path / "latest.json").write_text((tmp_path / "other/latest.json").read_text())
-    (tmp_path / "step_00000004.state.safetensors").unlink()
-    assert not Checkpoints(tmp_path, keep=1).used and Checkpoints(tmp_path, keep=1).latest() is None
+    checkpoints.save(1, model(1, ema=arrays(1)))
+    bad = model(2, ema=arrays(2))
+    bad["model"][part]["w"][1, 2] = number
+    with pytest.raises(UserError, match=f"w of the model's {part} is not finite after step 2, which is not saved"):
+        checkpoints.save(2, bad)
+    assert steps_kept(tmp_path) == [1] and checkpoints.step == 1
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_where_the_last_set_cannot_be_read_the_one_before_is_taken_and_the_file_named(tmp_path, caplog, damage):
+@pytest.mark.parametrize("file", ["weights.safetensors", "state.safetensors"])
+def test_where_the_last_cannot_be_read_the_one_before_is_taken_and_the_file_named(tmp_path, caplog, file, damage):
     checkpoints = Checkpoints(tmp_path, keep=3)
     for step in (1, 2, 3):
         checkpoints.save(step, model(step))
-    bad = tmp_path / "step_00000003.state.safetensors"
+    bad = tmp_path / "step_00000003" / file
     bad.write_bytes(bad.read_bytes()[:40]) if damage == "truncated" else bad.unlink()
     again = Checkpoints(tmp_path, keep=3)
-    assert again.latest().step == 2 and again.mended
-    assert "step_00000003.state.safetensors cannot be read" in caplog.text and "going on from step 2" in caplog.text
+    assert again.latest().step == 2
+    assert f"step_00000003/{file} cannot be read" in caplog.text and "going on from step 2" in caplog.text
+    again.save(3, model(7))  # the run comes to this step again
+    assert Checkpoints(tmp_path, keep=3).latest().networks["model"]["weights"]["w"].max() == 7
+
+
+def test_a_run_of_which_nothing_is_whole_is_refused_and_named(tmp_path):
+    Checkpoints(tmp_path, keep=1).save(1, model(1))
+    (tmp_path / "step_00000001/state.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(UserError, match="step_00000001/state.safetensors.*start afresh with another --output_path"):
+        Checkpoints(tmp_path, keep=1).latest()
+
+
+def test_a_run_of_version_0_1_is_not_taken_for_an_empty_folder(tmp_path):
+    (tmp_path / "step_00000001.safetensors").write_bytes(b"")
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    assert checkpoints.used
+    with pytest.raises(UserError, match="of version 0.1.0 cannot be resumed"):
+        checkpoints.latest()
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints", "checkpoints/step_00000002"])
+def test_a_run_stands_for_its_last_weights(tmp_path, inside):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
+    checkpoints.save(1, model(1, ema=arrays(1)))
+    checkpoints.save(2, model(2))
+    assert weights_file(tmp_path / inside) == tmp_path / "checkpoints/step_00000002/weights.safetensors"
+    checkpoints.save(2, model(2, ema=arrays(2)))
+    assert weights_file(tmp_path / inside) == tmp_path / "checkpoints/step_00000002/ema.safetensors"
 
 
 def test_an_error_inside_the_block_leaves_the_old_file(tmp_path):

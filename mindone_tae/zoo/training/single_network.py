@@ -1,17 +1,15 @@
-"""What changes a network's weights, built from a recipe."""
+"""One network trained on its loss, built from a recipe."""
 
 import mindspore as ms
 from mindone.trainers import EMA, create_optimizer
 from mindspore import nn
 
-from ..device.ranks import Ranks
-from ..device.sharding import Shards, zero_helper
 from ..run.checkpoints import MODEL
 from ..run.state import Trained
-from .update import ForwardWithLoss, TrainStep
+from .update import ForwardWithLoss, NetworkUpdate, TrainStep
 
 
-class Alone:
+class SingleNetwork:
     """A model trained on its loss, and no other network.
 
     Args:
@@ -19,28 +17,30 @@ class Alone:
         model, loss: built.
         model_inputs: how many tensors the model takes.
         learning_rates: of each step of the run.
-        ranks: that share the optimizer's state where train.zero_stage asks for it; None: there is only this process.
 
     Attributes:
         networks: name to Trained, of all that are trained.
-        term_names: of what `update` gives first, in its order.
+        term_names: of the terms that `step` gives, in its order.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates, ranks=None):
-        forward = ForwardWithLoss(model, loss, model_inputs)
-        trained = build_train_step(model, forward, learning_rates, recipe.optimizer, recipe.train.ema_decay, recipe.train, ranks)
+    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
+        trained = trained_network(model, learning_rates, recipe.optimizer, recipe.train.ema_decay, recipe.train)
         self.networks = {MODEL: trained}
         self.term_names = loss_terms(loss)
+        self._step = TrainStep(ForwardWithLoss(model, loss, model_inputs), trained.update)
 
-    def update(self, step, last_micro_step, *tensors):
-        """One micro-step, as TrainStep makes it.
+    def step(self, number, last_micro_step, *tensors):
+        """One micro-step.
 
         Args:
-            step: optimizer steps made before.
+            number: optimizer steps made before.
             last_micro_step: whether this one ends the accumulation.
             *tensors: the model's inputs, then the dataset's columns.
+
+        Returns:
+            StepResult.
         """
-        return self.networks[MODEL].step_cell(last_micro_step, *tensors)
+        return self._step(last_micro_step, *tensors)
 
 
 def loss_terms(loss):
@@ -48,17 +48,15 @@ def loss_terms(loss):
     return ("loss", *getattr(loss, "term_names", ()))
 
 
-def build_train_step(network, forward, learning_rates, optimizer, ema_decay, train, ranks=None):
-    """A network's optimizer, moving average and TrainStep.
+def trained_network(network, learning_rates, optimizer, ema_decay, train):
+    """A network with its optimizer, loss scale and moving average.
 
     Args:
         network: the cell whose weights are trained.
-        forward: the cell that gives the scaled loss, as TrainStep takes it.
         learning_rates: of each of its steps.
         optimizer: keywords of mindone's create_optimizer.
         ema_decay: of the moving average; None for none.
         train: the recipe's train section.
-        ranks: as Alone takes them.
 
     Returns:
         Trained.
@@ -69,7 +67,4 @@ def build_train_step(network, forward, learning_rates, optimizer, ema_decay, tra
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:
         scale = nn.DynamicLossScaleUpdateCell(train.loss_scale, scale_factor=2, scale_window=1000)
-    ranks = ranks or Ranks()
-    zero = zero_helper(built, train.zero_stage, ranks)
-    step = TrainStep(forward, built, scale, ema, train.gradient_accumulation_steps, train.clip_norm, zero)
-    return Trained(network, step, ema, Shards(zero, ranks) if zero else None)
+    return Trained(network, NetworkUpdate(built, scale, ema, train.gradient_accumulation_steps, train.clip_norm), ema)

@@ -1,0 +1,54 @@
+"""`mindone-tae linear-code`: the yardstick, fitted to clips."""
+
+from .. import flags
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "linear-code",
+        help="fit the best linear code of a TAE's size to clips, to measure beside",
+        description="Fits the principal components of blocks of pixels to random crops, the same for the same arguments, and writes a file for "
+        "a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. The package carries two: 8x8x8 for video, 1x8x8 for images.",
+    )
+    parser.add_argument("--output_path", required=True, metavar="FILE", help="ends in .safetensors")
+    flags.add_data(parser)
+    parser.add_argument("--crops", type=int, default=4000, metavar="N", help="random crops it is fitted to (4000)")
+    parser.add_argument("--time_ratio", type=int, default=8, metavar="N", help="frames a block (8)")
+    parser.add_argument("--space_ratio", type=int, default=8, metavar="N", help="pixels a block, in height and in width (8)")
+    parser.add_argument("--latent_channels", type=int, default=16, metavar="N", help="numbers kept of each block (16)")
+    parser.set_defaults(command=run)
+
+
+def run(options, console):
+    """Fits."""
+    import numpy as np
+
+    from mindone_tae.data.tae_video import TAEVideoDataset
+    from mindone_tae.models.baselines.linear_code import LinearCode
+    from mindone_tae.zoo import UserError
+    from mindone_tae.zoo.atomic_file import replacing
+    from mindone_tae.zoo.progress import Progress
+
+    blocks = (options.time_ratio, options.space_ratio, options.latent_channels)
+    if not options.output_path.endswith(".safetensors"):
+        raise UserError(f"--output_path is {options.output_path}; a linear code is a .safetensors file: end the name in that")
+    if min(options.crops, *blocks) < 1:
+        raise UserError("--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: leave out what you are unsure of")
+    keywords = dict(flags.data_overrides(options))
+    keywords = {key.partition(".")[2]: value for key, value in keywords.items()}
+    keywords.setdefault("sample_n_frames", options.time_ratio)
+    keywords.setdefault("size", (64, 64))
+    dataset = TAEVideoDataset(random_crop=True, random_flip=True, cache_mb=2048, **keywords)
+
+    def crops():
+        with Progress("linear-code", options.crops, "crops") as progress:
+            for number in range(options.crops):
+                lap, index = divmod(number, len(dataset))
+                yield dataset.sample(index, np.random.default_rng([lap, index]))[0]
+                progress.advance()
+
+    code = LinearCode.fit(crops(), *blocks)
+    with replacing(options.output_path) as temporary:
+        code.save(temporary)
+    console.print(options.output_path)

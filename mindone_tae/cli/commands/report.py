@@ -1,0 +1,71 @@
+"""`mindone-tae report`."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from mindone_tae.zoo import UserError
+
+
+def add_to(commands):
+    """Adds the command."""
+    parser = commands.add_parser(
+        "report",
+        help="a page with players of one or several runs, checkpoints or outputs",
+        description="Writes one HTML file that shows what reconstruct, evaluate, demo or train left: players in step, figures of every frame, the "
+        "latent, learning curves. Of several, the same clips side by side. A training run or a checkpoint in one is evaluated first where it "
+        "was not since its last checkpoint.",
+    )
+    parser.add_argument("places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or checkpoints of a run")
+    parser.add_argument("--output_path", metavar="HTML", help="default: report.html in the folder; of several comparison.html in the first")
+    parser.set_defaults(command=run)
+
+
+def run(options, console):
+    """Writes the page."""
+    from ..report.page import write_page
+    from ..report.stored import open_reports
+    from ..report.showing import PAGE, run_of
+
+    path = Path(options.output_path) if options.output_path else None
+    if path and path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--output_path is {path}; a page is written: end it in .html")
+    folders = [_with_report(Path(place), console) for place in options.places]
+    runs = [run_of(report.facts["model"]["pretrained"]) or run_of(folder) for folder, report in zip(folders, open_reports(folders))]
+    path = path or folders[0] / (PAGE if len(folders) == 1 else "comparison.html")
+    console.print(f"open in a browser: {write_page(path, folders, runs)}")
+
+
+def _with_report(place, console):
+    """The folder that holds the report of a place; a training run's weights are evaluated where none is up to date.
+
+    Raises:
+        UserError: nothing can be shown of it.
+    """
+    from ..report.stored import has_report, made_after
+    from ..report.showing import run_of
+
+    if has_report(place):
+        return place
+    run = run_of(place)
+    if run is None or place not in (run, run / "checkpoints") and not place.is_file():
+        raise UserError(
+            f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: give such a folder, a training run's, or "
+            "a checkpoint in one"
+        )
+    from mindone_tae.zoo.run.latest import weights_file
+
+    weights = place if place.is_file() else weights_file(run)
+    folder = run / "evaluation" / (place.stem if place.is_file() else "")
+    if not made_after(folder, weights):
+        _evaluate(run, place if place.is_file() else run, folder, console)
+    return folder
+
+
+def _evaluate(run, weights, folder, console):
+    from ..inference import load
+    from .evaluate import evaluate
+
+    options = Namespace(config=run / "config.yaml", ckpt_path=str(weights), enable_tile=False, overrides=[])
+    evaluate(load(options, [], "tae/eval/default"), folder, console)
+    if not (folder / "report").exists():
+        raise UserError(f"{run}: no clip of its eval.dataset could be shown: see {folder / 'evaluation.json'}")

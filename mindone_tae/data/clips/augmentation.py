@@ -1,0 +1,93 @@
+"""Clips changed in colour, size and speed, so that few videos show many things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindone_tae.zoo.errors import UserError
+
+# Weights of red, green and blue in luma (BT.601), and two axes of colour at right angles to grey, the units of a hue's turn.
+_LUMA = np.array([0.299, 0.587, 0.114])
+_CHROMA = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, -2.0]]).T)[0].T[1:]
+_MIDDLE_GREY = 0.5
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn once for each clip.
+
+    Attributes:
+        exposure: stops: the clip's values times 2**u, u drawn evenly from -exposure to exposure.
+        contrast: distances from middle grey times 1 + u, u from -contrast to contrast.
+        gamma: values, from 0 to 1, to the power 2**u, u from -gamma to gamma.
+        hue: colours turned about grey by up to so many degrees, either way.
+        saturation: distances from grey times 1 + u, u from -saturation to saturation.
+        scales: factors of 1 or more, of which one is drawn: the frame is so much larger than the smallest that holds the crop, as
+            far as the video has the pixels.
+        speeds: whole factors of the stride, of which one is drawn that the video's length allows.
+    """
+
+    exposure: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    hue: float = 0.0
+    saturation: float = 0.0
+    scales: tuple[float, ...] = (1.0,)
+    speeds: tuple[int, ...] = (1,)
+
+    def __post_init__(self):
+        most = {"exposure": 8, "contrast": 1, "gamma": 3, "hue": 180, "saturation": 1}
+        for name, bound in most.items():
+            if not 0 <= getattr(self, name) <= bound:
+                raise UserError(f"augment_{name} is {getattr(self, name)}; it must be from 0 to {bound}: 0 leaves it as it is")
+        if not self.scales or any(not 1 <= scale <= 64 for scale in self.scales):
+            raise UserError(f"augment_scales is {list(self.scales)}; it must be factors from 1 to 64, such as [1.0, 1.5]: [1.0] changes nothing")
+        if not self.speeds or any(not isinstance(speed, int) or not 1 <= speed <= 1000 for speed in self.speeds):
+            raise UserError(f"augment_speeds is {list(self.speeds)}; it must be whole factors from 1, such as [1, 2]: [1] changes nothing")
+
+    def draw_scale(self, rng: np.random.Generator) -> float:
+        """The factor by which one clip's frames are larger; draws nothing where there is no choice."""
+        return self.scales[int(rng.integers(len(self.scales)))] if len(self.scales) > 1 else self.scales[0]
+
+    def draw_speed(self, rng: np.random.Generator, fits) -> int:
+        """One clip's factor of the stride, among those for which `fits(factor)` holds, or 1; draws nothing where there is no choice."""
+        fitting = [speed for speed in self.speeds if fits(speed)] if len(self.speeds) > 1 else self.speeds
+        return fitting[int(rng.integers(len(fitting)))] if len(fitting) > 1 else (fitting or (1,))[0]
+
+    def colour(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Changes a clip's colours, all frames alike; draws nothing where none is to change.
+
+        Args:
+            x: float32 (3, t, h, w) in [-1, 1].
+            rng: draws the change.
+
+        Returns:
+            float32 (3, t, h, w) in [-1, 1].
+        """
+        if not (self.exposure or self.contrast or self.gamma or self.hue or self.saturation):
+            return x
+        exposure, contrast, gamma, hue, saturation = rng.uniform(-1, 1, 5)
+        gain = 2.0 ** (exposure * self.exposure)
+        contrast, gamma = 1 + contrast * self.contrast, 2.0 ** (gamma * self.gamma)
+        turn = _turned(np.deg2rad(hue * self.hue), 1 + saturation * self.saturation)
+        # around middle grey after exposure, on values from 0 to 1; the clip comes in -1 to 1
+        matrix = (0.5 * gain * contrast * turn).astype(np.float32)
+        offset = matrix.sum(axis=1, keepdims=True) + np.float32(_MIDDLE_GREY * (1 - contrast))
+        y = matrix @ x.reshape(3, -1)
+        y += offset
+        np.clip(y, 0, 1, out=y)
+        if gamma != 1:
+            np.power(y, np.float32(gamma), out=y)
+        y *= 2
+        y -= 1
+        return y.reshape(x.shape)
+
+
+def _turned(angle, saturation):
+    """The matrix (3, 3) that keeps grey and luma, turns colours about grey, and takes them so many times as far from it."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned = _CHROMA.T @ np.array([[cos, -sin], [sin, cos]]) @ _CHROMA + np.full((3, 3), 1 / 3)
+    grey = np.outer(np.ones(3), _LUMA)
+    return grey + saturation * (np.eye(3) - grey) @ turned

