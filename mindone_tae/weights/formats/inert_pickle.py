@@ -17,7 +17,7 @@ from typing import Callable, NamedTuple
 from .stored import MOST_AXES
 
 _MARK = object()
-# A checkpoint takes about 40 instructions a tensor. So many are followed in about 5 seconds.
+# More than the checkpoints that hold a VAE need.
 _MOST_INSTRUCTIONS = 1_000_000
 _MOST_BYTES = 2**26
 _LARGEST_NUMBER = 2**63

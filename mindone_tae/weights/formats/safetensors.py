@@ -2,7 +2,7 @@
 
 The library checks the header (types, offsets, no hole and no overlap), and tells the tensors in the order in which they lie. The
 numbers are read here, straight from the file: of the library's two ways one reads a whole tensor for every slice of it (7.5 s
-for 250 slices of 64 MB, which take 0.01 s here), and the other maps the file, so that one cut short meanwhile ends the process.
+for 250 slices of 64 MB), and the other maps the file, so that one cut short meanwhile ends the process.
 They are written here, too: the library writes to a temporary name of its own that a kill leaves behind.
 Format: https://github.com/huggingface/safetensors#format
 """
