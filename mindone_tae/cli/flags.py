@@ -25,7 +25,7 @@ def add_trained(parser):
 def add_model(parser):
     """Which weights, and how much at a time."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
-    parser.add_argument("--ckpt_path", metavar="PATH", help="weights: a run's folder, .safetensors, .ckpt or a diffusers folder")
+    parser.add_argument("--ckpt_path", metavar="PATH", help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder")
     parser.add_argument("--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory")
 
 

@@ -51,8 +51,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt or .safetensors file or a folder holding one, or "tiny", the small weights that the package carries, whose
-            widths then take the place of those given; None starts anew, its temporal layers the identity.
+        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one, or "tiny", the small weights that the
+            package carries, whose widths then take the place of those given; None starts anew, its temporal layers the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
@@ -116,9 +116,6 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             scaling_factor=scaling_factor,
             shift_factor=shift_factor,
         )
-        for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()

@@ -30,7 +30,7 @@ _REQUIRED = {
 _BLOCK_TYPES = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
 # What every published VAE of this family has; shapes do not tell it.
 _USUAL_GROUPS = 32
-_BLOCK = re.compile(r"encoder\.down\.(\d+)\.block\.(\d+)\.")
+_BLOCK = re.compile(r"encoder\.down\.(\d{1,2})\.block\.(\d{1,2})\.")
 
 
 def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_groups: int | None = None) -> dict:

@@ -33,8 +33,8 @@ _TEMPORAL_KERNEL = re.compile(r"\.(conv_temp|downsample_temp\.conv|upsample_temp
 # Attention's projections are linear, (o, i), with diffusers and 1x1 convolutions, (o, i, 1, 1), here.
 _PROJECTION = re.compile(r"\.mid\.attn_1(\.0)?\.(q|k|v|proj_out)\.weight$")
 
-_UP_BLOCK = re.compile(r"^decoder\.up_blocks\.(\d+)\.")
-_MID_BLOCK = re.compile(r"\.mid_block\.resnets\.(\d+)\.")
+_UP_BLOCK = re.compile(r"^decoder\.up_blocks\.(\d{1,2})\.")
+_MID_BLOCK = re.compile(r"\.mid_block\.resnets\.(\d{1,2})\.")
 _DIFFUSERS_PARTS = {
     "encoder.down_blocks.": "encoder.down.",
     ".resnets.": ".block.",

@@ -144,7 +144,7 @@ def build(group, spec, **extra):
     if mistakes:
         marks = getattr(spec, "marks", {})
         lines = [f"{marks[key]}: " if key in marks else "" for key, _ in mistakes]
-        raise UserError("\n".join(f"{line}{noun} '{name}': {key}: {text}" for line, (key, text) in zip(lines, mistakes)))
+        raise UserError(*(f"{line}{noun} '{name}': {key}: {text}" for line, (key, text) in zip(lines, mistakes)))
     try:
         return component(**{**values, **extra})
     except (ValueError, TypeError, OSError) as error:

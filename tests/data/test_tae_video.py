@@ -207,8 +207,13 @@ def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
 @pytest.mark.parametrize(
     "keywords, said",
     [
-        ({"sample_stride": 0}, "sample_stride is 0; it must be 1 or more"),
+        ({"sample_stride": 0}, "sample_stride is 0; it must be from 1 to"),
         ({"num_check_threads": 0}, "num_check_threads is 0"),
+        ({"num_check_threads": 10**9}, "num_check_threads is 1000000000"),
+        ({"clips_per_video": 10**12}, "clips_per_video is 1000000000000"),
+        ({"size": 8 * 10**9}, "size is 8000000000; sides must be at most"),
+        ({"size": [8, 8 * 10**9]}, "sides must be at most"),
+        ({"size": "8000000000px"}, "size is '8000000000px'"),
         ({"reader": "pyva"}, "did you mean 'pyav'"),
         ({"short_video": "pingpnog"}, "did you mean 'pingpong'"),
         ({"mixed_strategy": "image-only"}, "did you mean 'image_only'"),

@@ -7,11 +7,17 @@ import pytest
 
 from mindone_tae.weights import read_metadata, read_weights, save_weights
 from mindone_tae.zoo.errors import UserError
+from torch_files import pickled, whole, write_zip
 
 
 def put(path, value, **metadata):
     """A file of one tensor, x, holding this number."""
     save_weights({"x": np.full(1, value, np.float32)}, path, metadata)
+
+
+def torch_file(torch, path, arrays):
+    """As torch.save writes one, without torch."""
+    write_zip(path, *pickled(torch, {name: whole(array, str(number)) for number, (name, array) in enumerate(arrays.items())}))
 
 
 def value_of(path, **keywords):
@@ -135,7 +141,7 @@ def test_averaged_weights_of_a_folder_that_has_none_are_an_error(tmp_path):
 
 
 def test_an_empty_folder_says_so(tmp_path):
-    with pytest.raises(UserError, match=r"it holds no \.safetensors or \.ckpt file"):
+    with pytest.raises(UserError, match=r"it holds no \.safetensors, .* or \.pth file"):
         read_weights(tmp_path)
 
 
@@ -147,27 +153,40 @@ def test_a_path_that_is_not_there_is_no_repository(tmp_path, monkeypatch, name):
         read_weights(name)
 
 
-@pytest.mark.parametrize("name", ["w.bin", "w.pt", "w.pth", "w.pkl", "diffusion_pytorch_model.bin"])
+@pytest.mark.parametrize("name", ["w.bin", "w.pt", "w.pth", "w.ckpt", "diffusion_pytorch_model.bin"])
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_a_pickle_is_never_opened_and_the_way_to_convert_it_is_told(tmp_path, monkeypatch, name, in_folder):
-    def opened(*arguments, **keywords):
-        raise AssertionError("the pickle was opened")
-
-    path = tmp_path / name
-    path.write_bytes(b"\x80\x02cos\nsystem\nq\x00.")
-    for opener in ("builtins.open", "pickle.load", "pickle.Unpickler", "numpy.load"):
-        monkeypatch.setattr(opener, opened)
-    with pytest.raises(UserError) as caught:
-        read_weights(tmp_path if in_folder else path)
-    monkeypatch.undo()
-    message = str(caught.value)
-    assert str(path) in message and "weights_only=True" in message and f"'{path.stem}.safetensors'" in message
+def test_pytorchs_own_files_are_read_under_any_of_their_names(tmp_path, fake_torch, name, in_folder):
+    torch_file(fake_torch, tmp_path / name, {"x": np.full(1, 4, np.float32)})
+    assert value_of(tmp_path if in_folder else tmp_path / name) == 4
 
 
-@pytest.mark.parametrize(("name", "ending"), [("notes.txt", r"'\.txt'"), ("notes", "neither")])
+@pytest.mark.parametrize("name", ["w.bin", "w.pt", "w.ckpt", "w.safetensors"])
+def test_of_a_pickle_that_would_run_code_nothing_is_run(tmp_path, name):
+    path, mark = tmp_path / name, tmp_path / "was_run"
+    path.write_bytes(b"\x80\x02cposix\nsystem\nX%c\x00\x00\x00touch %s\x85R." % (len(str(mark)) + 6, str(mark).encode()))
+    with pytest.raises(UserError, match=rf"{name}: .*(posix.system|rename it)"):
+        read_weights(path)
+    assert not mark.exists()
+
+
+def test_safetensors_come_before_what_may_be_an_optimizers(tmp_path, fake_torch):
+    put(tmp_path / "tae.safetensors", 1)
+    torch_file(fake_torch, tmp_path / "optimizer.bin", {"x": np.full(1, 2, np.float32)})
+    assert value_of(tmp_path) == 1
+
+
+def test_shards_of_pytorchs_own_files_are_joined(tmp_path, fake_torch):
+    for name in ("x", "y"):
+        torch_file(fake_torch, tmp_path / f"diffusion_pytorch_model-{name}.bin", {name: np.ones(1, np.float32)})
+    index = {"weight_map": {name: f"diffusion_pytorch_model-{name}.bin" for name in ("x", "y")}}
+    (tmp_path / "diffusion_pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert read_weights(tmp_path).keys() == {"x", "y"}
+
+
+@pytest.mark.parametrize(("name", "ending"), [("notes.txt", r"'\.txt'"), ("notes.pkl", r"'\.pkl'"), ("notes", "none of these")])
 def test_another_kind_of_file_is_refused(tmp_path, name, ending):
     (tmp_path / name).write_text("hello")
-    with pytest.raises(UserError, match=rf"weights are \.safetensors or \.ckpt files, and this ends in {ending}:"):
+    with pytest.raises(UserError, match=rf"weights are \.safetensors, .* files, and this ends in {ending}:"):
         read_weights(tmp_path / name)
 
 

@@ -30,6 +30,7 @@ def add_to(commands):
     parser.add_argument("--workers", type=int, metavar="N", help="files at a time (as many as there are cores)")
     parser.add_argument("--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (refuse)")
     parser.add_argument("--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)")
+    parser.add_argument("--memory_mb", type=float, default=2048.0, metavar="MB", help="megabytes that each process may take (2048)")
     parser.add_argument("--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder")
     parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds")
     parser.set_defaults(command=run)
@@ -47,9 +48,13 @@ def run(options, console):
     from mindone_tae.zoo.run.folder import RunFolder
 
     workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
-    for flag, value in (("--workers", workers), ("--timeout_s", options.timeout_s)):
-        if value <= 0:
-            raise UserError(f"{flag} is {value:g}; it must be above 0: leave it out if unsure")
+    for flag, value, least, most in (
+        ("--workers", workers, 1, 1024),
+        ("--timeout_s", options.timeout_s, 0.001, 86400),
+        ("--memory_mb", options.memory_mb, 256, 2**20),
+    ):
+        if not least <= value <= most:
+            raise UserError(f"{flag} is {value:g}; it must be from {least:g} to {most:g}: leave it out if unsure")
     check_reader_name(options.reader)
     if options.format == "parquet":
         import_parquet()  # before the work, not after
@@ -68,7 +73,14 @@ def run(options, console):
     if journal.exists() and not options.resume:
         raise UserError(f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path")
     check = CollectionCheck(
-        items, os.path.abspath(root), journal, options.reader, options.timeout_s, options.decode, options.hdr
+        items,
+        os.path.abspath(root),
+        journal,
+        options.reader,
+        options.timeout_s,
+        options.decode,
+        options.hdr,
+        options.memory_mb,
     )
     done, bad = check.resume(), 0
     if done:

@@ -40,13 +40,16 @@ def run(options, console):
     train_csv, test_csv = make_sample_clips(folder / "clips")
     for title, words in _steps(options, folder, Path(train_csv), Path(test_csv)):
         if title:
-            console.print(f"\n{title}")
-        console.print("\n$ mindone-tae " + " ".join(map(str, words)))
+            console.print("", title)
+        console.print("", "$ mindone-tae " + " ".join(map(str, words)))
         _run_command(words, console)
     minutes = (time.monotonic() - started) / 60
     console.print(
-        f"\n{minutes:.1f} minutes. Open in a browser: {folder / 'unseen' / 'report.html'}, players in step; {folder / 'run' / 'evaluation'} "
-        f"and {folder / 'inflated'} are the trained model and what it started from; {folder / 'decoded'} came back from latents."
+        "",
+        f"{minutes:.1f} minutes. Open in a browser:",
+        f"  {folder / 'unseen' / 'report.html'}  clips that the shipped weights have not seen, players in step",
+        f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; {folder / 'inflated'} has what it started from",
+        f"and look at {folder / 'decoded'}, which came back from latents",
     )
 
 

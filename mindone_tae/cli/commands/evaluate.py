@@ -84,7 +84,7 @@ def evaluate(recipe, folder, console):
         console.print(f"off: {', '.join(off)}; {commands} fetch their weights and say how to switch them on")
     if result["unreadable"]:
         console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
-    console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{Path(folder) / 'pictures'}" if written else ""))
+    console.print("", Path(folder) / "evaluation.json", *([Path(folder) / "pictures"] if written else []))
     page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
     if page:
         console.print(f"open in a browser: {page}")

@@ -36,7 +36,7 @@ def run(options, console):
     RunFolder(options.output_path).write_json(path, result)
     for line in table(result):
         console.print(line)
-    console.print(f"\n{path}")
+    console.print("", path)
 
 
 def _of_latents(options, console):

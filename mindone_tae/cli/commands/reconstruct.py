@@ -109,7 +109,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     console.print(f"{len(written)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)
     if page:
-        console.print(f"\nopen in a browser: {page}")
+        console.print("", f"open in a browser: {page}")
     return page
 
 

@@ -92,12 +92,12 @@ def write_index(folder: Path, open_one=open_shard) -> None:
             for name, latent in names.items():
                 kinds = ("sample",) if latent.facts.get("seed") is not None else ("mean", "logvar")
                 clips[name] = {"shard": path.name, "tensors": {kind: f"{name}/{kind}" for kind in kinds}}
-        text = json.dumps({"format": INDEX_FORMAT, "clips": clips}, indent=1, sort_keys=True) + "\n"
+        text = (json.dumps({"format": INDEX_FORMAT, "clips": clips}, indent=1, sort_keys=True) + "\n").encode()
         index = folder / INDEX
         remove_temporaries(folder, lambda path: path == index)  # of killed ones: nobody else writes it now
-        if not index.is_file() or index.read_text(encoding="utf-8") != text:
+        if not index.is_file() or index.read_bytes() != text:
             with replacing(index) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_bytes(text)
 
 
 def read_index(folder: Path) -> dict[str, str]:

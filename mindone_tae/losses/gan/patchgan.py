@@ -12,6 +12,8 @@ _SLOPE = 0.2
 # Width doubles with every halving of the frame, up to this many times the first.
 _WIDEST = 8
 _GROUPS = 32
+# Beyond these a discriminator alone fills a machine's memory.
+_MOST_CHANNELS, _MOST_LAYERS = 1024, 16
 # What the two convolutions at the end, which do not halve, need of the last features.
 _SMALLEST_FEATURES = 3
 
@@ -38,6 +40,10 @@ class _PatchGAN(Discriminator):
         if min(in_channels, width, layers) < 1:
             given = f"in_channels is {in_channels}, width {width} and layers {layers}"
             raise UserError(f"{given}; each must be 1 or more: the usual ones are 3, 64 and 3")
+        if in_channels > _MOST_CHANNELS or width > _MOST_CHANNELS or layers > _MOST_LAYERS:
+            given = f"in_channels is {in_channels}, width {width} and layers {layers}"
+            most = f"{_MOST_CHANNELS}, {_MOST_CHANNELS} and {_MOST_LAYERS}"
+            raise UserError(f"{given}; they must be at most {most}: the usual ones are 3, 64 and 3")
         widths = [width * min(2**i, _WIDEST) for i in range(layers + 1)]
         self.first = self.convolution(in_channels, widths[0], 2, True)
         pairs = list(zip(widths[:-1], widths[1:]))

@@ -20,6 +20,7 @@ from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
 from ..layers.dtypes import compute_dtype, network_input
 from ..layers.frames import FramesCell
+from ..layers.limits import check_network
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
 from ..layers.start import check_start, start_linear
@@ -88,6 +89,8 @@ class ImageEncoder(FramesCell):
     """Frames to the moments of their posteriors."""
 
     def __init__(self, in_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"in_channels": in_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (block_out_channels[0], *block_out_channels)
         self.halvings = len(block_out_channels) - 1
@@ -118,6 +121,8 @@ class ImageDecoder(FramesCell):
     """Latent frames to pixels."""
 
     def __init__(self, out_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"out_channels": out_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (*block_out_channels, block_out_channels[-1])
         resample = [None] + ["up"] * (len(block_out_channels) - 1)
@@ -154,7 +159,8 @@ class SD3VAE(nn.Cell):
         norm_num_groups: groups of every norm.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a diffusers `vae/` folder, or a .safetensors or .ckpt file in that or the original layout; None starts at random.
+        pretrained: a diffusers `vae/` folder, or a .safetensors, .ckpt, .bin, .pt or .pth file in that or the original
+            layout; None starts at random.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.

@@ -65,7 +65,7 @@ def inflate(
 
     Args:
         src: an SD3.5 VAE, in diffusers' layout (a file, a `vae/` folder, sharded or not) or the original one (its own file or a whole
-            checkpoint), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
+            checkpoint, also PyTorch's own .bin, .pt or .pth), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
         target: .safetensors, .ckpt, or a folder to write in the layout of diffusers; float32.
         check: load the result, and compare it with the image VAE on generated images.
         norm_num_groups: groups of the norms, where neither a config.json says them nor are they 32.

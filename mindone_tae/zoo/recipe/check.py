@@ -2,6 +2,7 @@
 
 from .. import registry
 from ..errors import UserError, did_you_mean, listed
+from ..printable import printable, shown
 from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
@@ -77,14 +78,14 @@ class RecipeCheck:
         """A section's mapping, empty where the file has none."""
         given = self._tree.get(section)
         if given is not None and not isinstance(given, MarkedDict):
-            self._report(self._tree.marks[section], section, f"must be keys and values, not {given!r}")
+            self._report(self._tree.marks[section], section, f"must be keys and values, not {shown(given)}")
         return given if isinstance(given, MarkedDict) else MarkedDict(mark=self._tree.marks.get(section))
 
     def _component(self, given, mark, path, group, whole=True):
         """A component's checked mapping; whole: its required keywords must be there."""
         noun = noun_of(group)
         if not isinstance(given, MarkedDict):
-            self._report(mark, path, f"must be a {noun}'s name and keywords, not {given!r}: write {{name: {given}}}")
+            self._report(mark, path, f"must be a {noun}'s name and keywords, not {shown(given)}: write {{name: {printable(given, 80)}}}")
             return None
         if "name" not in given:
             misspelt = [key for key in given if did_you_mean(key, ["name"])]

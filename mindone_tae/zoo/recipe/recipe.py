@@ -82,6 +82,6 @@ def load_recipe(name_or_path, overrides=()):
     check = RecipeCheck(tree, Mark(str(path)))
     problems += check.problems
     if problems:
-        raise UserError("\n".join(str(problem) for problem in sorted(problems, key=lambda problem: problem.mark.line)))
+        raise UserError(*sorted(problems, key=lambda problem: problem.mark.line))
     sections = {name: SECTIONS[name](**values) if name in SECTIONS else values for name, values in check.sections.items()}
     return Recipe(**sections, path=path)

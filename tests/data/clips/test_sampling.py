@@ -68,7 +68,9 @@ def test_image_only_steps_have_one_frame():
     [
         ({"strategy": "mixed_video_imge"}, "must be null or one of .*did you mean 'mixed_video_image'"),
         ({"strategy": "mixed_video_image", "image_ratio": 1.5}, "mixed_image_ratio is 1.5; it is a probability"),
-        ({"sample_n_frames": 0}, "sample_n_frames is 0; it must be 1 or more, or -1"),
+        ({"sample_n_frames": 0}, "sample_n_frames is 0; it must be from 1 to"),
+        ({"sample_n_frames": 10**9}, "sample_n_frames is 1000000000; it must be from 1 to"),
+        ({"strategy": "mixed_video_random", "lengths": [10**9]}, "mixed_lengths is .*whole numbers from 1"),
         ({"strategy": "mixed_video_random", "lengths": [8, 0]}, "mixed_lengths is .*whole numbers from 1"),
         ({"strategy": "mixed_video_random", "lengths": []}, "mixed_lengths is"),
         ({"strategy": "mixed_video_random", "sample_n_frames": -1}, "give mixed_lengths"),

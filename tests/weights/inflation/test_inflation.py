@@ -16,6 +16,7 @@ from mindone_tae.models.baselines.sd3_vae import SD3VAE
 from mindone_tae.weights import inflate, load_weights, read_metadata, read_model, read_weights
 from mindone_tae.weights.inflation.check import check_inflation
 from mindone_tae.zoo.errors import UserError
+from torch_files import pickled, whole, write_zip
 
 TOOL = Path(__file__).parents[3] / "tools" / "inflate_vae_to_tae.py"
 GROUPS = {"norm_num_groups": 2}
@@ -52,6 +53,16 @@ def test_half_precision_sources_give_float32_with_the_same_values(tmp_path, sour
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
     exact = read_weights(path)["encoder.down.1.block.0.nin_shortcut.weight"].astype(np.float32)
     np.testing.assert_array_equal(found["encoder.down.1.block.0.nin_shortcut.conv_spat.weight"], exact)
+
+
+@pytest.mark.parametrize("name", ["vae.pt", "vae.ckpt", "diffusion_pytorch_model.bin"])
+def test_pytorchs_own_file_of_a_vae_is_inflated_as_its_safetensors_is(tmp_path, source, image_vae, fake_torch, name):
+    state = {key: whole(array, str(number)) for number, (key, array) in enumerate(image_vae("diffusers").items())}
+    write_zip(tmp_path / name, *pickled(fake_torch, {"epoch": 3, "state_dict": state}))
+    inflate(tmp_path / name, tmp_path / "from_torch.safetensors", **GROUPS)
+    inflate(source(), tmp_path / "tae.safetensors", **GROUPS)
+    found, expected = (read_weights(tmp_path / f"{stem}.safetensors") for stem in ("from_torch", "tae"))
+    assert found.keys() == expected.keys() and all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
 def test_all_targets_hold_the_same_weights(tmp_path, source):

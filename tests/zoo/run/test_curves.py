@@ -83,3 +83,35 @@ def test_a_folder_without_figures_is_named(tmp_path, capsys, name, text, message
 def test_only_png_is_written(make_run, capsys):
     assert run(["plot", str(make_run("a", 3)), "--output_path", "a.pdf"]) == 2
     assert ".png" in capsys.readouterr().err
+
+
+HOSTILE_LINES = [
+    b"\x00" * 5000,
+    b"\xff\xfe\xfd",
+    b"[" * 10_000,
+    b'{"step": ' + b"9" * 5000 + b"}",
+    b'{"step": 1e999, "loss": 1}',
+    b'{"step": true, "loss": 1}',
+    b'{"step": -5, "loss": 1}',
+    b'{"step": 3, "eval": [1], "baseline": 5}',
+    b'{"step": 3, "eval": {"psnr": [1]}}',
+    b'{"step": 3, "eval": {"psnr": 1}, "baseline": {"psnr": 2}, "baseline_name": {}}',
+    b'{"step": 4, "loss": 1' + b"0" * 400 + b', "seconds": NaN}',
+    b'{"step": 4, "loss": -Infinity, "$\\\\frac$": 1e308, "a\\u001b[2J": 1}',
+    b'{"step": 4, ' + b", ".join(b'"loss%d": 1' % number for number in range(500)) + b"}",
+]
+
+
+@pytest.mark.parametrize("whole", [0, 12])
+def test_a_damaged_file_is_drawn_as_far_as_it_is_one_or_refused_in_one_line(make_run, capsys, whole):
+    folder = make_run("run $\\frac{a}$ \x1b[2J", whole)
+    with open(folder / "metrics.jsonl", "ab") as lines:
+        lines.write(b"\n".join(HOSTILE_LINES[: 10 if not whole else None]))
+    assert run(["plot", str(folder)]) == (0 if whole else 2)
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err and "Traceback" not in shown.err
+    assert len((shown.out + shown.err).splitlines()) == 1
+
+
+def test_a_name_with_a_formula_is_drawn_letter_by_letter(make_run):
+    assert run(["plot", str(make_run("$\\undefined", 3))]) == 0

@@ -83,3 +83,34 @@ def test_where_nothing_is_to_do_nothing_is_changed(foreign_recipe, tmp_path, ste
     before = content(tmp_path / "run")
     assert train(foreign_recipe, tmp_path / "run", f"train.steps={steps}", "train.eval_every=2", "scheduler.lr=0.1", resume=True) is None
     assert content(tmp_path / "run") == before
+
+
+DESCRIBING = ("config.yaml", "environment.json", "metrics.jsonl")
+DAMAGE = {
+    "zeros": lambda content: bytes(len(content)),
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "noise": lambda content: bytes(range(256)) * 20,
+    "another's": lambda content: b'{"sessions": [[1]], "step": [2], "weights": {}, "eval": 3}',
+    "nested": lambda content: b"[" * 10_000,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_only_describes_a_run_is_set_aside_where_a_power_cut_damaged_it(foreign_recipe, tmp_path, caplog, kind):
+    settings = ("train.save_every=1", "train.eval_every=2", "train.keep_best=psnr")
+    train(foreign_recipe, tmp_path / "whole", *settings, "train.steps=4")
+    train(foreign_recipe, tmp_path / "run", *settings, "train.steps=2")
+    damaged = {name: DAMAGE[kind]((tmp_path / "run" / name).read_bytes()) for name in DESCRIBING}
+    for name, content in damaged.items():
+        (tmp_path / "run" / name).write_bytes(content)
+    train(foreign_recipe, tmp_path / "run", *settings, "train.steps=4", resume=True)
+    weights = [load_file(tmp_path / folder / "checkpoints/step_00000004/weights.safetensors") for folder in ("whole", "run")]
+    assert weights[0]["factor"].tobytes() == weights[1]["factor"].tobytes()
+    for name in ("config.yaml", "environment.json"):
+        may_be_whole = name == "config.yaml" and kind in ("cut", "another's")  # half a recipe may be YAML, and JSON is
+        assert may_be_whole or f"{name} is damaged" in caplog.text
+        assert (tmp_path / "run" / f"{name}.damaged").exists() == (f"{name} is damaged" in caplog.text)
+    assert (tmp_path / "run/environment.json.damaged").read_bytes() == damaged["environment.json"]
+    assert json.loads((tmp_path / "run/environment.json").read_text())["sessions"][-1]["first_step"] == 2
+    assert [line["step"] for line in lines(tmp_path / "run") if "eval" not in line] == [3, 4] or kind == "cut"
