@@ -80,7 +80,9 @@ class Console:
         os.dup2(noise, 1)
         os.dup2(noise, 2)
         os.close(noise)
-        self._undo.append(lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err)))
+        self._undo.append(
+            lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err))
+        )
         if self.out is sys.__stdout__ and self.err is sys.__stderr__:
             before = self.out, self.err
             self.out = sys.stdout = os.fdopen(os.dup(saved_out), "w", buffering=1, errors="backslashreplace")
@@ -98,7 +100,14 @@ class Console:
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)
         logging.raiseExceptions = False  # a log on a full disk is no reason for a traceback through the progress bar
-        self._undo.append(lambda: (root.removeHandler(to_file), ours.removeHandler(to_terminal), logging.captureWarnings(False), setattr(logging, "raiseExceptions", True)))
+        self._undo.append(
+            lambda: (
+                root.removeHandler(to_file),
+                ours.removeHandler(to_terminal),
+                logging.captureWarnings(False),
+                setattr(logging, "raiseExceptions", True),
+            )
+        )
 
     def close(self):
         """Gives everything back."""

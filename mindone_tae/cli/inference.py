@@ -66,13 +66,18 @@ def _is_whole(config):
         problem = f"{config} holds no sections"
     except UserError as error:
         problem = error
-    _logger.warning("%s; the model is taken from its weights, and everything else from a recipe that comes with the package", problem)
+    _logger.warning(
+        "%s; the model is taken from its weights, and everything else from a recipe that comes with the package",
+        problem,
+    )
     return False
 
 
 def _user_wrote_mode(options, path):
     """Whether env.mode stands on the command line, or in the recipe at `path` that --config names."""
-    return any(text.startswith("env.mode=") for text in options.overrides) or (options.config is not None and _states_mode(path))
+    return any(text.startswith("env.mode=") for text in options.overrides) or (
+        options.config is not None and _states_mode(path)
+    )
 
 
 def _states_mode(path):

@@ -27,10 +27,14 @@ def _machine(error):
     if isinstance(error, OSError):
         what = error.filename if error.filename is not None else "a file"
         reason = error.strerror or str(error) or type(error).__name__
-        return [f"{os.fsdecode(what) if isinstance(what, bytes) else what}: {reason}: check the name, its permissions and the disk"]
+        return [
+            f"{os.fsdecode(what) if isinstance(what, bytes) else what}: {reason}: check the name, its permissions and the disk"
+        ]
     if isinstance(error, MemoryError):
         asked = f" ({error})" if str(error) else ""
-        return [f"the memory does not suffice{asked}: ask for less at a time (--batch_size, --num_frames, --image_size, --enable_tile)"]
+        return [
+            f"the memory does not suffice{asked}: ask for less at a time (--batch_size, --num_frames, --image_size, --enable_tile)"
+        ]
     return None
 
 

@@ -119,11 +119,17 @@ class TAEVideoDataset:
             if not 1 <= value <= most:
                 raise UserError(f"{name} is {value}; it must be from 1 to {most}: use 1 if unsure")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
-            raise UserError(f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60")
+            raise UserError(
+                f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60"
+            )
         if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
-            raise UserError(f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: use {MEMORY_MB:g}")
+            raise UserError(
+                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: use {MEMORY_MB:g}"
+            )
         if not 0 <= cache_mb <= 2**20:
-            raise UserError(f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames")
+            raise UserError(
+                f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames"
+            )
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
@@ -140,7 +146,9 @@ class TAEVideoDataset:
         )
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
-        items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
+        items, found = (
+            known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
+        )
         self._roster = Roster(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
         self.output_columns = self._checked_columns(output_columns)
         found = self._roster.check(num_check_threads) if found is None and check_files else found
@@ -163,7 +171,9 @@ class TAEVideoDataset:
             return None  # any file suits any step
         if not checked:
             what = "size_buckets" if self._sizes.buckets else "short_video 'bucket'"
-            raise UserError(f"{what} needs every file's size and length, and check_files is false: give manifest_path, or set check_files to true")
+            raise UserError(
+                f"{what} needs every file's size and length, and check_files is false: give manifest_path, or set check_files to true"
+            )
         infos = [self._roster.known(item) for item in self._roster.items]
         return Buckets(infos, self._sizes.buckets, self._suitable.long_enough if self._suitable.by_length else None)
 
@@ -186,7 +196,9 @@ class TAEVideoDataset:
         clip_frames = self._counts.draw(rng)
         return clip_frames if self._sizes.buckets is None else (clip_frames, self._buckets.draw(clip_frames, rng))
 
-    def sample(self, index: int, rng: np.random.Generator, choice: int | tuple[int, int] | None = None) -> tuple[np.ndarray, ...]:
+    def sample(
+        self, index: int, rng: np.random.Generator, choice: int | tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Draw one sample. Loader threads may call this at the same time.
 
         A file that cannot be read is reported, and the next readable one in order takes its place. A file that is too short
@@ -217,7 +229,9 @@ class TAEVideoDataset:
             item = self._roster.readable(position, among)
             try:
                 wanted = clip_frames or self._counts.default, clip, bucket
-                video = self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
+                video = (
+                    self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
+                )
             except UnreadableVideo as error:
                 self._roster.report(error)
                 continue
@@ -234,7 +248,9 @@ class TAEVideoDataset:
             if refusal is not None:
                 raise refusal
             stride = self._rate.stride(reader.fps)
-            stride *= self._augmentation.draw_speed(rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader))
+            stride *= self._augmentation.draw_speed(
+                rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader)
+            )
             indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
             scale = self._augmentation.draw_scale(rng)
             part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None, scale)
@@ -287,5 +303,11 @@ class TAEVideoDataset:
             except UnreadableVideo as error:
                 self._roster.report(error)
                 continue
-            found = {"path": item.path, "relative_path": item.relative_path, "frames": info.frames, "fps": info.fps, "size": info.size}
+            found = {
+                "path": item.path,
+                "relative_path": item.relative_path,
+                "frames": info.frames,
+                "fps": info.fps,
+                "size": info.size,
+            }
             return {**item.extra, **found}

@@ -121,7 +121,9 @@ class Crop:
         return frames[:, top : top + height, left : left + width]
 
 
-def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None, scale: float = 1.0) -> Crop:
+def crop(
+    height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None, scale: float = 1.0
+) -> Crop:
     """The largest part of a frame that has the wanted aspect ratio, resized to that size.
 
     A drawn part lies a whole number of pixels of the wanted size from the frame's border. So all of them are windows of one resized

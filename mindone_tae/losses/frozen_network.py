@@ -71,7 +71,9 @@ class FrozenNetwork(NamedTuple):
         try:
             with safe_open(path, framework="np") as file:
                 headers = {name: file.get_slice(name) for name in file.keys() if not name.startswith(self.ignored)}
-                faults = list(self._faults({name: (tuple(h.get_shape()), h.get_dtype()) for name, h in headers.items()}))
+                faults = list(
+                    self._faults({name: (tuple(h.get_shape()), h.get_dtype()) for name, h in headers.items()})
+                )
                 weights = {} if faults else {name: file.get_tensor(name).astype(np.float32) for name in headers}
         except (SafetensorError, OSError) as error:
             raise UserError(

@@ -107,22 +107,32 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         share_statistics: bool = True,
         start: str = "random",
     ):
-        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
-            pretrained,
-            latent_channels=latent_channels,
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-            scaling_factor=scaling_factor,
-            shift_factor=shift_factor,
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
+            with_shipped(
+                pretrained,
+                latent_channels=latent_channels,
+                block_out_channels=block_out_channels,
+                layers_per_block=layers_per_block,
+                norm_num_groups=norm_num_groups,
+                scaling_factor=scaling_factor,
+                shift_factor=shift_factor,
+            )
         )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
-        self.encoder = Encoder(in_channels, *shared, dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"))
-        self.decoder = Decoder(out_channels, *shared, dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"))
+        self.encoder = Encoder(
+            in_channels,
+            *shared,
+            dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"),
+        )
+        self.decoder = Decoder(
+            out_channels,
+            *shared,
+            dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"),
+        )
         self.in_channels = in_channels
         self.latent_channels = self.out_channels = latent_channels
         self.scaling_factor = self.scale_factor = scaling_factor
@@ -252,7 +262,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         if noise is None:
             noise = ops.standard_normal(mean.shape)
         if noise.shape != mean.shape:
-            raise ValueError(f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape")
+            raise ValueError(
+                f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape"
+            )
         return sample_posterior(mean, logvar, noise), mean, logvar
 
     def training_inputs(self, batch, rng):

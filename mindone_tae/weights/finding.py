@@ -55,7 +55,9 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     """
     text = os.fspath(path)
     if not text.strip():
-        raise UserError(f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none")
+        raise UserError(
+            f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none"
+        )
     if text in SHIPPED:
         return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
@@ -69,7 +71,9 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
         return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
     found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
     if ema and found.files[0].name != _AVERAGED:
-        raise UserError(f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them")
+        raise UserError(
+            f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them"
+        )
     return found
 
 
@@ -116,7 +120,9 @@ def _shards(folder, index):
     try:
         names = sorted({os.fspath(name) for name in read_json(index)["weight_map"].values()})
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{index}: it has no weight_map, which says what lies in which file: download it again") from None
+        raise UserError(
+            f"{index}: it has no weight_map, which says what lies in which file: download it again"
+        ) from None
     # only names in the same folder: an index is somebody else's text
     missing = [name for name in names if os.path.basename(name) != name or not name or not (folder / name).is_file()]
     if missing or not names:
@@ -164,7 +170,9 @@ def read_json(path: Path):
         UserError: it is not JSON, or larger than any such file.
     """
     if path.stat().st_size > _JSON_MOST_BYTES:
-        raise UserError(f"{path}: it has {path.stat().st_size} bytes, more than {_JSON_MOST_BYTES}: download or copy it again")
+        raise UserError(
+            f"{path}: it has {path.stat().st_size} bytes, more than {_JSON_MOST_BYTES}: download or copy it again"
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

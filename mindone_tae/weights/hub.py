@@ -20,7 +20,11 @@ _WANTED = ("config.json", "diffusion_pytorch_model*.safetensors", "diffusion_pyt
 
 def is_repository(text: str) -> bool:
     """Whether a text could be "organisation/name" or "organisation/name/subfolder", and is no file's name."""
-    return bool(_REPOSITORY.fullmatch(text)) and ".." not in text and not text.endswith((".safetensors", ".ckpt", ".json", *TORCH_SUFFIXES))
+    return (
+        bool(_REPOSITORY.fullmatch(text))
+        and ".." not in text
+        and not text.endswith((".safetensors", ".ckpt", ".json", *TORCH_SUFFIXES))
+    )
 
 
 def download(text, find):

@@ -100,16 +100,23 @@ def set_parameters(parameters, arrays) -> None:
 
 
 def _tensor(array):
-    if array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f":  # types that MindSpore takes from NumPy in some versions only
+    if (
+        array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f"
+    ):  # types that MindSpore takes from NumPy in some versions only
         array = array.astype(np.float32)
     return ms.Tensor(array)
 
 
 def _told(differences, parameters, shapes):
     of_other_shape = [
-        f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model" for name in differences.misshapen
+        f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model"
+        for name in differences.misshapen
     ]
-    kinds = (("missing", differences.missing), ("unexpected", differences.unexpected), ("of another shape", of_other_shape))
+    kinds = (
+        ("missing", differences.missing),
+        ("unexpected", differences.unexpected),
+        ("of another shape", of_other_shape),
+    )
     return "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
 
 

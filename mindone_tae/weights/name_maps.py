@@ -94,7 +94,9 @@ def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:
     levels = 1 + max((int(match[1]) for match in map(_UP_BLOCK.match, stripped.values()) if match), default=0)
     kept, clashes = {}, []
     for source, name in stripped.items():
-        name = _TORCH_NORM.sub(lambda match: f"{match[1]}{match[2]}.{_NORM_LEAVES[match[3]]}", _from_diffusers(name, levels))
+        name = _TORCH_NORM.sub(
+            lambda match: f"{match[1]}{match[2]}.{_NORM_LEAVES[match[3]]}", _from_diffusers(name, levels)
+        )
         if name in kept:
             clashes.append(f"{kept[name][0]} and {source} are both {name}")
         kept[name] = (source, _our_shape(name, tuple(shapes[source])))
@@ -110,7 +112,9 @@ def network_of(name: str) -> str:
 def torch_layout(arrays: dict) -> dict:
     """Our arrays by name as PyTorch has them: norms' weight and bias, temporal kernels (o, i, k)."""
     return {
-        _OUR_NORM.sub(lambda match: f".{_NORM_LEAVES[match[1]]}", name): array.squeeze(2) if _TEMPORAL_KERNEL.search(name) else array
+        _OUR_NORM.sub(lambda match: f".{_NORM_LEAVES[match[1]]}", name): array.squeeze(2)
+        if _TEMPORAL_KERNEL.search(name)
+        else array
         for name, array in arrays.items()
     }
 

@@ -71,7 +71,9 @@ def our_names(stored: Stored) -> Renamed:
         UserError: for two tensors that claim one name.
     """
     if len(stored.tensors) > _MOST_TENSORS:
-        raise UserError(f"{stored.path}: it holds {len(stored.tensors)} tensors; {_MOST_TENSORS} at most are read: give a VAE's weights")
+        raise UserError(
+            f"{stored.path}: it holds {len(stored.tensors)} tensors; {_MOST_TENSORS} at most are read: give a VAE's weights"
+        )
     renamed = rename({name: tensor.shape for name, tensor in stored.tensors.items()})
     if renamed.clashes:
         raise UserError(f"{stored.path}: {shortened(renamed.clashes)}: save it again with each once")
@@ -123,7 +125,9 @@ def noted_model(stored: Stored) -> dict:
     try:
         section = dict(json.loads(noted))
     except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself") from None
+        raise UserError(
+            f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself"
+        ) from None
     return {key: value for key, value in section.items() if key != "pretrained"}
 
 
@@ -136,7 +140,6 @@ def _open_file(file):
         if pickled or file.suffix in TORCH_SUFFIXES:  # a .ckpt may be MindSpore's or PyTorch's
             return open_torch(file)
         from .formats.ckpt import open_ckpt  # MindSpore is imported only where its own format is read
-
 
         return open_ckpt(file)
     except OSError as error:

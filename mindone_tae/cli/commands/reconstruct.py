@@ -21,7 +21,9 @@ def add_to(commands):
     )
     flags.add_videos(parser)
     parser.add_argument(
-        "--output_path", metavar="DIR", help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)"
+        "--output_path",
+        metavar="DIR",
+        help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)",
     )
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
     flags.add_trained(parser)

@@ -58,7 +58,9 @@ class Roster:
         paths = [item.path for item in self.items]
         return inspect_files(paths, self._reader, num_threads, self._timeout_s, self._memory_mb)
 
-    def learn(self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]) -> None:
+    def learn(
+        self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]
+    ) -> None:
         """Take what is known of every file, and take out the bad ones.
 
         Args:

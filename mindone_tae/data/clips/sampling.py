@@ -79,7 +79,9 @@ class FrameRate:
         if sample_fps is not None and not 0 < sample_fps <= 1000:
             raise UserError(f"sample_fps is {sample_fps}; it must be above 0 and at most 1000, or null: 24 suits most")
         if sample_fps is not None and sample_stride != 1:
-            raise UserError(f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1")
+            raise UserError(
+                f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1"
+            )
         self._stride, self._fps = sample_stride, sample_fps
 
     def stride(self, fps: float) -> float:
@@ -121,7 +123,9 @@ class FrameCounts:
         lengths: list[int] | None = None,
     ):
         if sample_n_frames != ALL_FRAMES and not 1 <= sample_n_frames <= _MOST_FRAMES:
-            raise UserError(f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: use 16 if unsure")
+            raise UserError(
+                f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: use 16 if unsure"
+            )
         if strategy is not None and strategy not in MIXED_STRATEGIES:
             raise UserError(
                 f"mixed_strategy is '{strategy}'; it must be null or one of {', '.join(MIXED_STRATEGIES)}"

@@ -74,7 +74,9 @@ class DecordReader(VideoReader):
         if form not in _CONTAINERS:
             raise self._left(f"gives wrong frames of {form} files")
         if not index.simple:
-            raise self._left("gives wrong frames where keyframes are delayed unevenly or follow frames shown after them")
+            raise self._left(
+                "gives wrong frames where keyframes are delayed unevenly or follow frames shown after them"
+            )
         if stream.codec_context.pix_fmt not in _DARKENS:
             raise self._left(f"gives wrong colours of {stream.codec_context.pix_fmt}")
         if "matroska" in form and self._may_be_rotated():
@@ -105,7 +107,9 @@ class DecordReader(VideoReader):
         bright = np.minimum(rows, 255 - darker)
         bright += darker
         bright = bright.reshape(frames.shape)
-        grey = (frames[..., 0] == frames[..., 1]) & (frames[..., 1] == frames[..., 2])  # comes out nearly right; black is black
+        grey = (frames[..., 0] == frames[..., 1]) & (
+            frames[..., 1] == frames[..., 2]
+        )  # comes out nearly right; black is black
         bright[grey] = frames[grey]
         return bright
 

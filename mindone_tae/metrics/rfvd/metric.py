@@ -1,7 +1,8 @@
 """Fréchet video distance of reconstructions from their videos."""
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 
 from mindone_tae.zoo.errors import UserError
 
@@ -93,7 +94,9 @@ class RFVD:
                 "number of clips; compare it only over the same clips (papers take 2048)"
             )
         if len(frames) > 1:
-            warnings.append(f"clips of {len(frames)} lengths in one distribution: set one length for a figure that can be compared")
+            warnings.append(
+                f"clips of {len(frames)} lengths in one distribution: set one length for a figure that can be compared"
+            )
         return {
             "clips": len(collected),
             "frames": frames,

@@ -141,7 +141,9 @@ class ImageDecoder(FramesCell):
     def frames(self, z, b):
         """(t*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
-        for i in range(len(self.up) - 1, -1, -1):  # a reversed slice would be a new CellList, which renames its parameters
+        for i in range(
+            len(self.up) - 1, -1, -1
+        ):  # a reversed slice would be a new CellList, which renames its parameters
             x = self.up[i](x)
         x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
@@ -186,14 +188,16 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
-        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
-            pretrained,
-            latent_channels=latent_channels,
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-            scaling_factor=scaling_factor,
-            shift_factor=shift_factor,
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
+            with_shipped(
+                pretrained,
+                latent_channels=latent_channels,
+                block_out_channels=block_out_channels,
+                layers_per_block=layers_per_block,
+                norm_num_groups=norm_num_groups,
+                scaling_factor=scaling_factor,
+                shift_factor=shift_factor,
+            )
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)
@@ -231,7 +235,9 @@ class SD3VAE(nn.Cell):
         frames = target_num_frames if num_target_frames is None else num_target_frames
         held = z.shape[2]
         if frames is not None and (frames < 1 or frames > held):
-            raise ValueError(f"num_target_frames is {frames}; a latent of {held} frames holds 1 to {held}: ask for one of those")
+            raise ValueError(
+                f"num_target_frames is {frames}; a latent of {held} frames holds 1 to {held}: ask for one of those"
+            )
         return self.decoder(z if frames is None else z[:, :, :frames])
 
     def construct(self, x, noise=None):

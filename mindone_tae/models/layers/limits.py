@@ -31,7 +31,11 @@ def check_network(ends: dict[str, int], widths: tuple[int, ...], layers: int, gr
         )
     named = {**ends, **{f"block_out_channels[{level}]": width for level, width in enumerate(widths)}}
     bounds = [(name, count, _MOST_CHANNELS) for name, count in named.items()]
-    for name, count, most in (*bounds, ("layers_per_block", layers, _MOST_LAYERS), ("norm_num_groups", groups, _MOST_CHANNELS)):
+    for name, count, most in (
+        *bounds,
+        ("layers_per_block", layers, _MOST_LAYERS),
+        ("norm_num_groups", groups, _MOST_CHANNELS),
+    ):
         if not 1 <= count <= most:
             raise ValueError(f"{name} is {count}; it must be from 1 to {most}: take the published model's if unsure")
     network = _BYTES * _NUMBERS_A_PAIR * layers * sum(width**2 for width in widths)

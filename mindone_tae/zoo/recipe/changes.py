@@ -34,7 +34,11 @@ def _flat(tree, prefix=""):
     """Dotted path to value; lists are values."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()}
+    return {
+        key: value
+        for name, inner in tree.items()
+        for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
 
 
 def _shown(tree, key):

@@ -46,7 +46,9 @@ def read_recipe(path):
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: it has {path.stat().st_size} bytes; a recipe has at most {_MOST_BYTES}: give a recipe")
+            raise UserError(
+                f"{path}: it has {path.stat().st_size} bytes; a recipe has at most {_MOST_BYTES}: give a recipe"
+            )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None

@@ -45,7 +45,9 @@ def _split(override):
     try:
         value, problems = parse(text, COMMAND_LINE)
     except UserError as error:
-        raise UserError(f"{dotted}: value {shown(text)} is {str(error).removeprefix(f'{COMMAND_LINE}: ')}; put it in quotes") from None
+        raise UserError(
+            f"{dotted}: value {shown(text)} is {str(error).removeprefix(f'{COMMAND_LINE}: ')}; put it in quotes"
+        ) from None
     return dotted, value, [Problem(_HERE, dotted, problem.text) for problem in problems]
 
 

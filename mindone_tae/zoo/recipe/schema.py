@@ -47,11 +47,15 @@ class Env:
 
     mode: Literal[0, 1] = 0  # 0 graph, 1 PyNative
     device_target: Literal["Ascend", "CPU"] = "Ascend"
-    jit_level: Literal["O0", "O1", "O2"] | None = "O1"  # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
+    jit_level: Literal["O0", "O1", "O2"] | None = (
+        "O1"  # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
+    )
     debug: bool = False  # PyNative, and errors where they happen
     distributed: bool = False  # several workers, started by msrun
     precision_mode: _PRECISION_MODES | None = None  # Ascend only; null: MindSpore's choice
-    conv_allow_hf32: bool | None = None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
+    conv_allow_hf32: bool | None = (
+        None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
+    )
     max_device_memory: str | None = None  # Ascend only, with its unit: "59GB"; null: all
     cache_graph: bool = False  # keep compiled graphs between runs; can go stale when code changes
     cache_path: str = "./cache"  # folder for compiled graphs
@@ -79,13 +83,17 @@ class Train:
     eval_every: int = _number(0, at_least=0, at_most=_COUNT)  # steps; 0: never
     log_every: int = _number(1, at_least=1, at_most=_COUNT)  # steps
     keep_checkpoints: int = _number(3, at_least=1, at_most=_COUNT)  # the latest so many; older ones are removed
-    keep_best: str | None = None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
+    keep_best: str | None = (
+        None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
+    )
     clip_norm: float | None = _number(1.0, above=0)  # gradient's global norm; null: no clipping
     gradient_accumulation_steps: int = _number(1, at_least=1, at_most=_COUNT)  # batches an optimizer step
     loss_scale: float = _number(1.0, above=0)  # factor
     dynamic_loss_scale: bool = False  # the factor follows overflows
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the weights
-    max_nonfinite_steps: int = _number(10, at_least=1, at_most=_COUNT)  # steps in a row whose loss is not finite before the run stops
+    max_nonfinite_steps: int = _number(
+        10, at_least=1, at_most=_COUNT
+    )  # steps in a row whose loss is not finite before the run stops
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,9 @@ class Adversarial:
     adaptive: bool = True  # weight is a share of the loss's own pull on the last layer, as in VQGAN; false: a factor
     last_layer: str | None = None  # name of the parameter where the pulls are compared; null: the model's last kernel
     start_step: int = _number(0, at_least=0, at_most=_COUNT)  # steps before the discriminator is trained and heard
-    learning_rate_ratio: float = _number(1.0, above=0)  # the discriminator's learning rate, of the model's at the same step
+    learning_rate_ratio: float = _number(
+        1.0, above=0
+    )  # the discriminator's learning rate, of the model's at the same step
     optimizer: dict | None = None  # the discriminator's own; null: as the optimizer section
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the discriminator
 
@@ -177,4 +187,6 @@ def _outside(value, bounds):
 
 
 def _text(annotation):
-    return annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    return (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )

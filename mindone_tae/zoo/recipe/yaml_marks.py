@@ -82,7 +82,9 @@ def parse(text, source):
         UserError: not YAML, or more than a recipe can hold.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise UserError(f"{source}: it has {len(text)} characters; a recipe has at most {_MOST_CHARACTERS}: give a recipe")
+        raise UserError(
+            f"{source}: it has {len(text)} characters; a recipe has at most {_MOST_CHARACTERS}: give a recipe"
+        )
     try:
         loader = _Loader(text)
         loader.source, loader.problems = source, []
@@ -98,7 +100,9 @@ def parse(text, source):
         raise UserError(f"{_mark(source, error.problem_mark)}: not YAML: {error.problem}{context}") from None
     except yaml.reader.ReaderError as error:
         where = Mark(source, text.count("\n", 0, error.position) + 1)
-        raise UserError(f"{where}: not YAML: the character {chr(error.character)!r} is not allowed: remove it") from None
+        raise UserError(
+            f"{where}: not YAML: the character {chr(error.character)!r} is not allowed: remove it"
+        ) from None
     except Exception as error:  # PyYAML's constructors raise whatever a value that is none leads them to
         raise UserError(f"{source}: not YAML: {str(error) or type(error).__name__}") from None
 
@@ -121,7 +125,9 @@ def _check_unfolded(node, source):
         for count, most, what in ((values, _MOST_VALUES, "values"), (levels, _DEEPEST, "levels")):
             if count > most:
                 where = _mark(source, node.start_mark)
-                raise UserError(f"{where}: it unfolds to more than {most} {what}, which no recipe has: write what is meant without aliases")
+                raise UserError(
+                    f"{where}: it unfolds to more than {most} {what}, which no recipe has: write what is meant without aliases"
+                )
         known[id(node)] = values, levels
         return values, levels
 
@@ -130,7 +136,9 @@ def _check_unfolded(node, source):
 
 def dump(value):
     """YAML text that parse() reads back as the same value; keys in the order given."""
-    return yaml.dump(plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120)
+    return yaml.dump(
+        plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
+    )
 
 
 _RESOLVERS = {
@@ -163,7 +171,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_list(dumper, data):
     """Numbers and words side by side, mappings below each other."""
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=not any(isinstance(e, (dict, list)) for e in data))
+    return dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", data, flow_style=not any(isinstance(e, (dict, list)) for e in data)
+    )
 
 
 _EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
@@ -179,7 +189,11 @@ def _construct_mapping(loader, node):
         key = loader.construct_object(key_node, deep=True)
         try:
             if key in marks:
-                text = f"given twice, first in line {marks[key].line}: keep one" if marks[key].line else "given twice: keep one"
+                text = (
+                    f"given twice, first in line {marks[key].line}: keep one"
+                    if marks[key].line
+                    else "given twice: keep one"
+                )
                 loader.problems.append(Problem(loader.mark_of(key_node), str(key), text))
             marks.setdefault(key, loader.mark_of(key_node))
         except TypeError:  # a list or mapping as a key
@@ -191,7 +205,9 @@ def _construct_mapping(loader, node):
 
 def _construct_unknown(loader, node):
     loader.problems.append(
-        Problem(loader.mark_of(node), "", f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag")
+        Problem(
+            loader.mark_of(node), "", f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag"
+        )
     )
     return None
 

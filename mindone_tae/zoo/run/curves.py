@@ -10,7 +10,13 @@ from ..errors import UserError
 from ..printable import printable
 
 # Figures of a training step that are no loss: key and what the panel is called.
-STEP_FIGURES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm", "loss_scale": "loss scale", "seconds": "seconds a step", "data_seconds": "waiting for data"}
+STEP_FIGURES = {
+    "learning_rate": "learning rate",
+    "gradient_norm": "gradient norm",
+    "loss_scale": "loss scale",
+    "seconds": "seconds a step",
+    "data_seconds": "waiting for data",
+}
 # What a line of metrics.jsonl says beside numbers that can be drawn.
 NOT_DRAWN = ("step", "shape", "refused")
 
@@ -75,8 +81,15 @@ def read_curves(path):
         if entry.get("refused"):
             curves.refused.append(entry["step"])
         figures = {name: value for name, value in entry.items() if name not in NOT_DRAWN}
-        _add_all(points, "figures", entry["step"], {name: value for name, value in figures.items() if name in STEP_FIGURES})
-        _add_all(points, "losses", entry["step"], {name: value for name, value in figures.items() if name not in STEP_FIGURES})
+        _add_all(
+            points, "figures", entry["step"], {name: value for name, value in figures.items() if name in STEP_FIGURES}
+        )
+        _add_all(
+            points,
+            "losses",
+            entry["step"],
+            {name: value for name, value in figures.items() if name not in STEP_FIGURES},
+        )
     for (kind, name), pairs in points.items():
         steps, values = zip(*pairs)
         getattr(curves, kind)[name] = np.asarray(steps, float), np.asarray(values, float)

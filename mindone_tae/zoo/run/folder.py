@@ -83,7 +83,9 @@ class RunFolder:
         whole = list(self._metrics())
         bytes_kept = sum(len(line.encode("utf-8", "replace")) + 1 for line, _ in whole)
         if self.metrics.stat().st_size - bytes_kept > _HALF_LINE:  # less is half a line, as any kill leaves it
-            _logger.warning("parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics))
+            _logger.warning(
+                "parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics)
+            )
         kept = [line for line, entry in whole if entry["step"] <= last_step]
         self.write_text(self.metrics, "".join(line + "\n" for line in kept))
 
@@ -98,7 +100,11 @@ class RunFolder:
 
     def evaluations(self, last_step):
         """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
-        return [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry and entry["step"] <= last_step]
+        return [
+            (entry["step"], entry["eval"])
+            for _, entry in self._metrics()
+            if "eval" in entry and entry["step"] <= last_step
+        ]
 
     def _metrics(self):
         """(text, content) of the whole lines of metrics.jsonl."""

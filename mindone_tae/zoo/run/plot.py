@@ -52,11 +52,18 @@ def draw_curves(path, runs):
 
 def _panels(runs):
     """A function (axes, colours) for each panel: the losses, the metrics, then the rest."""
-    names = {kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind))) for kind in ("losses", "metrics", "figures")}
+    names = {
+        kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind)))
+        for kind in ("losses", "metrics", "figures")
+    }
     panels = [lambda axes, colours, name=name: _draw_loss(axes, colours, runs, name) for name in names["losses"]]
     panels += [lambda axes, colours, name=name: _draw_metric(axes, colours, runs, name) for name in names["metrics"]]
     drawn = {"learning_rate": _draw_learning_rate, "seconds": _draw_seconds}
-    panels += [lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs) for name in _DRAWN_FIGURES if name in names["figures"]]
+    panels += [
+        lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs)
+        for name in _DRAWN_FIGURES
+        if name in names["figures"]
+    ]
     return panels
 
 
@@ -88,7 +95,14 @@ def _name_runs(figure, runs, colours):
         figure.suptitle(_plain(runs[0].name), x=0.01, ha="left", fontsize=13, color=_INK)
         return
     handles = [Line2D([], [], color=colour, linewidth=3) for colour in colours]
-    figure.legend(handles, [_plain(run.name) for run in runs], loc="outside upper left", ncols=min(len(runs), 5), frameon=False, fontsize=11)
+    figure.legend(
+        handles,
+        [_plain(run.name) for run in runs],
+        loc="outside upper left",
+        ncols=min(len(runs), 5),
+        frameon=False,
+        fontsize=11,
+    )
 
 
 def _draw_loss(axes, colours, runs, name):
@@ -103,7 +117,14 @@ def _draw_loss(axes, colours, runs, name):
         axes.plot(middle, mean, color=colour, linewidth=1.8)
         lowest, highest = min([lowest, *mean]), max([highest, *mean])
         if name == "loss" and run.refused:
-            axes.plot(run.refused, np.full(len(run.refused), 0.02), "|", color="#b2182b", transform=axes.get_xaxis_transform(), markersize=9)
+            axes.plot(
+                run.refused,
+                np.full(len(run.refused), 0.02),
+                "|",
+                color="#b2182b",
+                transform=axes.get_xaxis_transform(),
+                markersize=9,
+            )
     logarithmic = bool(0 < 10 * lowest < highest)
     if logarithmic:
         axes.set_yscale("log")
@@ -125,7 +146,16 @@ def _draw_metric(axes, colours, runs, name):
             continue
         colour = owners[0] if len(owners) < len(runs) else _FAINT
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
-        axes.annotate(_plain(f"{label.replace('_', ' ')} {value:.4g}"), (0.99, value), xycoords=axes.get_yaxis_transform(), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=colour)
+        axes.annotate(
+            _plain(f"{label.replace('_', ' ')} {value:.4g}"),
+            (0.99, value),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8.5,
+            color=colour,
+        )
     axes.margins(y=0.12)
     _title(axes, _METRIC_TITLES.get(name, name), "on fixed clips")
 
@@ -142,7 +172,9 @@ def _draw_learning_rate(axes, colours, runs):
 def _draw_seconds(axes, colours, runs):
     """The scale follows the usual step: the few that compile would press all others to the floor."""
     timed = [(run.figures["seconds"], colour) for run, colour in zip(runs, colours) if "seconds" in run.figures]
-    waits = [(run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures]
+    waits = [
+        (run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures
+    ]
     for (steps, values), colour in timed:
         axes.plot(steps, values, ".", color=colour, markersize=2.5, alpha=0.35)
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.8)
@@ -152,7 +184,11 @@ def _draw_seconds(axes, colours, runs):
     beyond = sum(int((values > top).sum()) for (_, values), _ in timed)
     if top > 0:  # not where all are NaN
         axes.set_ylim(0, top)
-    _title(axes, STEP_FIGURES["seconds"], "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)))
+    _title(
+        axes,
+        STEP_FIGURES["seconds"],
+        "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)),
+    )
 
 
 def _running(steps, values, reduce):

@@ -12,7 +12,15 @@ from pathlib import Path
 from ..errors import UserError, did_you_mean
 from ..printable import shown
 
-_SEQUENCES = {"list": list, "List": list, "tuple": tuple, "Tuple": tuple, "Sequence": None, "Iterable": None, "Collection": None}
+_SEQUENCES = {
+    "list": list,
+    "List": list,
+    "tuple": tuple,
+    "Tuple": tuple,
+    "Sequence": None,
+    "Iterable": None,
+    "Collection": None,
+}
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
 _MODULES = {"typing", "typing_extensions", "t", "collections", "abc", "pathlib", "builtins"}
 

@@ -35,7 +35,9 @@ class BatchLoader:
 
     def __init__(self, dataset, batch_size, seed, shuffle=True, num_workers=2, prefetch_steps=2, rank=0, ranks=1):
         if len(dataset) == 0:
-            raise UserError("the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder")
+            raise UserError(
+                "the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder"
+            )
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
@@ -54,7 +56,9 @@ class BatchLoader:
         """
         steps = -(-epochs * len(self.dataset) // (self.batch_size * self.ranks))
         if steps > MOST_STEPS:
-            raise UserError(f"train.epochs is {epochs}, which makes {steps} steps; a run has at most {MOST_STEPS}: lower it")
+            raise UserError(
+                f"train.epochs is {epochs}, which makes {steps} steps; a run has at most {MOST_STEPS}: lower it"
+            )
         return steps
 
     def positions(self, step):

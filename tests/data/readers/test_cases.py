@@ -73,7 +73,9 @@ def test_transfer_characteristic_is_told(name, transfer):
 
 def test_animation_has_the_mean_rate_of_its_frames(tmp_path):
     pictures = [Image.fromarray(np.full((16, 24, 3), 20 * number, np.uint8)) for number in range(8)]
-    pictures[0].save(tmp_path / "a.webp", save_all=True, append_images=pictures[1:], duration=[500] + 7 * [40], lossless=True)
+    pictures[0].save(
+        tmp_path / "a.webp", save_all=True, append_images=pictures[1:], duration=[500] + 7 * [40], lossless=True
+    )
     with open_video(tmp_path / "a.webp") as video:
         assert len(video) == 8 and video.fps == pytest.approx(8 / 0.78)
 

@@ -59,7 +59,9 @@ def test_decord_is_right_or_refuses(tools, pool, folder, name):
 
 def test_wrong_frames_and_a_wrong_rate_are_told(tools, pool, folder, monkeypatch):
     case, read = case_of(tools, "x264_closed.mp4"), PyAVReader._read_sorted
-    monkeypatch.setattr(PyAVReader, "_read_sorted", lambda self, indices: read(self, [max(0, number - 1) for number in indices]))
+    monkeypatch.setattr(
+        PyAVReader, "_read_sorted", lambda self, indices: read(self, [max(0, number - 1) for number in indices])
+    )
     assert tools[0].verify(case, folder, "pyav", pool, False)[0] == "WRONG"
     monkeypatch.undo()
     assert tools[0].rate_is_right(case, [number / 30 for number in range(30)], 30.0)
@@ -87,7 +89,9 @@ def test_an_error_behind_a_cut_is_harmless_only_where_it_changes_nothing(tools, 
                 assert np.array_equal(video.read(range(len(video))), whole)
         except UnreadableVideo:
             refused += 1
-        assert not harmless_errors(str(damaged)) or np.array_equal(harmless_errors(str(damaged)), harmless_errors(str(path)))
+        assert not harmless_errors(str(damaged)) or np.array_equal(
+            harmless_errors(str(damaged)), harmless_errors(str(path))
+        )
     assert refused >= 2
 
 

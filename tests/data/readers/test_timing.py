@@ -17,9 +17,24 @@ def packets(times, durations, keyframes=()):
     "times, durations, declared, rate",
     [
         (range(0, 400, 40), [40] * 10, [], 25.0),
-        ([0, 33, 67, 100, 133], [33] * 5, [Fraction(30)], 30.0),  # rounded to milliseconds: the declared rate is more exact
-        ([0, 33, 67, 100, 133], [33] * 5, [Fraction(60)], 5 / 0.166),  # and one that is no such rounding is not believed
-        ([0, 100, 167, 317], [33] * 4, [Fraction(30)], 3 / 0.317),  # durations that only repeat a rate are not believed either
+        (
+            [0, 33, 67, 100, 133],
+            [33] * 5,
+            [Fraction(30)],
+            30.0,
+        ),  # rounded to milliseconds: the declared rate is more exact
+        (
+            [0, 33, 67, 100, 133],
+            [33] * 5,
+            [Fraction(60)],
+            5 / 0.166,
+        ),  # and one that is no such rounding is not believed
+        (
+            [0, 100, 167, 317],
+            [33] * 4,
+            [Fraction(30)],
+            3 / 0.317,
+        ),  # durations that only repeat a rate are not believed either
         ([0, 500, 540, 580], [500, 40, 40, 40], [], 4 / 0.62),
         ([0, 20, 40], [0, 0, 0], [], 50.0),
         ([7], [40], [], 25.0),

@@ -59,7 +59,9 @@ def test_mp4_says_its_colours_and_they_are_so(tmp_path):
 
 
 def test_five_generations_do_not_drift(tmp_path):
-    source = frames = np.random.default_rng(0).integers(30, 220, (4, 6, 8, 3)).astype(np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+    source = frames = (
+        np.random.default_rng(0).integers(30, 220, (4, 6, 8, 3)).astype(np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+    )
     for _ in range(5):
         write_video(tmp_path / "a.mp4", frames, fps=10, crf=4)
         with open_video(tmp_path / "a.mp4") as video:

@@ -114,7 +114,9 @@ def logits_by_numpy(narrow_weights):
     def head(x):
         view = np.lib.stride_tricks.sliding_window_view(x, (2, 7, 7), axis=(1, 2, 3))  # (c, t - 1, 1, 1, 2, 7, 7)
         average = view.mean(axis=(4, 5, 6))[:, :, 0, 0]  # (c, t - 1)
-        weight, bias = (narrow_weights[f"Logits.Conv3d_0c_1x1.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+        weight, bias = (
+            narrow_weights[f"Logits.Conv3d_0c_1x1.{kind}"].astype(np.float64) for kind in ("weight", "bias")
+        )
         return (weight[:, :, 0, 0, 0] @ average + bias[:, None]).mean(axis=1)
 
     return head

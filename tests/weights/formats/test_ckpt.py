@@ -1,9 +1,10 @@
 """MindSpore's checkpoints, against MindSpore and against damage."""
 
-import mindspore as ms
 import ml_dtypes
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from mindone_tae.weights import read_metadata, read_weights, save_weights
@@ -28,7 +29,9 @@ def test_what_mindspore_wrote_is_read(tmp_path):
     assert found["d.bias"].dtype == ml_dtypes.bfloat16 and found["d.bias"].astype(float).tolist() == [0.5, 3.0]
 
 
-@pytest.mark.parametrize(("dtype", "expected"), [("float32", ms.float32), ("float16", ms.float16), ("bfloat16", ms.bfloat16)])
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [("float32", ms.float32), ("float16", ms.float16), ("bfloat16", ms.bfloat16)]
+)
 def test_mindspore_reads_what_is_written(tmp_path, dtype, expected):
     save_weights(ARRAYS, tmp_path / "a.ckpt", {"step": 3}, dtype=dtype)
     found = ms.load_checkpoint(str(tmp_path / "a.ckpt"))
@@ -73,7 +76,10 @@ def of_one_tensor(type_name, dims, content):
         (lambda raw: raw[:9], ""),
         (lambda raw: bytes(range(200, 256)) * 20, ""),
         (lambda raw: raw.replace(np.float32(7).tobytes(), np.float32(8).tobytes()), "its checksum does not fit"),
-        (lambda raw: of_one_tensor("Float32", (1000, 1000), bytes(8)), r"x is Float32 of shape \(1000, 1000\) and has 8 bytes"),
+        (
+            lambda raw: of_one_tensor("Float32", (1000, 1000), bytes(8)),
+            r"x is Float32 of shape \(1000, 1000\) and has 8 bytes",
+        ),
         (lambda raw: of_one_tensor("Float32", (-1, -2), bytes(8)), "x is Float32 of shape"),
         (lambda raw: of_one_tensor("Float32", (1,) * 33, bytes(4)), "x has 33 axes"),
         (lambda raw: of_one_tensor("Flaot32", (2,), bytes(8)), "x is of the unknown type 'Flaot32'"),
@@ -102,5 +108,8 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
         value.tag, value.tensor.tensor_type, value.tensor.tensor_content = name, "Float32", bytes(8)
         value.tensor.dims.extend((2,))
     (tmp_path / "a.ckpt").write_bytes(checkpoint.SerializeToString())
-    with pytest.raises(UserError, match=r"a\.ckpt: not a whole \.ckpt file of MindSpore: (it tells of x twice|x is Float32 of shape \(2,\) and has 16 bytes)"):
+    with pytest.raises(
+        UserError,
+        match=r"a\.ckpt: not a whole \.ckpt file of MindSpore: (it tells of x twice|x is Float32 of shape \(2,\) and has 16 bytes)",
+    ):
         read_weights(tmp_path / "a.ckpt")

@@ -88,8 +88,16 @@ X = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ({"x": X, "y": X}, bytes(8), "invalid offset"),  # one over the other
         ({"x": X, "y": {**X, "data_offsets": [16, 24]}}, bytes(24), "invalid offset"),  # a hole between
         ({"x": X}, bytes(12), "not fully covered"),
-        (b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8), "x twice"),
-        (b'{"__metadata__":{"a":"1","a":"2"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8), "a twice"),
+        (
+            b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+            bytes(8),
+            "x twice",
+        ),
+        (
+            b'{"__metadata__":{"a":"1","a":"2"},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+            bytes(8),
+            "a twice",
+        ),
         ({"x": X, "__metadata__": [1]}, bytes(8), "expected a map"),
         (b"[1, 2]", b"", "not JSON|invalid JSON"),
         (b'{"x": ', b"", "invalid JSON"),
@@ -107,7 +115,9 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, header, data, comp
 def test_a_file_cut_in_its_header_is_named(tmp_path, keep):
     path = write_raw(tmp_path / "cut.safetensors", {"x": X}, bytes(8))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"cut\.safetensors: not a whole \.safetensors file: (it has|its header claims)"):
+    with pytest.raises(
+        UserError, match=r"cut\.safetensors: not a whole \.safetensors file: (it has|its header claims)"
+    ):
         read_weights(path)
 
 

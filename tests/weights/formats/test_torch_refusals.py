@@ -40,7 +40,10 @@ def test_a_pickle_that_runs_code_is_refused_by_name_and_not_run(fake_torch, tmp_
     assert mark.exists()
 
 
-@pytest.mark.parametrize("function, name", [(eval, "builtins.eval"), (getattr, "builtins.getattr"), (importlib.import_module, "importlib.import_module")])
+@pytest.mark.parametrize(
+    "function, name",
+    [(eval, "builtins.eval"), (getattr, "builtins.getattr"), (importlib.import_module, "importlib.import_module")],
+)
 def test_a_pickle_before_the_magic_number_is_not_run_either(tmp_path, function, name):
     path = tmp_path / "bad.pth"
     path.write_bytes(pickle.dumps(Runs(function, "1"), 4))
@@ -64,13 +67,35 @@ def test_every_other_way_to_reach_code_is_refused(tmp_path, program):
         open_torch(write_zip(tmp_path / "bad.pth", program))
 
 
-@pytest.mark.parametrize("program", [b"", b"\x80\x02", b"\x80\x02R.", b"\x80\x02h\x05.", b"\x80\x02].", b"\x80\x02}q\x00(X\x01", b"\x80\x02}]a.", b"\x80\x02t."])
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"",
+        b"\x80\x02",
+        b"\x80\x02R.",
+        b"\x80\x02h\x05.",
+        b"\x80\x02].",
+        b"\x80\x02}q\x00(X\x01",
+        b"\x80\x02}]a.",
+        b"\x80\x02t.",
+    ],
+)
 def test_a_damaged_pickle_is_told(tmp_path, program):
     with pytest.raises(UserError, match="bad.pth"):
         open_torch(write_zip(tmp_path / "bad.pth", program))
 
 
-@pytest.mark.parametrize("offset, shape, strides", [(0, (13,), (1,)), (5, (2, 4), (4, 1)), (0, (1000, 1000), (0, 0)), (-1, (2,), (1,)), (0, (2,), (-1,)), (0, (2, 2), (1,))])
+@pytest.mark.parametrize(
+    "offset, shape, strides",
+    [
+        (0, (13,), (1,)),
+        (5, (2, 4), (4, 1)),
+        (0, (1000, 1000), (0, 0)),
+        (-1, (2,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (2, 2), (1,)),
+    ],
+)
 def test_a_view_beyond_its_storage_is_refused(fake_torch, tmp_path, offset, shape, strides):
     view = View(Storage(np.zeros(12, np.float32), "0"), offset, shape, strides)
     with pytest.raises(UserError, match="w.*shape"):
@@ -79,9 +104,16 @@ def test_a_view_beyond_its_storage_is_refused(fake_torch, tmp_path, offset, shap
 
 @pytest.mark.parametrize("layout", ["zip", "legacy"])
 def test_a_byte_changed_anywhere_ends_in_tensors_or_one_of_our_errors(fake_torch, tmp_path, layout):
-    state = {"a": whole(np.arange(6, dtype=np.float32).reshape(2, 3), "0"), "b": whole(np.ones(2, np.float16), "1", "Half")}
+    state = {
+        "a": whole(np.arange(6, dtype=np.float32).reshape(2, 3), "0"),
+        "b": whole(np.ones(2, np.float16), "1", "Half"),
+    }
     program, storages = pickled(fake_torch, state, (None,) if layout == "legacy" else ())
-    path, rng, refused = (write_zip if layout == "zip" else write_legacy)(tmp_path / "t.pth", program, storages), np.random.default_rng(0), 0
+    path, rng, refused = (
+        (write_zip if layout == "zip" else write_legacy)(tmp_path / "t.pth", program, storages),
+        np.random.default_rng(0),
+        0,
+    )
     content = path.read_bytes()
     for _ in range(400):
         changed = bytearray(content)
@@ -95,14 +127,18 @@ def test_a_byte_changed_anywhere_ends_in_tensors_or_one_of_our_errors(fake_torch
 
 
 def test_a_compressed_member_is_refused(fake_torch, tmp_path):
-    path = write_zip(tmp_path / "t.pth", *pickled(fake_torch, {"w": whole(np.zeros(4, np.float32), "0")}), zipfile.ZIP_DEFLATED)
+    path = write_zip(
+        tmp_path / "t.pth", *pickled(fake_torch, {"w": whole(np.zeros(4, np.float32), "0")}), zipfile.ZIP_DEFLATED
+    )
     with pytest.raises(UserError, match="compressed"):
         open_torch(path)
 
 
 @pytest.mark.parametrize("layout", ["zip", "legacy"])
 def test_a_file_cut_short_is_told(fake_torch, tmp_path, layout):
-    program, storages = pickled(fake_torch, {"w": whole(np.zeros(400, np.float32), "0")}, (None,) if layout == "legacy" else ())
+    program, storages = pickled(
+        fake_torch, {"w": whole(np.zeros(400, np.float32), "0")}, (None,) if layout == "legacy" else ()
+    )
     path = (write_zip if layout == "zip" else write_legacy)(tmp_path / "t.pth", program, storages)
     path.write_bytes(path.read_bytes()[:-600])
     with pytest.raises(UserError, match="t.pth.*download or copy it again"):

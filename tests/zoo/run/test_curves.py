@@ -21,10 +21,34 @@ def make_run(tmp_path):
         lines = []
         for step in range(1, steps + 1):
             loss = factor * 100 / step
-            figures = {"learning_rate": 0.1 / step, "gradient_norm": 1.0, "loss_scale": 1.0, "shape": [1, 3], "refused": step == 3}
-            lines.append({"step": step, "loss": None if step == 3 else loss, "l1": loss / 2, "kl": loss, **figures, "seconds": 9.0 if step == 1 else 0.5, "data_seconds": 0.01})
+            figures = {
+                "learning_rate": 0.1 / step,
+                "gradient_norm": 1.0,
+                "loss_scale": 1.0,
+                "shape": [1, 3],
+                "refused": step == 3,
+            }
+            lines.append(
+                {
+                    "step": step,
+                    "loss": None if step == 3 else loss,
+                    "l1": loss / 2,
+                    "kl": loss,
+                    **figures,
+                    "seconds": 9.0 if step == 1 else 0.5,
+                    "data_seconds": 0.01,
+                }
+            )
             if evaluated and step % 4 == 0:
-                lines.append({"step": step, "eval": {"psnr": 10.0 + step}, "baseline": {"psnr": 21.0}, "baseline_name": "average_pooling", "eval_seconds": 1.0})
+                lines.append(
+                    {
+                        "step": step,
+                        "eval": {"psnr": 10.0 + step},
+                        "baseline": {"psnr": 21.0},
+                        "baseline_name": "average_pooling",
+                        "eval_seconds": 1.0,
+                    }
+                )
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         return folder
 
@@ -64,7 +88,9 @@ def test_plot_draws_one_run_and_several(make_run, capsys):
 
 def test_a_run_whose_every_loss_is_not_finite_is_drawn_too(make_run):
     folder = make_run("nan", 3)
-    lines = [{**json.loads(line), "loss": None, "l1": None} for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        {**json.loads(line), "loss": None, "l1": None} for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert run(["plot", str(folder)]) == 0
 

@@ -84,7 +84,10 @@ class BoundedReader(VideoReader):
 
     def _open_again(self):
         facts = self._reply("open", **self._opening)[0]
-        if (facts["frames"], tuple(facts["size"])) != (self._count, self.size):  # frame numbers given out would mean others
+        if (facts["frames"], tuple(facts["size"])) != (
+            self._count,
+            self.size,
+        ):  # frame numbers given out would mean others
             raise UnreadableVideo(self.path, "it changed while it was read")
 
     def _reply(self, do, **arguments):
@@ -102,7 +105,9 @@ class BoundedReader(VideoReader):
         what = "opening" if do == "open" else "reading"
         if isinstance(error, Hung):
             return f"{what} it took more than {self._timeout_s:g} s and was stopped"
-        bound = "" if self._memory_mb is None or str(error) != "SIGABRT" else f" with read_memory_mb {self._memory_mb:g}"
+        bound = (
+            "" if self._memory_mb is None or str(error) != "SIGABRT" else f" with read_memory_mb {self._memory_mb:g}"
+        )
         return f"{what} it crashed the decoder ({error}){bound}"
 
     def __len__(self):

@@ -22,7 +22,15 @@ _GRACE_SECONDS = 5.0
 # decord keeps some memory of every file: a new process now and then gives it back.
 _FILES_A_PROCESS = 1000
 # What a decoder does to its own process. Any other signal comes from outside: SIGKILL where the memory runs out, SIGTERM by hand.
-_OF_A_DECODER = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP)
+_OF_A_DECODER = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+)
 
 # sys.path as it is here, so that the package is found however it came here; nothing of this process's main module is imported.
 _CODE = (
@@ -66,7 +74,9 @@ class ReaderProcess:
             self._receive(_START_SECONDS)
         except (Hung, Crashed) as error:
             remedy = 'see what python -c "import mindone_tae.data.readers.isolated.reader_process" says'
-            raise RuntimeError(f"a process to read files in did not start ({error or 'no answer'}): {remedy}") from error
+            raise RuntimeError(
+                f"a process to read files in did not start ({error or 'no answer'}): {remedy}"
+            ) from error
 
     def _start(self, opener):
         self._connection, theirs = Pipe()

@@ -19,7 +19,6 @@ from ..base import UnreadableVideo
 from ..file_stamp import stamp_of
 from .messages import Ended, receive, send
 
-
 # Of the memory that the process may take, where it is about to be refused more.
 _NEARLY_ALL = 0.9
 

@@ -15,7 +15,9 @@ def pq_code(nits):
 def hlg_code(nits):
     """OETF and inverse OOTF of HLG on a display of 1000 nits, for grey."""
     scene = (np.asarray(nits) / 1000) ** (1 / 1.2)
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073)
+    return np.where(
+        scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    )
 
 
 CODES = {"pq": pq_code, "hlg": hlg_code}

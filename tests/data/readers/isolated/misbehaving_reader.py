@@ -33,7 +33,11 @@ class _Reader(VideoReader):
         if self._behaviour == f"{moment}_hidden_memory":
             self._fill()
         for name in ("KILL", "TERM", "STOP"):
-            if self._behaviour == f"{moment}_{name}" or self._behaviour == f"{moment}_{name}_3_times" and self._count(3):
+            if (
+                self._behaviour == f"{moment}_{name}"
+                or self._behaviour == f"{moment}_{name}_3_times"
+                and self._count(3)
+            ):
                 os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
                 time.sleep(100)
 

@@ -63,7 +63,9 @@ def test_reason_of_a_bad_file_is_that_of_this_process(touch):
         open_video("gone.mp4", timeout_s=30)
 
 
-@pytest.mark.parametrize("name, reason", [("open_hang", "opening it took more than 1 s"), ("open_crash", r"crashed the decoder \(SIGSEGV\)")])
+@pytest.mark.parametrize(
+    "name, reason", [("open_hang", "opening it took more than 1 s"), ("open_crash", r"crashed the decoder \(SIGSEGV\)")]
+)
 def test_file_that_hangs_or_crashes_on_opening_costs_its_process_and_nothing_else(pool, touch, name, reason):
     with BoundedReader(touch("good.mp4"), "decord", 1, pool) as good:
         first = good._process.pid
@@ -102,7 +104,9 @@ def short_pauses(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["open_KILL", "read_KILL", "read_TERM", "read_STOP"])
-def test_a_process_that_is_taken_away_from_outside_is_replaced_and_the_file_stays_good(pool, touch, short_pauses, monkeypatch, name):
+def test_a_process_that_is_taken_away_from_outside_is_replaced_and_the_file_stays_good(
+    pool, touch, short_pauses, monkeypatch, name
+):
     monkeypatch.setattr("mindone_tae.data.readers.isolated.reader_pool._GRACE_SECONDS", 0.3)
     with BoundedReader(touch(f"{name}_3_times.mp4"), "decord", 1, pool) as video:
         assert video.read([2])[0, 0, 0, 0] == 2 and len(video) == 4
@@ -110,7 +114,9 @@ def test_a_process_that_is_taken_away_from_outside_is_replaced_and_the_file_stay
 
 @pytest.mark.parametrize("name, signal_name", [("open_KILL", "SIGKILL"), ("read_TERM", "SIGTERM")])
 def test_after_several_losses_it_is_said_as_a_fact_about_the_machine(pool, touch, short_pauses, name, signal_name):
-    with pytest.raises(UserError, match=f"by no fault of its own: its process was lost 4 times.*killed from outside by {signal_name}") as caught:
+    with pytest.raises(
+        UserError, match=f"by no fault of its own: its process was lost 4 times.*killed from outside by {signal_name}"
+    ) as caught:
         with BoundedReader(touch(f"{name}.mp4"), "decord", 1, pool) as video:
             video.read([0])
     assert not isinstance(caught.value, UnreadableVideo)
@@ -133,7 +139,9 @@ def test_no_process_to_be_had_is_the_machines_fault_too(pool, touch, short_pause
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     before = descriptors()
-    with pytest.raises(UserError, match="by no fault of its own.*none can be started: Resource temporarily unavailable"):
+    with pytest.raises(
+        UserError, match="by no fault of its own.*none can be started: Resource temporarily unavailable"
+    ):
         BoundedReader(touch("good.mp4"), "decord", 20, pool)
     assert descriptors() == before
 
