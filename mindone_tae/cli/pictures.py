@@ -6,11 +6,27 @@ from mindone_tae.data import to_pixels, write_contact_sheet
 
 from .output_names import output_file
 
+# The error's scale: black is none, this colour is so many of 255 levels or more.
+_ERROR_COLOUR = np.array([255, 176, 59]) / 255
+_ERROR_LEVELS = 64
 
-def sheet_rows(source, rebuilt):
-    """Source, reconstruction and their difference as rows of a contact sheet; frames uint8 (t, h, w, 3)."""
-    difference = np.clip(4 * np.abs(source.astype(np.int16) - rebuilt), 0, 255).astype(np.uint8)
-    return [("source", source), ("reconstruction", rebuilt), ("difference x4", difference)]
+
+def sheet_rows(source, *rebuilt):
+    """Source, reconstructions and the first one's error as rows of a contact sheet.
+
+    Args:
+        source: uint8 (t, h, w, 3).
+        *rebuilt: (label, frames) each, or frames alone for one that is called reconstruction.
+    """
+    rows = [each if isinstance(each, tuple) else ("reconstruction", each) for each in rebuilt]
+    return [("source", source), *rows, (f"error, 0 to {_ERROR_LEVELS}", error_magnitude(source, rows[0][1]))]
+
+
+def error_magnitude(source, rebuilt):
+    """The root mean square over the channels of each pixel's difference, in one colour; uint8 (t, h, w, 3) each."""
+    difference = source.astype(np.float32) - rebuilt
+    share = np.sqrt((difference**2).mean(axis=-1, keepdims=True)) / _ERROR_LEVELS
+    return np.rint(255 * np.minimum(share, 1) * _ERROR_COLOUR).astype(np.uint8)
 
 
 def write_pictures(folder, pictures):

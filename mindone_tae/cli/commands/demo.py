@@ -49,10 +49,12 @@ def run(options, console):
             console.print("", title)
         console.print("", "$ mindone-tae " + " ".join(map(str, words)))
         _run_command(words, console)
+    picture = _draw(folder / "unseen.png", Path(test_csv).parent / "test", folder / "unseen")
     minutes = (time.monotonic() - started) / 60
     console.print(
         "",
-        f"{minutes:.1f} minutes. Open in a browser:",
+        f"{minutes:.1f} minutes. Look at:",
+        f"  {picture}  the picture of the README",
         f"  {folder / 'unseen' / 'report.html'}  clips that the shipped weights have not seen, players in step",
         f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; {folder / 'inflated'} has what it started from",
         f"and look at {folder / 'decoded'}, which came back from latents",
@@ -112,11 +114,39 @@ def _run_command(words, console):
     options.command(options, console)
 
 
+def _draw(path, sources, folder):
+    """Source, TAE, linear code and averaging of the first clip, one above the other; gives the picture's path."""
+    from mindone_tae.data import read_video, to_pixels, write_contact_sheet
+    from mindone_tae.zoo import build
+
+    from ..pictures import sheet_rows
+
+    clip = sorted(sources.iterdir())[0]
+    rebuilt, _ = read_video(next(folder.glob(f"reconstruction/**/{clip.name}*")))
+    x, _ = read_video(clip, size=rebuilt.shape[3:], num_frames=rebuilt.shape[2])
+    beside = {name: build("mindone.models", {"name": name})(x) for name in ("linear_code", "average_pooling")}
+    pixels = {"TAE": rebuilt, **{name.replace("_", " "): each for name, each in beside.items()}}
+    write_contact_sheet(
+        path, sheet_rows(to_pixels(x[0]), *((name, to_pixels(each[0])) for name, each in pixels.items())), 5
+    )
+    return path
+
+
 def _make_room(folder, force):
     """An earlier demo's folder is emptied on request, and nothing else ever is."""
     if not folder.exists() or not any(folder.iterdir()):
         return
-    made_here = {"clips", "unseen", "measured", "inflated", "inflated.safetensors", "run", "latents", "decoded"}
+    made_here = {
+        "clips",
+        "unseen",
+        "unseen.png",
+        "measured",
+        "inflated",
+        "inflated.safetensors",
+        "run",
+        "latents",
+        "decoded",
+    }
     made_here |= {"reconstructions", "evaluation", ".lock"}  # by versions before
     if not force or {entry.name for entry in folder.iterdir()} - made_here:
         remedy = "add --force to replace an earlier demo" if not force else "it holds other things than a demo"
