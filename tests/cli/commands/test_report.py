@@ -35,9 +35,8 @@ def trained(tmp_path, videos, weights):
     lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}, {"step": 2, "eval": {"psnr": 20.0}}]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for step in range(2):
-        shutil.copy(weights / f"{step}.safetensors", folder / f"checkpoints/step_{step}.safetensors")
-    pointer = {"step": 1, "weights": "step_1.safetensors", "ema": None, "state": None}
-    (folder / "checkpoints/latest.json").write_text(json.dumps(pointer))
+        (folder / f"checkpoints/step_{step:08d}").mkdir()
+        shutil.copy(weights / f"{step}.safetensors", folder / f"checkpoints/step_{step:08d}/weights.safetensors")
     return folder
 
 
@@ -55,18 +54,20 @@ def test_a_run_is_evaluated_where_it_was_not_since_its_last_checkpoint(trained, 
     assert run(["report", str(trained)]) == 0
     assert evaluation.stat().st_mtime_ns == before
     later = (trained / "evaluation/report/report.json").stat().st_mtime + 10
-    os.utime(trained / "checkpoints/step_1.safetensors", (later, later))
+    os.utime(trained / "checkpoints/step_00000001/weights.safetensors", (later, later))
     assert run(["report", str(trained)]) == 0
     assert evaluation.stat().st_mtime_ns > before
 
 
 def test_two_checkpoints_of_a_run_stand_side_by_side(trained, capsys):
-    checkpoints = [str(trained / f"checkpoints/step_{step}.safetensors") for step in range(2)]
+    checkpoints = [
+        str(trained / f"checkpoints/step_{step:08d}{end}") for step, end in enumerate(("", "/weights.safetensors"))
+    ]
     assert run(["report", *checkpoints, "--output_path", "both.html"]) == 0
     data = data_of("both.html")
-    assert [entry["label"] for entry in data["contestants"]][:2] == ["step_0", "step_1"]
+    assert [entry["label"] for entry in data["contestants"]][:2] == ["step_00000000", "step_00000001"]
     assert len(data["clips"]) == 2 and all(
-        {"model0", "model1", "average_pooling"} == set(clip["figures"]) for clip in data["clips"]
+        {"model0", "model1", "linear_code", "average_pooling"} == set(clip["figures"]) for clip in data["clips"]
     )
     assert data["runs"][0]["sha256"] != data["runs"][1]["sha256"]
     assert all(entry["curves"]["loss"]["values"] == [2.0, 1.0] for entry in data["runs"])
