@@ -1,9 +1,10 @@
 """Claims on LPIPS and the file it is read from."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
+import mindspore as ms
 
 from mindone_tae.losses import LPIPS
 from mindone_tae.zoo.errors import UserError
@@ -20,7 +21,9 @@ def test_equals_numpy(mode, lpips_file, lpips_by_numpy):
 
 def test_sizes_that_do_not_halve_evenly_lose_the_odd_row(lpips_file, lpips_by_numpy):
     recon, x = RECON[:1, :, :19, :27], X[:1, :, :19, :27]
-    np.testing.assert_allclose(LPIPS(lpips_file)(ms.Tensor(recon), ms.Tensor(x)).asnumpy(), lpips_by_numpy(recon, x), rtol=1e-3)
+    np.testing.assert_allclose(
+        LPIPS(lpips_file)(ms.Tensor(recon), ms.Tensor(x)).asnumpy(), lpips_by_numpy(recon, x), rtol=1e-3
+    )
 
 
 def test_equal_frames_are_at_distance_zero(lpips_file):
@@ -68,7 +71,9 @@ def test_no_weight_is_trained(lpips_file):
 
 
 def test_half_precision_files_hold_the_same_weights_rounded(lpips_weights, tmp_path):
-    save_file({name: weight.astype(np.float16) for name, weight in lpips_weights.items()}, tmp_path / "half.safetensors")
+    save_file(
+        {name: weight.astype(np.float16) for name, weight in lpips_weights.items()}, tmp_path / "half.safetensors"
+    )
     rounded = {name: weight.astype(np.float16).astype(np.float32) for name, weight in lpips_weights.items()}
     save_file(rounded, tmp_path / "full.safetensors")
     files = (str(tmp_path / name) for name in ("half.safetensors", "full.safetensors"))

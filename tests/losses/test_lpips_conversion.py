@@ -33,9 +33,26 @@ def program(arrays, legacy):
     """The instructions that torch writes for a state_dict, byte by byte (opcodes as in Python's pickletools)."""
     body = b"ccollections\nOrderedDict\n)R("
     for key, (name, array) in enumerate(arrays.items()):
-        storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(str(key)) + text("cpu") + whole(array.size) + (b"N" if legacy else b"") + b"tQ"
+        storage = (
+            b"("
+            + text("storage")
+            + b"ctorch\nFloatStorage\n"
+            + text(str(key))
+            + text("cpu")
+            + whole(array.size)
+            + (b"N" if legacy else b"")
+            + b"tQ"
+        )
         strides = [step // 4 for step in array.strides]
-        tensor = b"(" + storage + whole(0) + listed(array.shape) + listed(strides) + b"\x89" + b"ccollections\nOrderedDict\n)Rt"
+        tensor = (
+            b"("
+            + storage
+            + whole(0)
+            + listed(array.shape)
+            + listed(strides)
+            + b"\x89"
+            + b"ccollections\nOrderedDict\n)Rt"
+        )
         body += text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n" + tensor + b"R"
     return b"\x80\x02" + body + b"u."
 
@@ -57,7 +74,9 @@ def write(path, arrays, legacy):
 @pytest.fixture(scope="module")
 def torch_arrays(lpips_weights):
     """What the two files of PyTorch's hold, under their names."""
-    vgg = {f"features.{name.split('.', 2)[2]}": weight for name, weight in lpips_weights.items() if name.startswith("net.")}
+    vgg = {
+        f"features.{name.split('.', 2)[2]}": weight for name, weight in lpips_weights.items() if name.startswith("net.")
+    }
     vgg["classifier.0.bias"] = np.zeros(8, np.float32)
     return vgg, {name: weight for name, weight in lpips_weights.items() if name.startswith("lin")}
 
@@ -112,15 +131,21 @@ def test_weights_that_are_not_the_published_ones_are_refused(torch_arrays, tmp_p
 def test_a_file_that_lacks_tensors_is_told_with_all_it_lacks(torch_arrays, lpips_weights, tmp_path):
     vgg = dict(torch_arrays[0])
     del vgg["features.28.bias"], vgg["features.0.weight"]
-    files = [write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))]
-    with pytest.raises(UserError, match=r"vgg.pth and .*linear.pth: no features.0.weight, features.28.bias: give the files"):
+    files = [
+        write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))
+    ]
+    with pytest.raises(
+        UserError, match=r"vgg.pth and .*linear.pth: no features.0.weight, features.28.bias: give the files"
+    ):
         convert(files, lpips_weights, tmp_path / "t.safetensors")
     assert not (tmp_path / "t.safetensors").exists()
 
 
 def test_a_misshapen_tensor_is_told(torch_arrays, lpips_weights, tmp_path):
     vgg = {**torch_arrays[0], "features.0.weight": np.zeros((64, 1, 3, 3), np.float32)}
-    files = [write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))]
+    files = [
+        write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))
+    ]
     with pytest.raises(UserError, match=r"features.0.weight has the shape \(64, 1, 3, 3\).*\(64, 3, 3, 3\)"):
         convert(files, lpips_weights, tmp_path / "t.safetensors")
 
@@ -129,7 +154,9 @@ def test_a_malicious_file_ends_in_one_line_and_runs_nothing(torch_arrays, tmp_pa
     mark = tmp_path / "was_run"
     with zipfile.ZipFile(tmp_path / "bad.pth", "w") as archive:
         archive.writestr("vgg/data.pkl", b"\x80\x02cos\nsystem\n" + text(f"touch {mark}") + b"\x85R.")
-    assert run(["lpips-weights", "--output", str(tmp_path / "t.safetensors"), "--source", str(tmp_path / "bad.pth")]) == 2
+    assert (
+        run(["lpips-weights", "--output", str(tmp_path / "t.safetensors"), "--source", str(tmp_path / "bad.pth")]) == 2
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "os.system" in error and "refused" in error
     assert not mark.exists()

@@ -4,18 +4,22 @@ import importlib.util
 import subprocess
 import sys
 
-import mindspore as ms
 import numpy as np
 import pytest
-
 from known_pairs import BY_TORCH, known_pairs
+from test_lpips_known import FETCH, WEIGHTS
+
+import mindspore as ms
+
 from mindone_tae.losses import LPIPS
-from test_lpips_known import WEIGHTS
 
 MISSING = [name for name in ("torch", "torchvision", "lpips") if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.torch,
-    pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} not installed: pip install torch torchvision lpips to compare with them"),
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"{' and '.join(MISSING)} not installed: pip install torch torchvision lpips to compare with them",
+    ),
 ]
 
 # A process of its own: torch and MindSpore in one bring two OpenMP runtimes, and it may abort when it ends.
@@ -57,7 +61,9 @@ def compared(lpips_weights, tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("lpips_torch"), np.random.default_rng(3)
     shapes = {"even": (2, 2, 3, 64, 48), "odd": (2, 1, 3, 37, 51)}
     frames = {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
-    frames["near"] = np.stack([frames["even"][0], frames["even"][0] + rng.normal(0, 0.02, shapes["even"][1:])]).astype(np.float32)
+    frames["near"] = np.stack([frames["even"][0], frames["even"][0] + rng.normal(0, 0.02, shapes["even"][1:])]).astype(
+        np.float32
+    )
     np.savez(folder / "frames.npz", **frames)
     save_file(lpips_weights, folder / "random.safetensors")
     expected = reference(folder / "random.safetensors", folder / "frames.npz")
@@ -80,7 +86,7 @@ def test_its_gradient_is_the_packages(compared, name):
     np.testing.assert_allclose(gradient, expected[f"{name}.gradient"], atol=1e-3 * largest)
 
 
-@pytest.mark.skipif(not WEIGHTS.is_file(), reason="mindone-tae lpips-weights --output models/lpips_vgg16.safetensors, in the checkout")
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason=FETCH)
 def test_known_pairs_with_the_real_weights_are_the_packages_with_its_own_linear_layers(tmp_path):
     pairs = known_pairs()
     np.savez(tmp_path / "pairs.npz", **{name: pair[:, None] for name, pair in pairs.items()})

@@ -1,9 +1,10 @@
 """Claims on LPIPS as a metric; the distance itself is held to NumPy in the losses' tests."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
+import mindspore as ms
 
 from mindone_tae.losses import LPIPS
 from mindone_tae.metrics import LPIPSMetric
@@ -59,7 +60,9 @@ def test_the_protocol_names_the_network(metric):
 
 @pytest.mark.parametrize("path", [None, "nowhere.safetensors"])
 def test_without_its_weights_it_says_how_to_get_them(path):
-    with pytest.raises(UserError, match=r"lpips_path is.*run mindone-tae lpips-weights --output.*lpips_path to the file") as caught:
+    with pytest.raises(
+        UserError, match=r"lpips_path is.*run mindone-tae lpips-weights --output.*lpips_path to the file"
+    ) as caught:
         LPIPSMetric(lpips_path=path)
     assert path is None or path in str(caught.value)
 

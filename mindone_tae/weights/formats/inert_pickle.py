@@ -1,8 +1,9 @@
 """Pickles of tensors taken apart without being run.
 
 A pickle is a program for a small stack machine, and one of its instructions calls any function of any module. Here the
-instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls nothing:
-it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses every other name.
+instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls
+nothing: it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses
+every other name.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Vocabulary(NamedTuple):
     """The names that a pickle may mention.
 
     Attributes:
-        calls: name to what is done where the pickle calls it. What it returns may have a method `build`, which is given the state
-            that the pickle sets on it; without one the state is dropped.
+        calls: name to what is done where the pickle calls it. What it returns may have a method `build`, which is given
+            the state that the pickle sets on it; without one the state is dropped.
         values: names that may only be mentioned, as an argument.
     """
 
@@ -96,10 +97,12 @@ def read_pickle(file, storages=None, vocabulary=TORCH):
         vocabulary: the names it may mention.
 
     Returns:
-        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the vocabulary makes.
+        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the
+        vocabulary makes.
 
     Raises:
-        ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction they do not need.
+        ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction
+            they do not need.
         ValueError: it is not a whole pickle.
     """
     machine = _Machine({} if storages is None else storages, vocabulary)
@@ -111,7 +114,16 @@ def read_pickle(file, storages=None, vocabulary=TORCH):
     except ForbiddenName:
         raise
     # A damaged program meets an empty stack, a missing memo or a value of another type than the instruction needs.
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ValueError(f"its pickle is damaged ({type(error).__name__}: {error})") from None
     raise ValueError("its pickle has no end")
 

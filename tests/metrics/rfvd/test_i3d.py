@@ -1,8 +1,9 @@
 """I3D against the same network in NumPy, layer by layer; and what must hold of its table."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.metrics.rfvd.i3d import I3D
 from mindone_tae.metrics.rfvd.network import NETWORK, STAGES
@@ -21,7 +22,9 @@ def test_every_stage_equals_numpys(shape, narrow_weights, i3d_by_numpy):
     for (name, _), stage in zip(STAGES, net.stages):
         y = stage(y)
         assert expected[name].std() > 1e-3, name
-        np.testing.assert_allclose(y.asnumpy()[0], expected[name], atol=2e-5 * np.abs(expected[name]).max(), err_msg=name)
+        np.testing.assert_allclose(
+            y.asnumpy()[0], expected[name], atol=2e-5 * np.abs(expected[name]).max(), err_msg=name
+        )
 
 
 def test_the_logits_of_whole_frames_equal_numpys(mode, narrow_weights, i3d_by_numpy, logits_by_numpy):

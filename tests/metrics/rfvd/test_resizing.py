@@ -9,7 +9,9 @@ from mindone_tae.metrics.rfvd.resizing import resize_bilinear
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("before, after", [((10, 7), (24, 24)), ((64, 48), (17, 20)), ((5, 5), (5, 5)), ((1, 3), (4, 2))], ids=str)
+@pytest.mark.parametrize(
+    "before, after", [((10, 7), (24, 24)), ((64, 48), (17, 20)), ((5, 5), (5, 5)), ((1, 3), (4, 2))], ids=str
+)
 def test_equals_interpolation_at_the_new_pixels_centres(before, after):
     clip = RNG.uniform(-1, 1, (2, 3, *before))
     places = np.meshgrid(*((np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(after, before)), indexing="ij")

@@ -2,11 +2,12 @@
 
 import json
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from scipy import ndimage
+
+import mindspore as ms
 
 from mindone_tae.metrics import RFVD
 from mindone_tae.metrics.rfvd import metric as module
@@ -103,7 +104,9 @@ def test_the_protocol_names_features_size_resampling_and_covariance():
 
 @pytest.mark.parametrize("path", [None, "nowhere.safetensors"])
 def test_without_its_weights_it_says_how_to_get_them(path):
-    with pytest.raises(UserError, match=r"i3d_path is.*run mindone-tae rfvd-weights --output .*i3d_path to the file") as caught:
+    with pytest.raises(
+        UserError, match=r"i3d_path is.*run mindone-tae rfvd-weights --output .*i3d_path to the file"
+    ) as caught:
         RFVD(i3d_path=path)
     assert "\n" not in str(caught.value)
 

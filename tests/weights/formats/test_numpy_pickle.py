@@ -16,7 +16,11 @@ TREE = {
         "Branch_0/Conv_1": {"kernel": np.asfortranarray(RNG.standard_normal((3, 5)).astype(np.float16))},
         "step": np.array(7),
     },
-    "stats": {"count": np.arange(300, dtype=np.int64), "on": np.array([True, False]), "none": np.zeros((0, 3), np.float32)},
+    "stats": {
+        "count": np.arange(300, dtype=np.int64),
+        "on": np.array([True, False]),
+        "none": np.zeros((0, 3), np.float32),
+    },
 }
 FLAT = {
     "params/Conv_0/kernel": TREE["params"]["Conv_0"]["kernel"],

@@ -40,7 +40,9 @@ def test_a_source_package_is_read_where_it_lies(tmp_path):
 
 
 def test_what_is_written_is_what_a_safetensors_source_gives_back(tmp_path):
-    digest = conversion.write({name: np.ascontiguousarray(array) for name, array in ARRAYS.items()}, tmp_path / "w.safetensors", {})
+    digest = conversion.write(
+        {name: np.ascontiguousarray(array) for name, array in ARRAYS.items()}, tmp_path / "w.safetensors", {}
+    )
     same(load_file(tmp_path / "w.safetensors"))
     found = conversion.gather([conversion.open_published(tmp_path / "w.safetensors", "")], [FLAX, PLAIN], SHAPES)
     same(found)
@@ -60,7 +62,9 @@ def test_the_digest_tells_numbers_names_and_types_apart():
     assert conversion.sha256(dict(reversed(arrays.items()))) == conversion.sha256(arrays)
 
 
-@pytest.mark.parametrize("mean", [MEAN.reshape(4), MEAN.repeat(2, axis=0)], ids=["an axis short", "a wide one left out"])
+@pytest.mark.parametrize(
+    "mean", [MEAN.reshape(4), MEAN.repeat(2, axis=0)], ids=["an axis short", "a wide one left out"]
+)
 def test_axes_that_do_not_give_the_shape_are_told(mean, tmp_path):
     save_file({"a/kernel": KERNEL, "a/mean": mean}, tmp_path / "w.safetensors")
     stored = conversion.open_published(tmp_path / "w.safetensors", "")

@@ -26,7 +26,11 @@ def index(tmp_path, monkeypatch):
     folder = tmp_path / "index"
     folder.mkdir()
     setup = SETUP.format(mark=str(tmp_path / "was_run")).encode()
-    files = {"PKG-INFO": b"Metadata-Version: 1.0\nName: carries_weights\nVersion: 1.2.3\n", "setup.py": setup, "w/a.ckpt": b"numbers"}
+    files = {
+        "PKG-INFO": b"Metadata-Version: 1.0\nName: carries_weights\nVersion: 1.2.3\n",
+        "setup.py": setup,
+        "w/a.ckpt": b"numbers",
+    }
     archive(folder / "carries_weights-1.2.3.tar.gz", files)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -54,7 +58,9 @@ def test_a_package_with_another_digest_is_not_taken(index, tmp_path):
 
 
 def test_a_package_that_the_index_lacks_says_how_to_bring_it(index, tmp_path):
-    with pytest.raises(UserError, match=r"No matching distribution.*pip download --no-deps.*nowhere-known==1.2.3.*--source") as caught:
+    with pytest.raises(
+        UserError, match=r"No matching distribution.*pip download --no-deps.*nowhere-known==1.2.3.*--source"
+    ) as caught:
         download(package(index, name="nowhere-known"), tmp_path / "fetched")
     assert "\n" not in str(caught.value)
 
@@ -62,7 +68,10 @@ def test_a_package_that_the_index_lacks_says_how_to_bring_it(index, tmp_path):
 @pytest.mark.parametrize("content", [b"\x1f\x8b\x08 not gzip", b"plain"])
 def test_a_damaged_archive_is_told(content, tmp_path):
     (tmp_path / "a.tar.gz").write_bytes(content)
-    with pytest.raises(UserError, match="a.tar.gz: it cannot be read as a .tar.gz"), opened_member(tmp_path / "a.tar.gz", "w"):
+    with (
+        pytest.raises(UserError, match="a.tar.gz: it cannot be read as a .tar.gz"),
+        opened_member(tmp_path / "a.tar.gz", "w"),
+    ):
         pass
 
 

@@ -5,10 +5,10 @@ import logging
 
 import numpy as np
 import pytest
+from runs import lines
 
 from mindone_tae.zoo import Evaluator, Trainer, UserError, load_recipe, registry
 from mindone_tae.zoo.protocols import build_model
-from runs import lines
 
 BOTH = "eval.metrics=[foreign_spread,psnr]"
 BASELINE = "eval.baseline={name: foreign_scale, start: 0.5}"
@@ -50,7 +50,9 @@ def test_metrics_of_a_clip_are_what_they_are_without_it(foreign_recipe):
 
 def test_too_few_clips_are_told_before_anything_is_measured(foreign_recipe):
     recipe = load_recipe(foreign_recipe, [BOTH, "eval.max_clips=1"])
-    with pytest.raises(UserError, match="foreign_spread takes at least 2 clips, and the evaluation has 1: .*eval.max_clips"):
+    with pytest.raises(
+        UserError, match="foreign_spread takes at least 2 clips, and the evaluation has 1: .*eval.max_clips"
+    ):
         Evaluator(recipe.eval, title=None)
 
 
