@@ -34,7 +34,15 @@ from mindone_tae.zoo import load_recipe, recipe_names
 SIZE, FRAMES = [32, 32], 4
 SAMPLE_CLIPS = {"train": 3, "test": 1, "frames": 8, "size": (48, 64)}
 # What the commands would import one by one.
-HEAVY = ("mindone.utils", "mindone.trainers", "mindone_tae.models", "mindone_tae.losses", "mindone_tae.metrics", "mindone_tae.weights", "mindone_tae.data")
+HEAVY = (
+    "mindone.utils",
+    "mindone.trainers",
+    "mindone_tae.models",
+    "mindone_tae.losses",
+    "mindone_tae.metrics",
+    "mindone_tae.weights",
+    "mindone_tae.data",
+)
 
 
 def kind_of(name):
@@ -71,7 +79,15 @@ def words_of(name, clips, weights):
             steps.append(f"model.pretrained={weights / 'tae.ckpt'}")
         return ["train", *shared, "--csv_path", str(clips / "train.csv"), f"eval.dataset.csv_path={test}", *steps]
     frames = [f"--num_frames={FRAMES}", f"--image_size={SIZE[0]}"]
-    return ["evaluate" if kind == "eval" else "encode", *shared, *frames, "--csv_path", test, "--ckpt_path", str(weights / "tae.ckpt")]
+    return [
+        "evaluate" if kind == "eval" else "encode",
+        *shared,
+        *frames,
+        "--csv_path",
+        test,
+        "--ckpt_path",
+        str(weights / "tae.ckpt"),
+    ]
 
 
 def run(name, clips, weights, folder, changes=()):
@@ -135,9 +151,18 @@ def on_two_ranks(words, folder, said):
     """Runs the command on two ranks; the status it ended with. Arguments as those of `forked`."""
     # msrun starts what is called python on the PATH
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    msrun = [shutil.which("msrun", path=path), "--worker_num=2", "--local_worker_num=2", f"--master_port={_free_port()}", "--join=True", "--log_dir=ranks"]
+    msrun = [
+        shutil.which("msrun", path=path),
+        "--worker_num=2",
+        "--local_worker_num=2",
+        f"--master_port={_free_port()}",
+        "--join=True",
+        "--log_dir=ranks",
+    ]
     started = [*msrun, "python", "-m", "mindone_tae", *words]
-    return subprocess.run(started, cwd=folder, env={**os.environ, "PATH": path}, stdout=said, stderr=subprocess.STDOUT).returncode
+    return subprocess.run(
+        started, cwd=folder, env={**os.environ, "PATH": path}, stdout=said, stderr=subprocess.STDOUT
+    ).returncode
 
 
 def _of_training(folder):
@@ -146,7 +171,11 @@ def _of_training(folder):
     losses = [line["loss"] for line in steps]
     shapes = ", ".join("x".join(map(str, line["shape"])) for line in steps)
     measured = "".join(f", psnr {line['eval']['psnr']:.2f}" for line in evaluations)
-    good = len(losses) == 2 and all(loss is not None and math.isfinite(loss) for loss in losses) and not any(line["refused"] for line in steps)
+    good = (
+        len(losses) == 2
+        and all(loss is not None and math.isfinite(loss) for loss in losses)
+        and not any(line["refused"] for line in steps)
+    )
     return f"losses {losses[0]:.1f} and {losses[1]:.1f} ({shapes}){measured}", good
 
 
@@ -168,18 +197,24 @@ def _free_port():
 def make_weights(folder, changes):
     """Writes random weights of a model of the recipes' size as the published checkpoint has them, and random ones of LPIPS."""
     from mindone_tae import TemporalAutoencoder
-    from mindone_tae.losses.lpips.weights_file import shapes
+    from mindone_tae.losses.lpips.network import NETWORK
     from mindone_tae.weights import save_weights
 
     recipe = load_recipe("tae/eval/default", [change for change in changes if change.startswith("model.")])
-    tae = TemporalAutoencoder(**{key: value for key, value in recipe.model.items() if key not in ("name", "pretrained", "dtype")})
-    save_weights({f"autoencoder.{parameter.name}": parameter for parameter in tae.get_parameters()}, folder / "tae.ckpt")
+    tae = TemporalAutoencoder(
+        **{key: value for key, value in recipe.model.items() if key not in ("name", "pretrained", "dtype")}
+    )
+    save_weights(
+        {f"autoencoder.{parameter.name}": parameter for parameter in tae.get_parameters()}, folder / "tae.ckpt"
+    )
 
     rng = np.random.default_rng(0)
     lpips = {}
-    for name, shape in shapes().items():
+    for name, shape in NETWORK.shapes.items():
         values = rng.standard_normal(shape, np.float32) * math.prod(shape[1:]) ** -0.5
-        lpips[name] = np.abs(values) if name.startswith("lin") else values  # distances of features are weighted, never subtracted
+        lpips[name] = (
+            np.abs(values) if name.startswith("lin") else values
+        )  # distances of features are weighted, never subtracted
     save_file(lpips, folder / "lpips.safetensors")
 
 
@@ -204,7 +239,10 @@ def main():
             print(f"{name:36}{results[-1]['seconds']:7.0f} s  {results[-1]['told']}", flush=True)
             shutil.rmtree(folder / str(number))
     failed = [result["name"] for result in results if not result["good"]]
-    print(f"{len(results) - len(failed)} of {len(results)} recipes ran" + (f"; not: {', '.join(failed)}" if failed else ""))
+    print(
+        f"{len(results) - len(failed)} of {len(results)} recipes ran"
+        + (f"; not: {', '.join(failed)}" if failed else "")
+    )
     os._exit(1 if failed else 0)  # MindSpore's own teardown at times aborts a finished process
 
 

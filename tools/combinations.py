@@ -30,8 +30,20 @@ from mindone_tae.zoo import Trainer, load_recipe, recipe_names, registry
 from mindone_tae.zoo.training.batches import BatchLoader
 
 RECIPE = "tae/train/tiny_64x64x8"
-SMALL = ["dataset.size=[16,16]", "dataset.sample_n_frames=4", "train.steps=2", "train.save_every=1", "eval.picture_clips=0"]
-SMALL += ["model.block_out_channels=[8,8]", "model.norm_num_groups=4", "dataset.mixed_strategy=null", "eval.max_clips=1"]
+SMALL = [
+    "dataset.size=[16,16]",
+    "dataset.sample_n_frames=4",
+    "train.steps=2",
+    "train.save_every=1",
+    "eval.picture_clips=0",
+    "eval.baseline=null",
+]
+SMALL += [
+    "model.block_out_channels=[8,8]",
+    "model.norm_num_groups=4",
+    "dataset.mixed_strategy=null",
+    "eval.max_clips=1",
+]
 # Feature: level to overrides. LPIPS stands for the path of its weights.
 FEATURES = {
     "mode": {"graph": ["env.mode=0"], "pynative": ["env.mode=1"]},
@@ -40,7 +52,11 @@ FEATURES = {
     "shapes": {
         "one": [],
         "images": ["dataset.mixed_strategy=mixed_video_image", "dataset.mixed_image_ratio=0.5"],
-        "lengths": ["dataset.mixed_strategy=mixed_video_random", "dataset.mixed_lengths=[4, 2]"],
+        "lengths": [
+            "dataset.mixed_strategy=mixed_video_random",
+            "dataset.mixed_lengths=[4, 2]",
+            "eval.dataset.mixed_lengths=null",
+        ],
     },
     "discriminator": {
         "off": [],
@@ -125,7 +141,11 @@ def _closed(row, open_pairs):
 def overrides_of(row, clips, lpips):
     """The overrides of a row: clips is a folder with train.csv, lpips a file."""
     own = [override for feature, level in row.items() for override in FEATURES[feature][level]]
-    data = [f"dataset.csv_path={clips / 'train.csv'}", f"dataset.folder={clips}", f"eval.dataset.csv_path={clips / 'test.csv'}"]
+    data = [
+        f"dataset.csv_path={clips / 'train.csv'}",
+        f"dataset.folder={clips}",
+        f"eval.dataset.csv_path={clips / 'test.csv'}",
+    ]
     return [*SMALL, *data, *(override.replace("LPIPS", str(lpips)) for override in own)]
 
 
@@ -178,18 +198,30 @@ def run(row, clips, lpips, folder):
 def differences(whole, cut):
     """What differs between the last checkpoints of two runs, or is not finite; empty where nothing does."""
     found = []
-    first, second = ({path.name: load_file(path) for path in sorted((run / "checkpoints/step_00000002").iterdir())} for run in (whole, cut))
+    first, second = (
+        {path.name: load_file(path) for path in sorted((run / "checkpoints/step_00000002").iterdir())}
+        for run in (whole, cut)
+    )
     if first.keys() != second.keys():
         found.append(f"files {sorted(first)} and {sorted(second)}")
     for file in first.keys() & second.keys():
-        found += [f"{file}: {name} differs" for name, array in first[file].items() if array.tobytes() != second[file][name].tobytes()]
-        found += [f"{file}: {name} is not finite" for name, array in first[file].items() if not np.isfinite(array).all()]
+        found += [
+            f"{file}: {name} differs"
+            for name, array in first[file].items()
+            if array.tobytes() != second[file][name].tobytes()
+        ]
+        found += [
+            f"{file}: {name} is not finite" for name, array in first[file].items() if not np.isfinite(array).all()
+        ]
     return "; ".join(found[:3])
 
 
 def shown(row):
     """The levels of a row that are not the first of their feature."""
-    return " ".join(f"{feature}={level}" for feature, level in row.items() if level != next(iter(FEATURES[feature]))) or "nothing"
+    return (
+        " ".join(f"{feature}={level}" for feature, level in row.items() if level != next(iter(FEATURES[feature])))
+        or "nothing"
+    )
 
 
 def main():
@@ -211,14 +243,21 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make_sample_clips(folder / "clips", **SAMPLE_CLIPS)
-        if forked(lambda: make_weights(folder, ["model.block_out_channels=[8,8]", "model.norm_num_groups=4"]), folder, sys.stderr):
+        if forked(
+            lambda: make_weights(folder, ["model.block_out_channels=[8,8]", "model.norm_num_groups=4"]),
+            folder,
+            sys.stderr,
+        ):
             raise SystemExit("the weights cannot be made: see above")
         for number in numbers:
             started = time.monotonic()
             wrong = run(table[number], folder / "clips", folder / "lpips.safetensors", folder / str(number))
             failed += [number] if wrong else []
             seconds = math.ceil(time.monotonic() - started)
-            print(f"{number:3} {seconds:4} s  {'FAILS' if wrong else 'same bits'}  {shown(table[number])}  {wrong}", flush=True)
+            print(
+                f"{number:3} {seconds:4} s  {'FAILS' if wrong else 'same bits'}  {shown(table[number])}  {wrong}",
+                flush=True,
+            )
             shutil.rmtree(folder / str(number))
     print(f"{len(numbers) - len(failed)} of {len(numbers)} combinations train and resume to the same bits")
     sys.stdout.flush()

@@ -43,7 +43,10 @@ def damage(data, rng):
     elif kind == "cut":
         del data[int(rng.integers(1, len(data))) :]
     elif kind == "swapped":
-        data[first : first + length], data[second : second + length] = data[second : second + length], data[first : first + length]
+        data[first : first + length], data[second : second + length] = (
+            data[second : second + length],
+            data[first : first + length],
+        )
     elif kind == "overwritten":
         data[first : first + length] = bytes([int(rng.choice([0, 127, 255]))]) * length
     elif kind == "repeated":
@@ -58,7 +61,13 @@ def outcome(path, reader, rng, timeout_s):
     try:
         with open_video(path, reader, timeout_s) as video:
             last = len(video) - 1
-            for numbers in ([0], [last], rng.integers(0, last + 1, 4).tolist(), list(range(max(0, last - 8), last + 1)), [0, last, 0]):
+            for numbers in (
+                [0],
+                [last],
+                rng.integers(0, last + 1, 4).tolist(),
+                list(range(max(0, last - 8), last + 1)),
+                [0, last, 0],
+            ):
                 frames = video.read(numbers)
                 if frames.shape != (len(numbers), *video.size, 3) or frames.dtype != np.uint8:
                     return "WRONG SHAPE", f"{frames.dtype} {frames.shape} for {len(numbers)} frames of {video.size}"
@@ -84,7 +93,7 @@ def write_pictures(folder):
     return sorted(folder.iterdir())
 
 
-def fuzz(sources, variants, seed, timeout_s, workers, readers=("decord", "pyav", "auto")):
+def fuzz(sources, variants, seed, timeout_s, workers, readers=("decord", "pyav")):
     """Outcomes of damaged copies of files.
 
     Yields:
@@ -117,11 +126,19 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line for each variant")
     options = parser.parse_args()
-    clips = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.stat().st_size > 64)
+    clips = sorted(
+        path for path in options.folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.stat().st_size > 64
+    )
     by_reader, by_damage, painted_over, wrong, lost = {}, Counter(), 0, [], []
     with tempfile.TemporaryDirectory() as pictures:
         for number, (name, kind, found) in enumerate(
-            fuzz(clips + write_pictures(Path(pictures)), options.variants, options.seed, options.timeout_s, options.workers)
+            fuzz(
+                clips + write_pictures(Path(pictures)),
+                options.variants,
+                options.seed,
+                options.timeout_s,
+                options.workers,
+            )
         ):
             by_damage[kind] += 1
             for reader, (what, reason) in found.items():

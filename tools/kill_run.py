@@ -148,13 +148,18 @@ def differences(whole, other):
     """Sentences on what differs between two runs' checkpoints and metrics."""
     found = []
     names = [
-        {path.relative_to(run).as_posix() for path in run.glob("checkpoints/**/*") if path.is_file()} for run in (whole, other)
+        {path.relative_to(run).as_posix() for path in run.glob("checkpoints/**/*") if path.is_file()}
+        for run in (whole, other)
     ]
     found += [f"{name} is in one run only" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
         first, second = load_file(whole / name), load_file(other / name)
         found += [f"{name}: {key} is in one run only" for key in sorted(first.keys() ^ second.keys())]
-        found += [f"{name}: {key} differs" for key in sorted(first.keys() & second.keys()) if first[key].tobytes() != second[key].tobytes()]
+        found += [
+            f"{name}: {key} differs"
+            for key in sorted(first.keys() & second.keys())
+            if first[key].tobytes() != second[key].tobytes()
+        ]
     first, second = (metrics_of(run) for run in (whole, other))
     if len(first) != len(second):
         found.append(f"{len(first)} lines of metrics in one, {len(second)} in the other")
@@ -190,7 +195,11 @@ def main():
         killed(recipe, other, options.kills, random.Random(options.seed), counts, seconds, write)
         found = differences(whole, other)
         arrays = sum(len(load_file(path)) for path in (whole / "checkpoints").glob("*/*.safetensors"))
-        write("\n".join(found) if found else f"after {options.kills} kills, equal bit for bit: {arrays} arrays, {len(metrics_of(whole))} lines of metrics")
+        write(
+            "\n".join(found)
+            if found
+            else f"after {options.kills} kills, equal bit for bit: {arrays} arrays, {len(metrics_of(whole))} lines of metrics"
+        )
     os._exit(1 if found else 0)
 
 

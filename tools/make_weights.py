@@ -33,7 +33,9 @@ def main():
     """Runs what is not done yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True, help="folder with train.csv and test.csv")
-    parser.add_argument("--work", type=Path, default=Path("outputs/weights"), help="folder for all that is made (outputs/weights)")
+    parser.add_argument(
+        "--work", type=Path, default=Path("outputs/weights"), help="folder for all that is made (outputs/weights)"
+    )
     options = parser.parse_args()
     work = options.work
     videos, images = tables(options.clips, work / "data")
@@ -56,7 +58,12 @@ def main():
 def tables(clips, folder):
     """Writes videos.csv and images.csv, absolute paths, and gives their paths."""
     made, _ = make_sample_clips(folder / "made", **MADE)
-    videos = [clips / name for table in ("train.csv", "train_more.csv") if (clips / table).exists() for name in column(clips / table)]
+    videos = [
+        clips / name
+        for table in ("train.csv", "train_more.csv")
+        if (clips / table).exists()
+        for name in column(clips / table)
+    ]
     made = [folder / "made" / name for name in column(made)]
     photographs = [path for package, patterns in PHOTOGRAPHS.items() for path in installed(package, patterns)]
     # still pictures show more at a time than neighbouring frames of one video

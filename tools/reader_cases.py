@@ -71,7 +71,10 @@ class Case:
             for number in range(FRAMES):
                 frame = av.VideoFrame.from_ndarray(picture(number, self.size), format="rgb24")
                 if self.rate is None:
-                    frame.pts, frame.time_base = 40 * number + 13 * (number // 3) ** 2 % 97 + 100 * (number // 7), Fraction(1, 1000)
+                    frame.pts, frame.time_base = (
+                        40 * number + 13 * (number // 3) ** 2 % 97 + 100 * (number // 7),
+                        Fraction(1, 1000),
+                    )
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
 
@@ -216,7 +219,9 @@ def colours():
     for pix_fmt in ("yuv420p12le", "yuv444p12le", "gbrp", "gray"):
         yield Case("colours and bits", f"x265_{pix_fmt}.mkv", "libx265", _CLOSED265, pix_fmt)
     for size in ((63, 97), (50, 34), (48, 32)):
-        yield Case("colours and bits", f"odd_{size[0]}x{size[1]}.mkv", options=_GOPS["closed"], pix_fmt="yuv444p", size=size)
+        yield Case(
+            "colours and bits", f"odd_{size[0]}x{size[1]}.mkv", options=_GOPS["closed"], pix_fmt="yuv444p", size=size
+        )
 
 
 def cuts(with_ffmpeg):

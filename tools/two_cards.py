@@ -22,7 +22,12 @@ from safetensors.numpy import load_file
 RECIPE = "tae/train/tiny_64x64x8"
 STEPS = 4
 SMALL = [
-    *("model.block_out_channels=[8,8,8,8]", "model.norm_num_groups=4", "dataset.size=[32,32]", "dataset.sample_n_frames=4"),
+    *(
+        "model.block_out_channels=[8,8,8,8]",
+        "model.norm_num_groups=4",
+        "dataset.size=[32,32]",
+        "dataset.sample_n_frames=4",
+    ),
     # Adam turns rounding errors of vanishing gradients into whole steps; a larger eps does not
     *("optimizer.eps=1.0e-4", f"train.steps={STEPS}", f"train.save_every={STEPS}", f"train.eval_every={STEPS}"),
 ]
@@ -38,12 +43,38 @@ def train(name, folder, clips, overrides, ranks=1):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        start = [programs / "msrun", f"--worker_num={ranks}", f"--local_worker_num={ranks}", f"--master_port={port}", "--join=True", f"--log_dir={folder / name}_ranks", "python"]
+        start = [
+            programs / "msrun",
+            f"--worker_num={ranks}",
+            f"--local_worker_num={ranks}",
+            f"--master_port={port}",
+            "--join=True",
+            f"--log_dir={folder / name}_ranks",
+            "python",
+        ]
         overrides = [*overrides, "env.distributed=true"]
     data = ["--csv_path", clips / "train.csv", "--video_folder", clips, f"eval.dataset.csv_path={clips / 'test.csv'}"]
-    command = [*start, "-m", "mindone_tae", "train", "--config", RECIPE, "--output_path", folder / name, *data, *overrides]
+    command = [
+        *start,
+        "-m",
+        "mindone_tae",
+        "train",
+        "--config",
+        RECIPE,
+        "--output_path",
+        folder / name,
+        *data,
+        *overrides,
+    ]
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        list(map(str, command)),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\nended with status {done.returncode}:\n{done.stdout[-3000:]}")
     return folder / name
@@ -64,7 +95,9 @@ def compare(one, two):
     """Prints two runs side by side; gives whether they are equal."""
     (steps, evaluations), (others, other_evaluations) = metrics(one), metrics(two)
     for a, b in zip(steps, others):
-        print(f"  step {a['step']}   loss {a['loss']:.5f}   {b['loss']:.5f}   gradient norm {a['gradient_norm']:.4f}   {b['gradient_norm']:.4f}")
+        print(
+            f"  step {a['step']}   loss {a['loss']:.5f}   {b['loss']:.5f}   gradient norm {a['gradient_norm']:.4f}   {b['gradient_norm']:.4f}"
+        )
     for a, b in zip(evaluations, other_evaluations):
         print(f"  step {a['step']}   psnr {a['eval']['psnr']:.5f}   {b['eval']['psnr']:.5f}")
     first, second = weights(one), weights(two)
@@ -72,7 +105,9 @@ def compare(one, two):
     pairs = [(a[key], b[key]) for a, b in zip(steps, others) for key in ("loss", "gradient_norm")]
     figure = max(abs(a - b) / abs(a) for a, b in pairs)
     psnr = max(abs(a["eval"]["psnr"] - b["eval"]["psnr"]) for a, b in zip(evaluations, other_evaluations))
-    print(f"  largest difference: of a weight {weight:.1e}, of loss and gradient norm {figure:.1e} of themselves, of PSNR {psnr:.1e} dB")
+    print(
+        f"  largest difference: of a weight {weight:.1e}, of loss and gradient norm {figure:.1e} of themselves, of PSNR {psnr:.1e} dB"
+    )
     as_many = len(steps) == len(others) and len(evaluations) == len(other_evaluations)
     return as_many and weight <= TOLERANCE and figure <= TOLERANCE and psnr <= PSNR_TOLERANCE
 

@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 from collections import Counter
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -90,7 +89,11 @@ def _plane(frame, number):
 
 def _upsampled(plane, height, width):
     """Chroma at the places of luma, linearly between its samples."""
-    rows = (np.arange(height) + 0.5) * plane.shape[0] / -(-height // 2) / 2 - 0.5 if plane.shape[0] < height else np.arange(height)
+    rows = (
+        (np.arange(height) + 0.5) * plane.shape[0] / -(-height // 2) / 2 - 0.5
+        if plane.shape[0] < height
+        else np.arange(height)
+    )
     columns = np.arange(width) / 2 if plane.shape[1] < width else np.arange(width)
     return _between(_between(plane, rows).T, columns).T
 
@@ -105,7 +108,22 @@ def _between(plane, places):
 def by_ffmpeg(path, size):
     """Frames uint8 (t, h, w, 3) as ffmpeg's command shows them."""
     exact = "scale=flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
-    words = ["ffmpeg", "-v", "quiet", "-i", str(path), "-map", "0:v:0", "-vf", exact, "-vsync", "passthrough", "-f", "rawvideo", "-"]
+    words = [
+        "ffmpeg",
+        "-v",
+        "quiet",
+        "-i",
+        str(path),
+        "-map",
+        "0:v:0",
+        "-vf",
+        exact,
+        "-vsync",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-",
+    ]
     raw = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, *size, 3)
 
@@ -157,7 +175,10 @@ def verify(case, folder, reader, pool, with_ffmpeg):
                     off = frame - truth[number]
                     pixels, all_together = np.abs(off).mean(), abs(off.mean())
                     if pixels > _TOLERANCE[reader][0] or all_together > _TOLERANCE[reader][1]:
-                        return "WRONG", f"{way}: frame {number} is off by {pixels:.2f}, all in all by {all_together:.2f}"
+                        return (
+                            "WRONG",
+                            f"{way}: frame {number} is off by {pixels:.2f}, all in all by {all_together:.2f}",
+                        )
     except UnreadableVideo as error:
         return "refused", error.reason
     if not rate_is_right(case, times, fps):
@@ -214,7 +235,10 @@ def main():
     pool.close()
     edge, bar = ("| ", " | ") if options.markdown else ("", "  ")
     rows = [("files", "reader", "tried", "right", "refused", "wrong")]
-    rows += [(group, reader, counts.total(), counts["right"], counts["refused"], counts["WRONG"]) for (group, reader), counts in found.items()]
+    rows += [
+        (group, reader, counts.total(), counts["right"], counts["refused"], counts["WRONG"])
+        for (group, reader), counts in found.items()
+    ]
     for number, row in enumerate(rows):
         print(edge + bar.join(str(cell).ljust(width) for cell, width in zip(row, (20, 8, 6, 6, 8, 6))) + edge[::-1])
         if options.markdown and not number:

@@ -88,7 +88,9 @@ class Clips:
             self.clips.append(Clip(name, frames, fps, size, facts.get("path"), self.dataset, index))
         twice = [name for name, count in Counter(clip.name for clip in self.clips).items() if count > 1]
         if twice:
-            raise UserError(f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once")
+            raise UserError(
+                f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once"
+            )
         self.total_frames = sum(clip.frames for clip in self.clips) or None
 
     def groups(self, batch_size):
@@ -105,7 +107,9 @@ class Clips:
         problems = [*getattr(self.dataset, "unreadable", ()), *failed]
         if problems:
             self.run_folder.write_unreadable(problems)
-            console.print(f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}")
+            console.print(
+                f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}"
+            )
 
 
 def one_by_one(group, run, failed):

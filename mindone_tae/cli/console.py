@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
 from mindone_tae.zoo.device.msrun import first_by_environment
+from mindone_tae.zoo.printable import PrintableFormatter, printable
 from mindone_tae.zoo.progress import BarFriendlyHandler
 
 
-class _Format(logging.Formatter):
+class _Format(PrintableFormatter):
     def format(self, record):
         text = super().format(record)
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
@@ -27,19 +28,22 @@ class Console:
 
     def __init__(self):
         _open_closed_descriptors()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can
         self.out, self.err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
         self.noise = None
         self._undo = []
 
-    def print(self, text=""):
-        """A line for the reader, on stdout; where nobody reads it any more (| head), the work goes on without."""
+    def print(self, *lines):
+        """Lines for the reader, on stdout, an empty one without any; where nobody reads them any more (| head), the work goes on."""
         with suppress(OSError, ValueError):
-            print(text, file=self.out, flush=True)
+            print("\n".join(map(printable, lines)), file=self.out, flush=True)
 
-    def error(self, text):
-        """A line for the reader, on stderr, likewise."""
+    def error(self, *lines):
+        """Lines for the reader, on stderr, likewise."""
         with suppress(OSError, ValueError):
-            print(text, file=self.err, flush=True)
+            print("\n".join(map(printable, lines)), file=self.err, flush=True)
 
     def quiet(self, folder=None):
         """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
@@ -76,17 +80,19 @@ class Console:
         os.dup2(noise, 1)
         os.dup2(noise, 2)
         os.close(noise)
-        self._undo.append(lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err)))
+        self._undo.append(
+            lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err))
+        )
         if self.out is sys.__stdout__ and self.err is sys.__stderr__:
             before = self.out, self.err
-            self.out = sys.stdout = os.fdopen(os.dup(saved_out), "w", buffering=1)
-            self.err = sys.stderr = os.fdopen(os.dup(saved_err), "w", buffering=1)
+            self.out = sys.stdout = os.fdopen(os.dup(saved_out), "w", buffering=1, errors="backslashreplace")
+            self.err = sys.stderr = os.fdopen(os.dup(saved_err), "w", buffering=1, errors="backslashreplace")
             self._undo.append(lambda: setattr(sys, "stdout", before[0]) or setattr(sys, "stderr", before[1]))
 
     def _set_up_logging(self):
         root, ours = logging.getLogger(), logging.getLogger("mindone_tae")
         to_file = logging.FileHandler(self.noise, encoding="utf-8")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        to_file.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(to_file)
         to_terminal = BarFriendlyHandler(self.err)
         to_terminal.setFormatter(_Format())
@@ -94,7 +100,14 @@ class Console:
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)
         logging.raiseExceptions = False  # a log on a full disk is no reason for a traceback through the progress bar
-        self._undo.append(lambda: (root.removeHandler(to_file), ours.removeHandler(to_terminal), logging.captureWarnings(False), setattr(logging, "raiseExceptions", True)))
+        self._undo.append(
+            lambda: (
+                root.removeHandler(to_file),
+                ours.removeHandler(to_terminal),
+                logging.captureWarnings(False),
+                setattr(logging, "raiseExceptions", True),
+            )
+        )
 
     def close(self):
         """Gives everything back."""

@@ -34,10 +34,19 @@ class ClipEncoder:
         self.factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
         if convention != "none" and (None in self.factors.values() or not self.factors["scaling_factor"]):
             told = " and ".join(f"{name} {value}" for name, value in self.factors.items())
-            raise UserError(f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: leave it out")
+            raise UserError(
+                f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: leave it out"
+            )
         # as JSON gives it back, to compare with
-        settings = json.loads(json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")}))
-        noted = {"name": section["name"], "pretrained": section.get("pretrained"), "settings": settings, "sha256": weights_sha256(model)}
+        settings = json.loads(
+            json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")})
+        )
+        noted = {
+            "name": section["name"],
+            "pretrained": section.get("pretrained"),
+            "settings": settings,
+            "sha256": weights_sha256(model),
+        }
         self.shared = {"scaling_convention": convention, **self.factors, "seed": seed, "model": noted}
 
     def encode(self, group, counted):
@@ -60,7 +69,9 @@ class ClipEncoder:
         for wanted, mean, logvar in zip(group, *joined(parts, latent_size and latent_size[0])):
             arrays = self._arrays(wanted.name, mean, logvar)
             if not all(np.isfinite(array).all() for array in arrays.values()):
-                raise UnreadableVideo(wanted.clip.path or wanted.name, "its latents are not finite; model.dtype float32 has the range")
+                raise UnreadableVideo(
+                    wanted.clip.path or wanted.name, "its latents are not finite; model.dtype float32 has the range"
+                )
             facts = {**wanted.expected, "frames": counted.frames, "size": counted.size, "source": wanted.name}
             found.append(LatentClip(**{"mean": None, "logvar": None, **arrays}, **facts))
         return found
@@ -69,18 +80,26 @@ class ClipEncoder:
         """Mean and logvar as they are kept; a sample is scaled when it is drawn."""
         from mindone_tae.models.latent.scaling import scale_posterior
 
-        return (mean, logvar) if self.convention == "none" or self.seed is not None else scale_posterior(mean, logvar, self.convention, **self.factors)
+        return (
+            (mean, logvar)
+            if self.convention == "none" or self.seed is not None
+            else scale_posterior(mean, logvar, self.convention, **self.factors)
+        )
 
     def _latent_size(self, frames, size):
         """(lt, lh, lw) of a clip, None where the model or the dataset does not tell."""
-        return self.model.latent_size((frames, *size)) if hasattr(self.model, "latent_size") and frames and size else None
+        return (
+            self.model.latent_size((frames, *size)) if hasattr(self.model, "latent_size") and frames and size else None
+        )
 
     def _arrays(self, name, mean, logvar):
         from mindone_tae.models.latent.scaling import scale_latents
 
         if self.seed is None:
             return {"mean": mean, "logvar": logvar}
-        noise = np.random.default_rng([self.seed, *name.encode("utf-8", "surrogateescape")]).standard_normal(mean.shape, dtype=np.float32)
+        noise = np.random.default_rng([self.seed, *name.encode("utf-8", "surrogateescape")]).standard_normal(
+            mean.shape, dtype=np.float32
+        )
         # mean + exp(logvar / 2) * noise, in the arrays that are there: an hour's are large
         logvar *= 0.5
         noise *= np.exp(logvar, out=logvar)

@@ -5,28 +5,47 @@ from pathlib import Path
 
 def add_videos(parser):
     """Videos named one by one, for a command that takes them so; see `parser._separate_videos`."""
-    parser.add_argument("videos", nargs="*", metavar="FILE_OR_FOLDER", help="videos and images, and folders to search for them")
+    parser.add_argument(
+        "videos", nargs="*", metavar="FILE_OR_FOLDER", help="videos and images, and folders to search for them"
+    )
 
 
 def add_data(parser):
     """Which clips, and how they are cut."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
-    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; without a table, every clip below it, or one file")
+    parser.add_argument(
+        "--video_folder",
+        "--folder",
+        metavar="DIR",
+        help="what the table's paths are relative to; without a table, every clip below it, or one file",
+    )
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
-    parser.add_argument("--image_size", metavar="SIZE", help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)")
+    parser.add_argument(
+        "--image_size",
+        metavar="SIZE",
+        help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)",
+    )
 
 
 def add_trained(parser):
     """Which model, for a command that trains none."""
-    parser.add_argument("--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names")
+    parser.add_argument(
+        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
+    )
     add_model(parser)
 
 
 def add_model(parser):
     """Which weights, and how much at a time."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
-    parser.add_argument("--ckpt_path", metavar="PATH", help="weights: a run's folder, .safetensors, .ckpt or a diffusers folder")
-    parser.add_argument("--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory")
+    parser.add_argument(
+        "--ckpt_path",
+        metavar="PATH",
+        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
+    )
+    parser.add_argument(
+        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
+    )
 
 
 def data_overrides(options, section="dataset"):

@@ -1,5 +1,6 @@
 """What a command that only runs a model works with: the recipe, from wherever it can be had."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from mindone_tae.zoo.recipe.files import find_recipe, read_recipe, recipe_names
 from mindone_tae.zoo.recipe.yaml_marks import parse
 
 from . import flags
+
+_logger = logging.getLogger(__name__)
 
 
 # The trained weights that the package carries, for a command that is given none.
@@ -42,7 +45,7 @@ def load(options, pairs, default):
     """
     ckpt = Path(options.ckpt_path) if options.ckpt_path else None
     config, model = options.config, []
-    if config is None and ckpt and (ckpt / "config.yaml").exists():
+    if config is None and ckpt and _is_whole(ckpt / "config.yaml"):
         config = ckpt / "config.yaml"
     elif config is None:
         config = default
@@ -53,9 +56,28 @@ def load(options, pairs, default):
     return recipe
 
 
+def _is_whole(config):
+    """Whether a run's config.yaml is there and can be read; without it the weights say what model they are of."""
+    if not config.exists():
+        return False
+    try:
+        if isinstance(parse(read_recipe(config), str(config))[0], dict):
+            return True
+        problem = f"{config} holds no sections"
+    except UserError as error:
+        problem = error
+    _logger.warning(
+        "%s; the model is taken from its weights, and everything else from a recipe that comes with the package",
+        problem,
+    )
+    return False
+
+
 def _user_wrote_mode(options, path):
     """Whether env.mode stands on the command line, or in the recipe at `path` that --config names."""
-    return any(text.startswith("env.mode=") for text in options.overrides) or (options.config is not None and _states_mode(path))
+    return any(text.startswith("env.mode=") for text in options.overrides) or (
+        options.config is not None and _states_mode(path)
+    )
 
 
 def _states_mode(path):

@@ -1,5 +1,6 @@
 """A user's mistake told apart from ours, and how each is shown."""
 
+import os
 import traceback
 from pathlib import Path
 
@@ -11,14 +12,30 @@ _PACKAGE = Path(mindone_tae.__file__).resolve().parent
 
 def report(error, console):
     """Shows an exception and gives the exit status: 2 for a mistake the user can mend, 1 for anything else."""
-    if is_mistake(error):
-        for line in str(error).splitlines():
-            console.error(f"error: {line}")
+    told = _machine(error) or (str(error).split("\n") if is_mistake(error) else None)
+    if told:
+        console.error(*(f"error: {line}" for line in told))
         return 2
-    console.error("".join(traceback.format_exception(error)).rstrip())
+    console.error(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
     where = f"; MindSpore's own words are in {console.noise}" if console.noise else ""
     console.error(f"error: this is a fault in mindone_tae or below it, not in what you wrote{where}")
     return 1
+
+
+def _machine(error):
+    """Lines on what the machine refused: a file, or the memory; None for any other exception."""
+    if isinstance(error, OSError):
+        what = error.filename if error.filename is not None else "a file"
+        reason = error.strerror or str(error) or type(error).__name__
+        return [
+            f"{os.fsdecode(what) if isinstance(what, bytes) else what}: {reason}: check the name, its permissions and the disk"
+        ]
+    if isinstance(error, MemoryError):
+        asked = f" ({error})" if str(error) else ""
+        return [
+            f"the memory does not suffice{asked}: ask for less at a time (--batch_size, --num_frames, --image_size, --enable_tile)"
+        ]
+    return None
 
 
 def is_mistake(error):

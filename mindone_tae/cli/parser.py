@@ -81,7 +81,10 @@ def parse(arguments):
         options.videos, rest = _separate_videos([*options.videos, *rest])
     options.overrides = _overrides(rest, command, getattr(options, "takes_overrides", False))
     _check_videos(options)
-    if any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions) and options.output_path:
+    if (
+        any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions)
+        and options.output_path
+    ):
         _check_folder(Path(options.output_path))
     return options
 
@@ -109,7 +112,9 @@ def _check_videos(options):
     missing = [word for word in videos if not Path(word).exists()]
     if missing:
         raise UserError(f"{missing[0]}: no such file or folder; videos are named by their paths: check the name")
-    flag = next((f"--{name}" for name in ("csv_path", "video_folder") if getattr(options, name, None) is not None), None)
+    flag = next(
+        (f"--{name}" for name in ("csv_path", "video_folder") if getattr(options, name, None) is not None), None
+    )
     if videos and flag:
         raise UserError(f"videos are given twice, as {videos[0]} and by {flag}: leave one of the two out")
 
@@ -119,7 +124,9 @@ def _check_folder(path):
     there = next((place for place in (path, *path.parents) if place.exists()), None)
     if there is not None and not there.is_dir():
         inside = "" if there == path else f", and {there} is a file"
-        raise UserError(f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: choose another --output_path")
+        raise UserError(
+            f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: choose another --output_path"
+        )
 
 
 def _overrides(words, parser, taken):

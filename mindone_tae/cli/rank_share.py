@@ -8,8 +8,15 @@ from mindone_tae.zoo.device.msrun import end_with_msrun
 
 def add_to(parser):
     """The flags."""
-    parser.add_argument("--rank", type=int, metavar="N", help="this process among those that share the work; default: RANK_ID, as msrun sets it, or 0")
-    parser.add_argument("--world", type=int, metavar="N", help="how many processes share it; default: RANK_SIZE, as msrun sets it, or 1")
+    parser.add_argument(
+        "--rank",
+        type=int,
+        metavar="N",
+        help="this process among those that share the work; default: RANK_ID, as msrun sets it, or 0",
+    )
+    parser.add_argument(
+        "--world", type=int, metavar="N", help="how many processes share it; default: RANK_SIZE, as msrun sets it, or 1"
+    )
 
 
 def rank_and_ranks(options):
@@ -23,10 +30,16 @@ def rank_and_ranks(options):
     if rank is None and ranks in (None, 1):
         return 0, 1
     if rank is None or ranks is None:
-        given, missing = ("--world (RANK_SIZE)", "--rank (RANK_ID)") if rank is None else ("--rank (RANK_ID)", "--world (RANK_SIZE)")
-        raise UserError(f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need both: give {missing.split()[0]}")
+        given, missing = (
+            ("--world (RANK_SIZE)", "--rank (RANK_ID)") if rank is None else ("--rank (RANK_ID)", "--world (RANK_SIZE)")
+        )
+        raise UserError(
+            f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need both: give {missing.split()[0]}"
+        )
     if not 0 <= rank < ranks:
-        raise UserError(f"--rank is {rank} and --world {ranks}; ranks go from 0 to {max(ranks - 1, 0)}: give each process one of its own")
+        raise UserError(
+            f"--rank is {rank} and --world {ranks}; ranks go from 0 to {max(ranks - 1, 0)}: give each process one of its own"
+        )
     return rank, ranks
 
 

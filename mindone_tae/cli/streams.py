@@ -3,8 +3,9 @@
 Chunks carry a batch axis: clips of one shape go together.
 """
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 
 
 def batched(clips):

@@ -31,7 +31,9 @@ def verify(encoder, cache, wanted, count, seed, console):
 
     there = [entry for entry in wanted if entry.name in cache.latents]
     if not there:
-        raise UserError("--verify finds no latent of these clips; there must be one to compare with: look at the reasons above")
+        raise UserError(
+            "--verify finds no latent of these clips; there must be one to compare with: look at the reasons above"
+        )
     chosen = np.random.default_rng(seed).permutation(len(there))[:count]
     dtype = encoder.shared["model"]["settings"].get("dtype", "float32")
     allowed = _ALLOWED if dtype in ("float32", "fp32") else _ALLOWED_HALF
@@ -42,7 +44,9 @@ def verify(encoder, cache, wanted, count, seed, console):
                 (again,) = encoder.encode([entry], Counted(batched([entry.clip])))
                 found.append((difference(cache.latents[entry.name].read(), again), entry.name))
             except UnreadableVideo as error:
-                raise UserError(f"--verify cannot read a video that was encoded: {error}: bring it back, or delete its latent") from error
+                raise UserError(
+                    f"--verify cannot read a video that was encoded: {error}: bring it back, or delete its latent"
+                ) from error
             progress.advance({"largest difference": f"{max(found)[0]:.2g}"})
     largest, name = max(found)
     console.print(f"verified {len(found)} clips: largest difference {largest:.3g} ({name}), allowed {allowed:g}")

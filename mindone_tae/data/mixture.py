@@ -42,7 +42,9 @@ class MixtureDataset:
         self._ends = list(accumulate(lengths))
         columns = {tuple(getattr(dataset, "output_columns", ())) for dataset in self._datasets}
         if len(columns) > 1:
-            raise UserError(f"the components' output_columns are {sorted(columns)}; batches need the same everywhere: set them alike")
+            raise UserError(
+                f"the components' output_columns are {sorted(columns)}; batches need the same everywhere: set them alike"
+            )
 
     @property
     def output_columns(self) -> list[str]:

@@ -35,7 +35,9 @@ class LatentsDataset:
         UserError: a keyword out of its range, a folder without latents, latents of several models, or some that cannot be scaled so.
     """
 
-    def __init__(self, folder: str, posterior: str = "mean", convention: str = UNSCALED, output_columns: list[str] | None = None):
+    def __init__(
+        self, folder: str, posterior: str = "mean", convention: str = UNSCALED, output_columns: list[str] | None = None
+    ):
         self.output_columns = ["latent"] if output_columns is None else list(output_columns)
         conventions = (UNSCALED, *CONVENTIONS)
         for keyword, value, known in (
@@ -48,25 +50,35 @@ class LatentsDataset:
         if not self.output_columns:
             raise UserError("output_columns is empty; it needs at least one name: use [latent]")
         if not Path(folder).is_dir():
-            raise UserError(f"dataset.folder is {folder}; it must be the folder that mindone-tae encode wrote: check the name")
+            raise UserError(
+                f"dataset.folder is {folder}; it must be the folder that mindone-tae encode wrote: check the name"
+            )
         self._drawn, self._convention = posterior == "sample", convention
         self._latents, self.unreadable = find_latents(Path(folder))
         if not self._latents:
             raise UserError(f"{folder}: none of its {len(self.unreadable)} files is a latent: {self.unreadable[0][1]}")
         self._check(folder)
-        self._shape_of = np.unique([latent.shape for latent in self._latents], axis=0, return_inverse=True)[1].reshape(-1)
+        self._shape_of = np.unique([latent.shape for latent in self._latents], axis=0, return_inverse=True)[1].reshape(
+            -1
+        )
 
     def _check(self, folder):
         models = {latent.facts.get("model", {}).get("sha256"): latent.where for latent in self._latents}
         if len(models) > 1:
             few = " and ".join(list(models.values())[:2])
-            raise UserError(f"{folder} holds latents of {len(models)} checkpoints, such as {few}; they share no space: encode all of them again")
+            raise UserError(
+                f"{folder} holds latents of {len(models)} checkpoints, such as {few}; they share no space: encode all of them again"
+            )
         for latent in self._latents:
             facts = latent.facts
             if not self._drawn and facts.get("seed") is not None:
-                raise UserError(f"{latent.where} holds a sample and not the mean: use posterior 'sample', or encode without --sample")
+                raise UserError(
+                    f"{latent.where} holds a sample and not the mean: use posterior 'sample', or encode without --sample"
+                )
             if self._convention != UNSCALED and None in (facts.get("scaling_factor"), facts.get("shift_factor")):
-                raise UserError(f"{latent.where} tells no scaling_factor and shift_factor; convention '{self._convention}' needs them: use convention 'none'")
+                raise UserError(
+                    f"{latent.where} tells no scaling_factor and shift_factor; convention '{self._convention}' needs them: use convention 'none'"
+                )
 
     def __len__(self) -> int:
         return len(self._latents)

@@ -14,6 +14,7 @@ from .files.collection import read_collection
 from .files.inspection import info_of
 from .files.manifest import known_items
 from .readers.base import UnreadableVideo
+from .readers.isolated.bounded_reader import MEMORY_MB
 from .readers.opening import check_reader_name
 from .transforms import crop, from_pixels
 
@@ -54,6 +55,8 @@ class TAEVideoDataset:
             folder is given, and no links.
         read_timeout_s: seconds that opening and each reading may take, in processes that are killed when the time is over;
             None reads in this process without a bound.
+        read_memory_mb: megabytes that each of these processes may take, against files that would fill the machine's memory; null:
+            no bound.
         cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
             none. Samples are the same with it and without.
         hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
@@ -97,6 +100,7 @@ class TAEVideoDataset:
         manifest_path: str | None = None,
         allow_outside: bool | None = None,
         read_timeout_s: float | None = 60.0,
+        read_memory_mb: float | None = MEMORY_MB,
         cache_mb: float = 256.0,
         hdr: str = "refuse",
         augment_exposure: float = 0.0,
@@ -108,13 +112,24 @@ class TAEVideoDataset:
         augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
-        for name, value in (("num_check_threads", num_check_threads), ("clips_per_video", clips_per_video)):
-            if value < 1:
-                raise UserError(f"{name} is {value}; it must be 1 or more: use 1 if unsure")
+        for name, value, most in (
+            ("num_check_threads", num_check_threads, 1024),
+            ("clips_per_video", clips_per_video, 10**6),
+        ):
+            if not 1 <= value <= most:
+                raise UserError(f"{name} is {value}; it must be from 1 to {most}: use 1 if unsure")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
-            raise UserError(f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60")
+            raise UserError(
+                f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60"
+            )
+        if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
+            raise UserError(
+                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: use {MEMORY_MB:g}"
+            )
         if not 0 <= cache_mb <= 2**20:
-            raise UserError(f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames")
+            raise UserError(
+                f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames"
+            )
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)
@@ -131,8 +146,10 @@ class TAEVideoDataset:
         )
         self._clips_per_video = clips_per_video
         where = csv_path, folder, video_column, allow_outside
-        items, found = known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb, tone_map=hdr == "tonemap")
+        items, found = (
+            known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
+        )
+        self._roster = Roster(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
         self.output_columns = self._checked_columns(output_columns)
         found = self._roster.check(num_check_threads) if found is None and check_files else found
         if found is not None:
@@ -154,7 +171,9 @@ class TAEVideoDataset:
             return None  # any file suits any step
         if not checked:
             what = "size_buckets" if self._sizes.buckets else "short_video 'bucket'"
-            raise UserError(f"{what} needs every file's size and length, and check_files is false: give manifest_path, or set check_files to true")
+            raise UserError(
+                f"{what} needs every file's size and length, and check_files is false: give manifest_path, or set check_files to true"
+            )
         infos = [self._roster.known(item) for item in self._roster.items]
         return Buckets(infos, self._sizes.buckets, self._suitable.long_enough if self._suitable.by_length else None)
 
@@ -177,7 +196,9 @@ class TAEVideoDataset:
         clip_frames = self._counts.draw(rng)
         return clip_frames if self._sizes.buckets is None else (clip_frames, self._buckets.draw(clip_frames, rng))
 
-    def sample(self, index: int, rng: np.random.Generator, choice: int | tuple[int, int] | None = None) -> tuple[np.ndarray, ...]:
+    def sample(
+        self, index: int, rng: np.random.Generator, choice: int | tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Draw one sample. Loader threads may call this at the same time.
 
         A file that cannot be read is reported, and the next readable one in order takes its place. A file that is too short
@@ -208,7 +229,9 @@ class TAEVideoDataset:
             item = self._roster.readable(position, among)
             try:
                 wanted = clip_frames or self._counts.default, clip, bucket
-                video = self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
+                video = (
+                    self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
+                )
             except UnreadableVideo as error:
                 self._roster.report(error)
                 continue
@@ -225,7 +248,9 @@ class TAEVideoDataset:
             if refusal is not None:
                 raise refusal
             stride = self._rate.stride(reader.fps)
-            stride *= self._augmentation.draw_speed(rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader))
+            stride *= self._augmentation.draw_speed(
+                rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader)
+            )
             indices = clip_indices(len(reader), clip_frames, stride, starts, clip, self._clips_per_video)
             scale = self._augmentation.draw_scale(rng)
             part = crop(*reader.size, self._sizes.of(reader.size, bucket), rng if self._random_crop else None, scale)
@@ -278,5 +303,11 @@ class TAEVideoDataset:
             except UnreadableVideo as error:
                 self._roster.report(error)
                 continue
-            found = {"path": item.path, "relative_path": item.relative_path, "frames": info.frames, "fps": info.fps, "size": info.size}
+            found = {
+                "path": item.path,
+                "relative_path": item.relative_path,
+                "frames": info.frames,
+                "fps": info.fps,
+                "size": info.size,
+            }
             return {**item.extra, **found}

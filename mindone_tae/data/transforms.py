@@ -9,9 +9,12 @@ import numpy as np
 from PIL import Image
 
 from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.printable import shown
 
 # What every published size is a multiple of; a model with a larger ratio says so itself.
 _MULTIPLE = 8
+# A frame of these sides takes 3 GB as a model takes it.
+_LARGEST_SIDE = 2**14
 # Pillow may first shrink by whole factors as long as the rest of the way is at least this much: fast, hardly visible.
 _REDUCING_GAP = 2.0
 
@@ -47,7 +50,7 @@ def parse_size(size: int | str | tuple[int, int] | list[int]) -> Size:
         UserError: of another form, or a side that is not a positive multiple of 8.
     """
     if isinstance(size, str):
-        match = re.fullmatch(r"\s*(\d+)\s*px\s*", size)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*px\s*", size)
         if not match:
             raise _bad_form(size)
         shorter_side = int(match[1])
@@ -66,15 +69,17 @@ def _is_whole(value):
 
 
 def _bad_form(size):
-    return UserError(f"size is {size!r}; it must be [height, width], one number for a square, or like '256px'")
+    return UserError(f"size is {shown(size)}; it must be [height, width], one number for a square, or like '256px'")
 
 
 def _check_side(size, side):
+    if side > _LARGEST_SIDE:
+        raise UserError(f"size is {shown(size)}; sides must be at most {_LARGEST_SIDE} pixels: use 256 if unsure")
     if side >= _MULTIPLE and side % _MULTIPLE == 0:
         return
     lower = side // _MULTIPLE * _MULTIPLE
     remedy = f"use {lower} or {lower + _MULTIPLE}" if lower >= _MULTIPLE else f"use {_MULTIPLE} or more"
-    raise UserError(f"size is {size!r}; sides must be multiples of {_MULTIPLE}, and {side} is not: {remedy}")
+    raise UserError(f"size is {shown(size)}; sides must be multiples of {_MULTIPLE}, and {side} is not: {remedy}")
 
 
 def crop_box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -116,7 +121,9 @@ class Crop:
         return frames[:, top : top + height, left : left + width]
 
 
-def crop(height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None, scale: float = 1.0) -> Crop:
+def crop(
+    height: int, width: int, size: tuple[int, int], rng: np.random.Generator | None = None, scale: float = 1.0
+) -> Crop:
     """The largest part of a frame that has the wanted aspect ratio, resized to that size.
 
     A drawn part lies a whole number of pixels of the wanted size from the frame's border. So all of them are windows of one resized

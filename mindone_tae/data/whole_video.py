@@ -34,10 +34,14 @@ def read_video(
     """
     with open_video(path) as reader:
         if num_frames is not None and not 1 <= num_frames <= len(reader):
-            raise UserError(f"num_frames is {num_frames}, and {path} has {len(reader)} frames: ask for 1 to {len(reader)}, or None")
+            raise UserError(
+                f"num_frames is {num_frames}, and {path} has {len(reader)} frames: ask for 1 to {len(reader)}, or None"
+            )
         source = reader.size
         if size is None and min(source) < _MULTIPLE:
-            raise UserError(f"{path} is {source[0]}x{source[1]} pixels; a side must be at least {_MULTIPLE}: give a size")
+            raise UserError(
+                f"{path} is {source[0]}x{source[1]} pixels; a side must be at least {_MULTIPLE}: give a size"
+            )
         target = tuple(side - side % _MULTIPLE for side in source) if size is None else parse_size(size).of(*source)
         box = _middle(source, target) if size is None else crop_box(*source, target)
         frames = reader.read_resized(range(num_frames or len(reader)), target, box)

@@ -16,12 +16,11 @@ import json
 import os
 
 import mindspore as ms
-from mindspore import ops
-
 from mindone.diffusers.configuration_utils import ConfigMixin, register_to_config
 from mindone.diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
 from mindone.diffusers.models.modeling_outputs import AutoencoderKLOutput
 from mindone.diffusers.models.modeling_utils import ModelMixin
+from mindspore import ops
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.latent.posterior import split_moments
@@ -81,7 +80,9 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         super().__init__()
         for name, values in (("latents_mean", latents_mean), ("latents_std", latents_std)):
             if values is not None and len(values) != latent_channels:
-                raise ValueError(f"{name} has {len(values)} values; it must have one for each latent channel: give {latent_channels}")
+                raise ValueError(
+                    f"{name} has {len(values)} values; it must have one for each latent channel: give {latent_channels}"
+                )
         tae = TemporalAutoencoder(
             in_channels=in_channels,
             out_channels=out_channels,
@@ -94,7 +95,9 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             shift_factor=shift_factor,
             sample_deterministic=True,  # pipelines draw from the moments themselves
         )
-        object.__setattr__(self, "_tae", tae)  # past Cell's own, which would put its name before those of the parameters
+        object.__setattr__(
+            self, "_tae", tae
+        )  # past Cell's own, which would put its name before those of the parameters
         self.encoder = tae.encoder
         self.decoder = tae.decoder
         self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()

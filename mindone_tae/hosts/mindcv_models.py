@@ -1,9 +1,9 @@
 """The autoencoders in mindcv's table of models: importing this module puts them there.
 
-    import mindcv
-    import mindone_tae.hosts.mindcv_models
+import mindcv
+import mindone_tae.hosts.mindcv_models
 
-    tae = mindcv.create_model("tae", pretrained="tae.ckpt", dtype="float16")
+tae = mindcv.create_model("tae", pretrained="tae.ckpt", dtype="float16")
 """
 
 from __future__ import annotations

@@ -53,10 +53,14 @@ class StockLoading:
     ):
         """Stock from_pretrained's last step. What it has read so far is under names that are not ours, and is read again."""
         if dduf_entries:
-            raise UserError(f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: unpack it and give its folder")
+            raise UserError(
+                f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: unpack it and give its folder"
+            )
         if state_dict:
             state_dict.clear()
         files = [Path(file) for file in resolved_model_file]
         stored = open_found(Found(Path(pretrained_model_name_or_path), files))
-        missing, unexpected, misshapen = load_stored(model, stored, our_names(stored), strict=not ignore_mismatched_sizes)
+        missing, unexpected, misshapen = load_stored(
+            model, stored, our_names(stored), strict=not ignore_mismatched_sizes
+        )
         return model, missing, unexpected, misshapen, None, []

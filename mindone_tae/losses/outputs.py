@@ -18,7 +18,9 @@ def _check_count(count, needed, wants, remedy):
 @ops.constexpr
 def _check_shapes(recon_shape, x_shape):
     if len(x_shape) != 5:
-        raise UserError(f"the batch's shape is {x_shape}; the loss takes (b, c, t, h, w): put the video first in output_columns")
+        raise UserError(
+            f"the batch's shape is {x_shape}; the loss takes (b, c, t, h, w): put the video first in output_columns"
+        )
     if recon_shape != x_shape:
         raise UserError(
             f"the reconstruction's shape is {recon_shape} and the batch's {x_shape}; they must be equal: "

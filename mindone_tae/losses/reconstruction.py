@@ -25,7 +25,9 @@ class _PixelLoss(nn.Cell):
     def __init__(self, reduction: str = "frame_sum"):
         super().__init__()
         if reduction not in REDUCTIONS:
-            raise UserError(f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}: the published recipe has frame_sum")
+            raise UserError(
+                f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}: the published recipe has frame_sum"
+            )
         self.frame_sum = reduction == "frame_sum"
 
     def construct(self, outputs, *batch):

@@ -59,8 +59,14 @@ class TAELoss(nn.Cell):
         super().__init__()
         if reconstruction not in RECONSTRUCTIONS:
             known = ", ".join(RECONSTRUCTIONS)
-            raise UserError(f"reconstruction is {reconstruction!r}; it must be one of {known}: the published recipe has l1")
-        for name, weight in (("kl_weight", kl_weight), ("perceptual_weight", perceptual_weight), ("opl_weight", opl_weight)):
+            raise UserError(
+                f"reconstruction is {reconstruction!r}; it must be one of {known}: the published recipe has l1"
+            )
+        for name, weight in (
+            ("kl_weight", kl_weight),
+            ("perceptual_weight", perceptual_weight),
+            ("opl_weight", opl_weight),
+        ):
             if weight < 0:
                 raise UserError(f"{name} is {weight}; it must be 0 or more: 0 leaves the term out")
 

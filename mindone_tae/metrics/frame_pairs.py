@@ -35,7 +35,9 @@ def check_pair(recon, x):
             "have the model drop the frames beyond the input's"
         )
     if x.ndim != 4 or 0 in x.shape:
-        raise UserError(f"the clip's shape is {x.shape}; a metric takes (c, t, h, w), none of them 0: pass one clip at a time")
+        raise UserError(
+            f"the clip's shape is {x.shape}; a metric takes (c, t, h, w), none of them 0: pass one clip at a time"
+        )
     return recon, x
 
 

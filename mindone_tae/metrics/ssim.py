@@ -46,5 +46,8 @@ class SSIM:
                 f"the frames are {h}x{w} pixels; SSIM's window of {_WINDOW_PX}x{_WINDOW_PX} must fit in: "
                 "use larger frames, or leave ssim out"
             )
-        frames = [structural_similarity(target, frame, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0) for frame, target in pairs]
+        frames = [
+            structural_similarity(target, frame, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0)
+            for frame, target in pairs
+        ]
         return float(np.mean(frames))

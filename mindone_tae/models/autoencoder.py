@@ -51,8 +51,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         dropout: probability of dropping an element in training.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a .ckpt or .safetensors file or a folder holding one, or "tiny", the small weights that the package carries, whose
-            widths then take the place of those given; None starts anew, its temporal layers the identity.
+        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one, or "tiny", the small weights that the
+            package carries, whose widths then take the place of those given; None starts anew, its temporal layers the identity.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
             stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
@@ -107,25 +107,32 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         share_statistics: bool = True,
         start: str = "random",
     ):
-        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
-            pretrained,
-            latent_channels=latent_channels,
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-            scaling_factor=scaling_factor,
-            shift_factor=shift_factor,
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
+            with_shipped(
+                pretrained,
+                latent_channels=latent_channels,
+                block_out_channels=block_out_channels,
+                layers_per_block=layers_per_block,
+                norm_num_groups=norm_num_groups,
+                scaling_factor=scaling_factor,
+                shift_factor=shift_factor,
+            )
         )
-        for name, value in (("latent_channels", latent_channels), ("layers_per_block", layers_per_block)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1: the published model has {TAE_CONFIG[name]}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
-        self.encoder = Encoder(in_channels, *shared, dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"))
-        self.decoder = Decoder(out_channels, *shared, dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"))
+        self.encoder = Encoder(
+            in_channels,
+            *shared,
+            dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"),
+        )
+        self.decoder = Decoder(
+            out_channels,
+            *shared,
+            dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"),
+        )
         self.in_channels = in_channels
         self.latent_channels = self.out_channels = latent_channels
         self.scaling_factor = self.scale_factor = scaling_factor
@@ -255,7 +262,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         if noise is None:
             noise = ops.standard_normal(mean.shape)
         if noise.shape != mean.shape:
-            raise ValueError(f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape")
+            raise ValueError(
+                f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape"
+            )
         return sample_posterior(mean, logvar, noise), mean, logvar
 
     def training_inputs(self, batch, rng):

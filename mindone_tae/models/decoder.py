@@ -10,6 +10,7 @@ from .kernels.recompute import recompute_blocks
 from .layers.convolution import Conv2_5d
 from .layers.dtypes import network_input
 from .layers.frames import FramesCell
+from .layers.limits import check_network
 from .layers.middle import MidBlock
 from .layers.normalization import GroupNorm
 from .layers.resampling import SpatialUpsample, TemporalUpsample, Unchanged
@@ -58,6 +59,8 @@ class Decoder(FramesCell):
         dropout: float = 0.0,
         dtype=ms.float32,
     ):
+        ends = {"out_channels": out_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (*block_out_channels, block_out_channels[-1])
         self.conv_in = Conv2_5d(latent_channels, widths[-1], dtype=dtype)

@@ -33,17 +33,23 @@ class Given:
 
     def __init__(self, value, name, pixels="float"):
         if pixels not in PIXELS:
-            raise ValueError(f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: leave it out for numbers in [-1, 1]")
+            raise ValueError(
+                f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: leave it out for numbers in [-1, 1]"
+            )
         if not isinstance(value, (ms.Tensor, np.ndarray)):
             raise ValueError(_no_array(value, name))
         self._is_array, self._pixels = isinstance(value, np.ndarray), pixels
         is_bytes = value.dtype == (np.uint8 if self._is_array else ms.uint8)
         if pixels == "uint8":
             if not is_bytes:
-                raise ValueError(f"{name} holds {value.dtype} and pixels is 'uint8'; bytes from 0 to 255 are needed: leave pixels out")
+                raise ValueError(
+                    f"{name} holds {value.dtype} and pixels is 'uint8'; bytes from 0 to 255 are needed: leave pixels out"
+                )
             value = value.astype(np.float32 if self._is_array else ms.float32) / 127.5 - 1
         elif self._is_array and is_bytes:
-            raise ValueError(f"{name} holds uint8; pixels are numbers in [-1, 1]: say pixels='uint8' for bytes, or give {name} / 127.5 - 1")
+            raise ValueError(
+                f"{name} holds uint8; pixels are numbers in [-1, 1]: say pixels='uint8' for bytes, or give {name} / 127.5 - 1"
+            )
         elif self._is_array and not np.issubdtype(value.dtype, np.floating):
             raise ValueError(f"{name} holds {value.dtype}; it must be floating: give {name}.astype(numpy.float32)")
         if self._is_array:
@@ -55,7 +61,9 @@ class Given:
 
     def warn_if_far_outside(self):
         """Whether some numbers of an array lie far outside [-1, 1], which pixels do not; warns where they do."""
-        low, high = (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
+        low, high = (
+            (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
+        )
         if low >= -_FAR and high <= _FAR:
             return False
         warnings.warn(

@@ -30,7 +30,7 @@ _REQUIRED = {
 _BLOCK_TYPES = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
 # What every published VAE of this family has; shapes do not tell it.
 _USUAL_GROUPS = 32
-_BLOCK = re.compile(r"encoder\.down\.(\d+)\.block\.(\d+)\.")
+_BLOCK = re.compile(r"encoder\.down\.(\d{1,2})\.block\.(\d{1,2})\.")
 
 
 def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_groups: int | None = None) -> dict:
@@ -82,7 +82,9 @@ def _width(shapes, level):
     """The width of a level, of whichever of its first tensors is there."""
     width = _axis(shapes, 0, *(f"{level}.block.{n}.{leaf}" for n in (0, 1) for leaf in ("conv1.weight", "norm2.gamma")))
     if width is None:
-        raise UserError(f"the width of {level} cannot be told, as no tensor of {level}.block.0 is in it: give a whole SD3.5 VAE")
+        raise UserError(
+            f"the width of {level} cannot be told, as no tensor of {level}.block.0 is in it: give a whole SD3.5 VAE"
+        )
     return width
 
 
@@ -92,18 +94,26 @@ def _axis(shapes, axis, *names):
 
 
 def _check_kind(config):
-    wrong = [f"{key} is {config[key]!r}, not {value!r}" for key, value in _REQUIRED.items() if config.get(key, value) != value]
+    wrong = [
+        f"{key} is {config[key]!r}, not {value!r}"
+        for key, value in _REQUIRED.items()
+        if config.get(key, value) != value
+    ]
     for key, wanted in _BLOCK_TYPES.items():
         kinds = config.get(key) or ()
         wrong += [f"{key} has {kind!r}, not {wanted!r}" for kind in sorted(set(map(str, kinds))) if kind != wanted]
     if wrong:
-        raise UserError(f"config.json describes another kind of VAE than SD3.5's: {'; '.join(wrong)}: give an SD3.5 VAE")
+        raise UserError(
+            f"config.json describes another kind of VAE than SD3.5's: {'; '.join(wrong)}: give an SD3.5 VAE"
+        )
 
 
 def _check_types(found):
     for key, value in found.items():
         if key == "block_out_channels":
-            right = isinstance(value, (list, tuple)) and value and all(type(width) is int and width > 0 for width in value)
+            right = (
+                isinstance(value, (list, tuple)) and value and all(type(width) is int and width > 0 for width in value)
+            )
         else:
             right = type(value) is int or (key in _FACTORS and type(value) is float)
         if not right:

@@ -45,7 +45,10 @@ def save_diffusers_folder(
     ending = f".{variant}.json" if variant else ".json"
     index = folder / f"{_STEM}.safetensors.index{ending}"
     whole = len(shards) == 1
-    names = [f"{stem}.safetensors" if whole else f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    names = [
+        f"{stem}.safetensors" if whole else f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors"
+        for i in range(len(shards))
+    ]
     with ExitStack() as files:  # what is entered first is moved into place last
         _write_json(files, folder / "config.json", config)
         if not whole:
@@ -53,7 +56,11 @@ def save_diffusers_folder(
             total = sum(array.nbytes for array in arrays.values())
             _write_json(files, index, {"metadata": {"total_size": total}, "weight_map": dict(sorted(placed.items()))})
         for name, shard in zip(names, shards):
-            write_safetensors(files.enter_context(replacing(folder / name)), {tensor: arrays[tensor] for tensor in shard}, {"format": "pt"})
+            write_safetensors(
+                files.enter_context(replacing(folder / name)),
+                {tensor: arrays[tensor] for tensor in shard},
+                {"format": "pt"},
+            )
     _remove_older(folder, stem, {*names} if whole else {*names, index.name}, index.name)
 
 
@@ -87,5 +94,7 @@ def _bytes(size):
         return size
     match = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
     if match is None or float(match[1]) == 0:
-        raise UserError(f'max_shard_size is {size!r}; it must be a number of bytes or of {", ".join(_UNITS)}: write "5GB"')
+        raise UserError(
+            f'max_shard_size is {size!r}; it must be a number of bytes or of {", ".join(_UNITS)}: write "5GB"'
+        )
     return int(float(match[1]) * _UNITS[match[2].upper()])

@@ -20,7 +20,9 @@ def weights_sha256(model) -> str:
         64 hexadecimal digits, of each parameter's name, type, shape and numbers, in the order of the names.
     """
     parameters = dict(model.parameters_and_names()) if hasattr(model, "parameters_and_names") else {}
-    parameters = sorted(((strip_wrappers(name), parameter) for name, parameter in parameters.items()), key=lambda entry: entry[0])
+    parameters = sorted(
+        ((strip_wrappers(name), parameter) for name, parameter in parameters.items()), key=lambda entry: entry[0]
+    )
     # One at a time: a model's numbers never lie in memory twice.
     return arrays_sha256((name, as_arrays({name: parameter})[name]) for name, parameter in parameters)
 

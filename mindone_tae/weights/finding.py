@@ -9,15 +9,19 @@ from typing import NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
-from .formats.pickles import PICKLE_SUFFIXES, refuse_pickle
+from .formats.pickles import TORCH_SUFFIXES
 from .hub import download, is_repository
 from .name_lists import shortened
 
-SUFFIXES = (".safetensors", ".ckpt")
+# In the order in which a folder's are preferred: what lies beside safetensors as .bin may be an optimizer's.
+SUFFIXES = (".safetensors", ".ckpt", *TORCH_SUFFIXES)
+_FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+# A file of JSON, such as an index of shards, is read whole.
+_JSON_MOST_BYTES = 2**25
 _DIFFUSERS_STEM = "diffusion_pytorch_model"
+_INDICES = tuple(f"{_DIFFUSERS_STEM}{suffix}.index.json" for suffix in (".safetensors", ".bin"))
 # In the folder of a run's checkpoint.
 _PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
-_INDEX = f"{_DIFFUSERS_STEM}.safetensors.index.json"
 # Weights that the package carries, by the names that `pretrained` and --ckpt_path take; a file of the same name is ./tiny.
 _SHIPPED_FOLDER = Path(__file__).with_name("shipped")
 SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
@@ -41,38 +45,42 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     """The files that a path means.
 
     Args:
-        path: .safetensors or .ckpt; a diffusers folder; a training run's folder or its checkpoints; a folder holding one such file;
-            "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or "tiny_image_vae", which the
-            package carries.
+        path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a folder
+            holding one such file; "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or
+            "tiny_image_vae", which the package carries.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
 
     Raises:
         UserError: nothing there, or not just one checkpoint.
     """
     text = os.fspath(path)
+    if not text.strip():
+        raise UserError(
+            f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none"
+        )
     if text in SHIPPED:
         return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
     if not path.exists() and is_repository(text):
         return download(text, lambda folder: find_weights(folder, ema))
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder: give a .safetensors or .ckpt file, or a folder holding one")
-    if path.is_file() and path.name == _INDEX:
+        raise UserError(f"{path}: no such file or folder: give a {_FORMATS} file, or a folder holding one")
+    if path.is_file() and path.name in _INDICES:
         path = path.parent
     if path.is_file():
         return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
     found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
     if ema and found.files[0].name != _AVERAGED:
-        raise UserError(f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them")
+        raise UserError(
+            f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them"
+        )
     return found
 
 
 def _checked(path):
-    if path.suffix in PICKLE_SUFFIXES:
-        refuse_pickle(path)
     if path.suffix not in SUFFIXES:
-        ending = repr(path.suffix) if path.suffix else "neither"
-        raise UserError(f"{path}: weights are {' or '.join(SUFFIXES)} files, and this ends in {ending}: give one of those")
+        ending = repr(path.suffix) if path.suffix else "none of these"
+        raise UserError(f"{path}: weights are {_FORMATS} files, and this ends in {ending}: give one of those")
     return path
 
 
@@ -93,29 +101,30 @@ def _averaged_beside(path):
 def _in_diffusers_folder(folder):
     if (folder / "vae" / "config.json").is_file():  # a whole pipeline
         folder = folder / "vae"
-    index = folder / _INDEX
-    whole = folder / f"{_DIFFUSERS_STEM}.safetensors"
-    if index.is_file():  # before a single file, as diffusers does
-        files = _shards(folder, index)
-    elif whole.is_file():
-        files = [whole]
-    elif any(folder.glob(f"{_DIFFUSERS_STEM}*.bin")):
-        refuse_pickle(sorted(folder.glob(f"{_DIFFUSERS_STEM}*.bin"))[0])
-    else:
-        variants = sorted(folder.glob(f"{_DIFFUSERS_STEM}.*.safetensors"))
-        if len(variants) != 1:
-            return None
-        files = variants
-    return Found(folder, files, _config_beside(files[0]))
+    for index, suffix in zip(_INDICES, (".safetensors", ".bin")):
+        whole = folder / f"{_DIFFUSERS_STEM}{suffix}"
+        variants = sorted(folder.glob(f"{_DIFFUSERS_STEM}.*{suffix}"))
+        if (folder / index).is_file():  # before a single file, as diffusers does
+            files = _shards(folder, folder / index)
+        elif whole.is_file():
+            files = [whole]
+        elif len(variants) == 1:
+            files = variants
+        else:
+            continue
+        return Found(folder, files, _config_beside(files[0]))
+    return None
 
 
 def _shards(folder, index):
     try:
         names = sorted({os.fspath(name) for name in read_json(index)["weight_map"].values()})
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{index}: it has no weight_map, which says what lies in which file: download it again") from None
+        raise UserError(
+            f"{index}: it has no weight_map, which says what lies in which file: download it again"
+        ) from None
     # only names in the same folder: an index is somebody else's text
-    missing = [name for name in names if os.path.basename(name) != name or not (folder / name).is_file()]
+    missing = [name for name in names if os.path.basename(name) != name or not name or not (folder / name).is_file()]
     if missing or not names:
         listed = shortened(missing) or "which are none,"
         raise UserError(f"{index}: of the files it names, {listed} cannot be found: download them again")
@@ -138,29 +147,32 @@ def _in_run(folder, ema):
 
 
 def _number(step):
-    return int(step.name.removeprefix("step_")) if step.name.removeprefix("step_").isdigit() else -1
+    text = step.name.removeprefix("step_")
+    return int(text) if text.isdecimal() and len(text) < 20 else -1
 
 
 def _alone(folder):
     candidates = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    weights = [path for path in candidates if path.suffix in SUFFIXES]
-    if len(weights) == 1:
-        return Found(folder, weights)
-    if weights:
-        names = shortened(path.name for path in weights)
-        raise UserError(f"{folder}: it holds {len(weights)} checkpoints ({names}): give the one you mean")
-    pickled = [path for path in candidates if path.suffix in PICKLE_SUFFIXES]
-    if pickled:
-        refuse_pickle(pickled[0])
-    raise UserError(f"{folder}: it holds no .safetensors or .ckpt file: give the folder that does, or the file itself")
+    for suffixes in (SUFFIXES[:2], TORCH_SUFFIXES):
+        weights = [path for path in candidates if path.suffix in suffixes]
+        if len(weights) == 1:
+            return Found(folder, weights)
+        if weights:
+            names = shortened(path.name for path in weights)
+            raise UserError(f"{folder}: it holds {len(weights)} checkpoints ({names}): give the one you mean")
+    raise UserError(f"{folder}: it holds no {_FORMATS} file: give the folder that does, or the file itself")
 
 
 def read_json(path: Path):
     """The content of a JSON file.
 
     Raises:
-        UserError: it is not JSON.
+        UserError: it is not JSON, or larger than any such file.
     """
+    if path.stat().st_size > _JSON_MOST_BYTES:
+        raise UserError(
+            f"{path}: it has {path.stat().st_size} bytes, more than {_JSON_MOST_BYTES}: download or copy it again"
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

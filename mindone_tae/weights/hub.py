@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
 
+from .formats.pickles import TORCH_SUFFIXES
 from .name_lists import shortened
 
 _logger = logging.getLogger(__name__)
@@ -19,7 +20,11 @@ _WANTED = ("config.json", "diffusion_pytorch_model*.safetensors", "diffusion_pyt
 
 def is_repository(text: str) -> bool:
     """Whether a text could be "organisation/name" or "organisation/name/subfolder", and is no file's name."""
-    return bool(_REPOSITORY.fullmatch(text)) and ".." not in text and not text.endswith((".safetensors", ".ckpt", ".json"))
+    return (
+        bool(_REPOSITORY.fullmatch(text))
+        and ".." not in text
+        and not text.endswith((".safetensors", ".ckpt", ".json", *TORCH_SUFFIXES))
+    )
 
 
 def download(text, find):

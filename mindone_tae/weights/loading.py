@@ -40,13 +40,13 @@ def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool 
 
     Args:
         model: a Cell.
-        path: a .safetensors or .ckpt file; a diffusers folder; a training run's folder; a folder holding one such file; or
+        path: a .safetensors, .ckpt, .bin, .pt or .pth file; a diffusers folder; a training run's folder; a folder holding one such file; or
             "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
         strict: False only warns of names that are missing, left over or of another shape, and sets the rest.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
 
     Raises:
-        UserError: nothing there, a file that is not whole, a pickle; or, with `strict`, names or shapes that do not match, all of
+        UserError: nothing there, a file that is not whole or asks for more than tensors; or, with `strict`, names or shapes that do not match, all of
             them told.
     """
     load_stored(model, *open_renamed(path, ema), strict)
@@ -100,16 +100,23 @@ def set_parameters(parameters, arrays) -> None:
 
 
 def _tensor(array):
-    if array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f":  # types that MindSpore takes from NumPy in some versions only
+    if (
+        array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f"
+    ):  # types that MindSpore takes from NumPy in some versions only
         array = array.astype(np.float32)
     return ms.Tensor(array)
 
 
 def _told(differences, parameters, shapes):
     of_other_shape = [
-        f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model" for name in differences.misshapen
+        f"{name} is {shapes[name]} in the file and {tuple(parameters[name].shape)} in the model"
+        for name in differences.misshapen
     ]
-    kinds = (("missing", differences.missing), ("unexpected", differences.unexpected), ("of another shape", of_other_shape))
+    kinds = (
+        ("missing", differences.missing),
+        ("unexpected", differences.unexpected),
+        ("of another shape", of_other_shape),
+    )
     return "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
 
 

@@ -33,8 +33,8 @@ _TEMPORAL_KERNEL = re.compile(r"\.(conv_temp|downsample_temp\.conv|upsample_temp
 # Attention's projections are linear, (o, i), with diffusers and 1x1 convolutions, (o, i, 1, 1), here.
 _PROJECTION = re.compile(r"\.mid\.attn_1(\.0)?\.(q|k|v|proj_out)\.weight$")
 
-_UP_BLOCK = re.compile(r"^decoder\.up_blocks\.(\d+)\.")
-_MID_BLOCK = re.compile(r"\.mid_block\.resnets\.(\d+)\.")
+_UP_BLOCK = re.compile(r"^decoder\.up_blocks\.(\d{1,2})\.")
+_MID_BLOCK = re.compile(r"\.mid_block\.resnets\.(\d{1,2})\.")
 _DIFFUSERS_PARTS = {
     "encoder.down_blocks.": "encoder.down.",
     ".resnets.": ".block.",
@@ -94,7 +94,9 @@ def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:
     levels = 1 + max((int(match[1]) for match in map(_UP_BLOCK.match, stripped.values()) if match), default=0)
     kept, clashes = {}, []
     for source, name in stripped.items():
-        name = _TORCH_NORM.sub(lambda match: f"{match[1]}{match[2]}.{_NORM_LEAVES[match[3]]}", _from_diffusers(name, levels))
+        name = _TORCH_NORM.sub(
+            lambda match: f"{match[1]}{match[2]}.{_NORM_LEAVES[match[3]]}", _from_diffusers(name, levels)
+        )
         if name in kept:
             clashes.append(f"{kept[name][0]} and {source} are both {name}")
         kept[name] = (source, _our_shape(name, tuple(shapes[source])))
@@ -110,7 +112,9 @@ def network_of(name: str) -> str:
 def torch_layout(arrays: dict) -> dict:
     """Our arrays by name as PyTorch has them: norms' weight and bias, temporal kernels (o, i, k)."""
     return {
-        _OUR_NORM.sub(lambda match: f".{_NORM_LEAVES[match[1]]}", name): array.squeeze(2) if _TEMPORAL_KERNEL.search(name) else array
+        _OUR_NORM.sub(lambda match: f".{_NORM_LEAVES[match[1]]}", name): array.squeeze(2)
+        if _TEMPORAL_KERNEL.search(name)
+        else array
         for name, array in arrays.items()
     }
 

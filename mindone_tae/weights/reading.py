@@ -12,12 +12,17 @@ from mindone_tae.zoo.errors import UserError
 
 from .architecture import SHARED_KEYS
 from .finding import Found, find_weights, read_json
+from .formats.pickles import TORCH_SUFFIXES, looks_pickled
 from .formats.safetensors import open_safetensors
 from .formats.stored import Stored
+from .formats.torch import open_torch
 from .name_lists import shortened
 from .name_maps import Renamed, rename
 
 _logger = logging.getLogger(__name__)
+
+# The largest checkpoints that hold a VAE beside other networks have a few thousand.
+_MOST_TENSORS = 50_000
 
 
 def open_weights(path: str | os.PathLike, ema: bool | None = None) -> Stored:
@@ -65,6 +70,10 @@ def our_names(stored: Stored) -> Renamed:
     Raises:
         UserError: for two tensors that claim one name.
     """
+    if len(stored.tensors) > _MOST_TENSORS:
+        raise UserError(
+            f"{stored.path}: it holds {len(stored.tensors)} tensors; {_MOST_TENSORS} at most are read: give a VAE's weights"
+        )
     renamed = rename({name: tensor.shape for name, tensor in stored.tensors.items()})
     if renamed.clashes:
         raise UserError(f"{stored.path}: {shortened(renamed.clashes)}: save it again with each once")
@@ -82,7 +91,7 @@ def read_weights(path: str | os.PathLike, ema: bool | None = None) -> dict[str, 
         ema: as `load_weights` takes it.
 
     Raises:
-        UserError: nothing there, a file that is not whole, or a pickle.
+        UserError: nothing there, a file that is not whole, or one that asks for more than tensors.
     """
     stored, renamed = open_renamed(path, ema)
     return {name: stored.tensors[source].read().reshape(shape) for name, (source, shape) in renamed.kept.items()}
@@ -115,17 +124,23 @@ def noted_model(stored: Stored) -> dict:
         return {key: stored.config[key] for key in SHARED_KEYS if stored.config.get(key) is not None}
     try:
         section = dict(json.loads(noted))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself"
+        ) from None
     return {key: value for key, value in section.items() if key != "pretrained"}
 
 
 def _open_file(file):
     try:
-        if file.suffix == ".ckpt":
-            from .formats.ckpt import open_ckpt  # MindSpore is imported only where its own format is read
+        if file.suffix == ".safetensors":
+            return open_safetensors(file)
+        with open(file, "rb") as opened:
+            pickled = looks_pickled(opened.read(4))
+        if pickled or file.suffix in TORCH_SUFFIXES:  # a .ckpt may be MindSpore's or PyTorch's
+            return open_torch(file)
+        from .formats.ckpt import open_ckpt  # MindSpore is imported only where its own format is read
 
-            return open_ckpt(file)
-        return open_safetensors(file)
+        return open_ckpt(file)
     except OSError as error:
         raise UserError(f"{file}: it cannot be read: {error.strerror}: check its permissions and its disk") from error

@@ -32,7 +32,9 @@ def save_weights(params, path: str | os.PathLike, metadata: dict | None = None, 
     if dtype not in (None, *_TYPES):
         raise UserError(f"dtype is {dtype!r}; weights are saved as {', '.join(_TYPES)}: use one of those")
     arrays = {name: _cast(array, dtype) for name, array in as_arrays(params).items()}
-    notes = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
+    notes = {
+        str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()
+    }
     with replacing(path) as temporary:
         writer(temporary, arrays, notes)
 
@@ -48,7 +50,9 @@ def check_target(target: str | os.PathLike) -> None:
     if not is_folder(target):
         _writer(Path(target))
     elif os.path.isfile(target):
-        raise UserError(f"{target}: it is a file, and without a suffix weights are saved into a folder: use another name")
+        raise UserError(
+            f"{target}: it is a file, and without a suffix weights are saved into a folder: use another name"
+        )
 
 
 def as_arrays(params):
@@ -83,4 +87,6 @@ def _writer(path):
 
         return write_ckpt
     ending = repr(path.suffix or "neither")
-    raise UserError(f"{path}: weights are saved as .safetensors or .ckpt, and the name ends in {ending}: use one of those")
+    raise UserError(
+        f"{path}: weights are saved as .safetensors or .ckpt, and the name ends in {ending}: use one of those"
+    )

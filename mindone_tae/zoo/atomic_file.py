@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.tmp(?P<suffix>(\.\w+)?)")
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d{1,19})\.tmp(?P<suffix>(\.\w+)?)")
 _LEFT_SECONDS = 3600
 # Temporary paths that this process is writing to.
 _in_work = set()
@@ -90,6 +90,24 @@ def explained(path):
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another place"
         ) from error
+
+
+def set_aside(path):
+    """Gives a damaged file another name, so that what is written in its place does not destroy what is left of it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its new path, beside the old one; an earlier file of that name is replaced.
+
+    Raises:
+        UserError: it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    with explained(path):
+        os.replace(path, aside)
+    return aside
 
 
 @contextmanager

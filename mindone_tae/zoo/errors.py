@@ -2,9 +2,21 @@
 
 import difflib
 
+from .printable import printable
+
+# Longer names are near to none.
+_LONGEST_NAME = 100
+
 
 class UserError(ValueError):
-    """A mistake in what the user wrote: the message says the rule, the value and the remedy."""
+    """A mistake in what the user wrote: the message says the rule, the value and the remedy.
+
+    Args:
+        *lines: one for each mistake. Whatever names and values they quote, each is shown as one line.
+    """
+
+    def __init__(self, *lines):
+        super().__init__("\n".join(map(printable, lines)))
 
 
 def did_you_mean(name, known):
@@ -15,7 +27,7 @@ def did_you_mean(name, known):
         known: the names that would have been right.
     """
     by_lower = {entry.lower(): entry for entry in known}
-    near = difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(str(name)[:_LONGEST_NAME].lower(), by_lower, n=3, cutoff=0.6)
     if not near:
         return ""
     return "; did you mean " + " or ".join(f"'{by_lower[match]}'" for match in near) + "?"

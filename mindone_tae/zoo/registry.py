@@ -18,7 +18,9 @@ from .signatures.signature import check_keywords, read_signature, signature_of
 GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
 
 _NOUNS = {"models": "model", "blocks": "block", "datasets": "dataset", "losses": "loss", "metrics": "metric"}
-_ALIASES = {alias: f"mindone.{plural}" for plural, noun in _NOUNS.items() for alias in (f"mindone.{plural}", plural, noun)}
+_ALIASES = {
+    alias: f"mindone.{plural}" for plural, noun in _NOUNS.items() for alias in (f"mindone.{plural}", plural, noun)
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -144,7 +146,7 @@ def build(group, spec, **extra):
     if mistakes:
         marks = getattr(spec, "marks", {})
         lines = [f"{marks[key]}: " if key in marks else "" for key, _ in mistakes]
-        raise UserError("\n".join(f"{line}{noun} '{name}': {key}: {text}" for line, (key, text) in zip(lines, mistakes)))
+        raise UserError(*(f"{line}{noun} '{name}': {key}: {text}" for line, (key, text) in zip(lines, mistakes)))
     try:
         return component(**{**values, **extra})
     except (ValueError, TypeError, OSError) as error:

@@ -1,15 +1,22 @@
 """What the tests of encode share: weights of two small models, a folder of clips, and the command."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
 from mindone_tae.data import write_video
 from mindone_tae.weights import save_weights
 
-TINY = {"block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 1.5, "shift_factor": 0.25}
+TINY = {
+    "block_out_channels": [8, 8, 8, 8],
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "scaling_factor": 1.5,
+    "shift_factor": 0.25,
+}
 FRAMES = {"a.mp4": 9, "b.mp4": 9, "deep/c.mp4": 3, "deep/d.gif": 9}
 
 
@@ -43,7 +50,16 @@ def videos(tmp_path, monkeypatch):
 @pytest.fixture
 def encode_words(weights):
     """encode_words(*words) are the command's."""
-    return lambda *words: ["encode", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", *map(str, words)]
+    return lambda *words: [
+        "encode",
+        "--ckpt_path",
+        str(weights / "0.safetensors"),
+        "--video_folder",
+        "videos",
+        "--image_size",
+        "8,16",
+        *map(str, words),
+    ]
 
 
 @pytest.fixture

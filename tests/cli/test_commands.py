@@ -20,14 +20,17 @@ TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1
 
 
 def command(*words, cwd=None):
-    return subprocess.run([sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A small model's weights, with its architecture in their metadata, as training writes them."""
-    from mindone_tae import TemporalAutoencoder
     from safetensors.numpy import save_file
+
+    from mindone_tae import TemporalAutoencoder
 
     model = TemporalAutoencoder(**{key: value for key, value in TINY.items() if key != "name"})
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
@@ -73,7 +76,14 @@ def test_what_needs_no_device_imports_no_mindspore(words):
 def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(name):
     words = "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 --image_size 64 --enable_tile"
     options = vars(parse([name, *words.split(), *(["--latent_folder", "f"] if name == "decode" else [])]))
-    taken = {"config": "a.yaml", "output_path": "b", "csv_path": "c", "video_folder": "d", "ckpt_path": "e", "batch_size": 2}
+    taken = {
+        "config": "a.yaml",
+        "output_path": "b",
+        "csv_path": "c",
+        "video_folder": "d",
+        "ckpt_path": "e",
+        "batch_size": 2,
+    }
     taken.update(num_frames=3, image_size="64", enable_tile=True)
     assert {key: options[key] for key in taken} == taken
 
@@ -83,7 +93,12 @@ def test_list_goes_on_after_a_name_that_two_packages_claim(tmp_path):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[mindone.models]\ntae = rival:Model\n")
-    done = subprocess.run([sys.executable, "-m", "mindone_tae", "list"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = subprocess.run(
+        [sys.executable, "-m", "mindone_tae", "list"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
     assert done.returncode == 0 and done.stderr == ""
     claimed = next(line for line in done.stdout.splitlines() if line.startswith("  tae "))
     assert "cannot be used" in claimed and "rival (rival:Model)" in claimed and "mindone_tae (" in claimed
@@ -95,11 +110,23 @@ def test_list_goes_on_after_a_name_that_two_packages_claim(tmp_path):
     [
         (["trian"], "trian"),
         (["train", "--config", "tae/train/tiny_64x64x9", "--output_path", "x"], "tiny_64x64x8"),
-        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "train.stepz=3"], "did you mean 'steps'"),
+        (
+            ["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "train.stepz=3"],
+            "did you mean 'steps'",
+        ),
         (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "model.name=tea"], "did you mean 'tae'"),
-        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminatr={name: patchgan_3d}"], "did you mean 'discriminator'"),
-        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminator={name: patchgan_4d}"], "did you mean 'patchgan_3d'"),
-        (["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "--cvs_path", "y"], "did you mean '--csv_path'"),
+        (
+            ["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminatr={name: patchgan_3d}"],
+            "did you mean 'discriminator'",
+        ),
+        (
+            ["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "discriminator={name: patchgan_4d}"],
+            "did you mean 'patchgan_3d'",
+        ),
+        (
+            ["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "x", "--cvs_path", "y"],
+            "did you mean '--csv_path'",
+        ),
         (["train", "--config", "tae/train/tiny_64x64x8"], "--output_path"),
         (["decode", "--latent_folder", "nowhere", "--output_path", "x"], "--latent_folder"),
     ],
@@ -113,7 +140,13 @@ def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, ca
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path, said", [("afile", "--output_path is afile, which is a file"), ("afile/run", "--output_path is afile/run, and afile is a file")])
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("afile", "--output_path is afile, which is a file"),
+        ("afile/run", "--output_path is afile/run, and afile is a file"),
+    ],
+)
 @pytest.mark.parametrize(
     "words",
     [
@@ -127,7 +160,9 @@ def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, ca
         ["demo"],
     ],
 )
-def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(words, path, said, capsys, tmp_path, monkeypatch):
+def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
+    words, path, said, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "afile").write_text("mine")
     assert run([*words, "--output_path", path]) == 2
@@ -147,7 +182,10 @@ def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
         (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
         (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
         (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
-        (["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"], "mindone-tae lpips-weights"),
+        (
+            ["--video_folder", "good", "loss.lpips_path=lpips.safetensors", "loss.perceptual_weight=1"],
+            "mindone-tae lpips-weights",
+        ),
         (["--video_folder", "good", "--ckpt_path", "weights.pth"], "weights.pth"),
     ],
 )
@@ -167,22 +205,48 @@ def test_a_mistake_found_while_starting_is_told_the_same_way(words, message, tmp
 
 def test_keys_and_sections_of_a_recipe_are_set_in_every_spelling():
     words = ["train.steps=3", "--train.seed=4", "--train.note", "a=b", "discriminator={name: patchgan_3d}"]
-    assert parse(["train", "--config", "r", *words, "--output_path", "x"]).overrides == ["train.steps=3", "train.seed=4", "train.note=a=b", "discriminator={name: patchgan_3d}"]
+    assert parse(["train", "--config", "r", *words, "--output_path", "x"]).overrides == [
+        "train.steps=3",
+        "train.seed=4",
+        "train.note=a=b",
+        "discriminator={name: patchgan_3d}",
+    ]
 
 
 def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weights, videos, tmp_path):
-    encoded = command("encode", "--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--batch_size", 2, "--output_path", "latents", cwd=tmp_path)
+    encoded = command(
+        "encode",
+        "--ckpt_path",
+        weights,
+        "--video_folder",
+        videos,
+        "--image_size",
+        "32,40",
+        "--batch_size",
+        2,
+        "--output_path",
+        "latents",
+        cwd=tmp_path,
+    )
     assert encoded.returncode == 0, encoded.stderr
-    assert "1 files cannot be used" in encoded.stdout and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
+    assert (
+        "1 files cannot be used" in encoded.stdout and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
+    )
 
     clip = read_latents(tmp_path / "latents/deep/d.gif.safetensors")
     assert (clip.frames, clip.size, clip.fps, clip.source) == (17, (32, 40), pytest.approx(10, rel=0.01), "deep/d.gif")
     assert clip.mean.shape == clip.logvar.shape == (16, 3, 4, 5)
     assert (clip.scaling_convention, clip.scaling_factor, clip.shift_factor) == ("none", 1.5305, 0.0609)
 
-    decoded = command("decode", "--ckpt_path", weights, "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
+    decoded = command(
+        "decode", "--ckpt_path", weights, "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path
+    )
     assert decoded.returncode == 0, decoded.stderr
-    found = {path.relative_to(tmp_path / "back").as_posix(): path for path in (tmp_path / "back").rglob("*") if path.suffix in (".mp4", ".gif", ".png")}
+    found = {
+        path.relative_to(tmp_path / "back").as_posix(): path
+        for path in (tmp_path / "back").rglob("*")
+        if path.suffix in (".mp4", ".gif", ".png")
+    }
     lengths = {"a.mp4": 9, "deep/er/b c.mp4": 1, "deep/d.gif": 17, "deep/e.mkv": 4, "deep/f.png": 1}
     lengths = {f"{name}.{'png' if name.endswith('png') else 'mp4'}": frames for name, frames in lengths.items()}
     assert set(found) == set(lengths)
@@ -195,7 +259,9 @@ def test_a_model_without_weights_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_video("videos/a.mp4", np.zeros((1, 8, 8, 3), np.uint8), fps=8)
     architecture = [f"model.{key}={json.dumps(value)}" for key, value in TINY.items() if key != "name"]
-    assert run(["encode", "--video_folder", "videos", "--image_size", "8", "--output_path", "latents", *architecture]) == 0
+    assert (
+        run(["encode", "--video_folder", "videos", "--image_size", "8", "--output_path", "latents", *architecture]) == 0
+    )
     assert "no weights are given, so tae has random ones: add --ckpt_path" in capsys.readouterr().err
 
 
@@ -212,25 +278,48 @@ def test_decode_takes_some_clips_some_frames_and_another_size(weights, tmp_path,
     monkeypatch.chdir(tmp_path)
     zeros = np.zeros((16, 2, 2, 3), np.float32)
     for name in ("a.mp4", "deep/b.mp4"):
-        write_latents(f"latents/{name}.safetensors", LatentClip(zeros, zeros, frames=11, fps=5.0, size=(16, 24), source=name))
+        write_latents(
+            f"latents/{name}.safetensors", LatentClip(zeros, zeros, frames=11, fps=5.0, size=(16, 24), source=name)
+        )
     Path("some.csv").write_text("video\ndeep/b.mp4\nnever_encoded.mp4\n")
     words = ["decode", "--ckpt_path", str(weights), "--latent_folder", "latents"]
-    assert run([*words, "--output_path", "some", "--csv_path", "some.csv", "--num_frames", "3", "--image_size", "32,32"]) == 0
+    assert (
+        run([*words, "--output_path", "some", "--csv_path", "some.csv", "--num_frames", "3", "--image_size", "32,32"])
+        == 0
+    )
     assert [str(path) for path in Path("some").rglob("*.mp4")] == ["some/deep/b.mp4"]
     with open_video("some/deep/b.mp4") as reader:
         assert (len(reader), reader.size, reader.fps) == (3, (32, 32), 5.0)
     Path("other.csv").write_text("video\nc.mp4\n")
-    write_latents("liar/a.mp4.safetensors", LatentClip(zeros, zeros, frames=10**11, fps=5.0, size=(16, 24), source="a.mp4"))
+    write_latents(
+        "liar/a.mp4.safetensors", LatentClip(zeros, zeros, frames=10**11, fps=5.0, size=(16, 24), source="a.mp4")
+    )
     assert run([*words[:-1], "liar", "--output_path", "lied"]) == 2
     assert "liar/a.mp4.safetensors says it is of 100000000000 frames" in capsys.readouterr().err
-    for refused, said in ((["--csv_path", "other.csv"], "no latent of the 1 clips of other.csv"), (["--num_frames", "0"], "--num_frames is 0")):
+    for refused, said in (
+        (["--csv_path", "other.csv"], "no latent of the 1 clips of other.csv"),
+        (["--num_frames", "0"], "--num_frames is 0"),
+    ):
         assert run([*words, "--output_path", "none", *refused]) == 2
         assert said in capsys.readouterr().err
     assert not Path("none").exists()
 
 
 def test_reconstruct_writes_video_side_by_side_and_sheet(weights, videos, tmp_path):
-    done = command("reconstruct", "--ckpt_path", weights, "--video_folder", videos / "deep", "--image_size", "32,40", "--output_path", "out", "--format", "gif", cwd=tmp_path)
+    done = command(
+        "reconstruct",
+        "--ckpt_path",
+        weights,
+        "--video_folder",
+        videos / "deep",
+        "--image_size",
+        "32,40",
+        "--output_path",
+        "out",
+        "--format",
+        "gif",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     with open_video(tmp_path / "out/reconstruction/d.gif.gif") as reader:
         assert (len(reader), reader.size) == (17, (32, 40))
@@ -240,7 +329,18 @@ def test_reconstruct_writes_video_side_by_side_and_sheet(weights, videos, tmp_pa
 
 
 def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, videos, tmp_path):
-    words = ["--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--num_frames", "8", "--output_path", "out"]
+    words = [
+        "--ckpt_path",
+        weights,
+        "--video_folder",
+        videos,
+        "--image_size",
+        "32,40",
+        "--num_frames",
+        "8",
+        "--output_path",
+        "out",
+    ]
     done = command("evaluate", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "out/evaluation.json").read_text())

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from mindone_tae.cli import run
@@ -16,7 +17,9 @@ def evil_zip(path):
 
 
 def gigantic_safetensors(path):
-    text = json.dumps({"encoder.conv_in.conv.weight": {"dtype": "F32", "shape": [10**9] * 3, "data_offsets": [0, 4 * 10**27]}}).encode()
+    text = json.dumps(
+        {"encoder.conv_in.conv.weight": {"dtype": "F32", "shape": [10**9] * 3, "data_offsets": [0, 4 * 10**27]}}
+    ).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(16))
 
 
@@ -31,8 +34,8 @@ def gigantic_ckpt(path):
 @pytest.mark.parametrize(
     ("name", "write", "complaint"),
     [
-        ("evil.ckpt", evil_zip, "it is a PyTorch pickle, which can run code"),
-        ("evil.safetensors", evil_zip, "it is a PyTorch pickle, which can run code"),
+        ("evil.ckpt", evil_zip, "it asks for os.system, which a file of tensors does not need and could run code"),
+        ("evil.safetensors", evil_zip, "it is a PyTorch pickle and no .safetensors file"),
         ("evil.safetensors", gigantic_safetensors, "not a whole .safetensors file"),
         ("evil.ckpt", gigantic_ckpt, "not a whole .ckpt file"),
     ],
@@ -56,7 +59,20 @@ def test_decode_writes_nothing_where_the_index_leads_outside(encode, weights, ca
     index = json.loads(Path("cache/index.json").read_text())
     index["clips"]["../../escaped.mp4"] = index["clips"]["a.mp4"]
     Path("cache/index.json").write_text(json.dumps(index))
-    assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", "cache", "--output_path", "deep/out"]) == 2
+    assert (
+        run(
+            [
+                "decode",
+                "--ckpt_path",
+                str(weights / "0.safetensors"),
+                "--latent_folder",
+                "cache",
+                "--output_path",
+                "deep/out",
+            ]
+        )
+        == 2
+    )
     shown = capsys.readouterr().err
     assert "names a clip '../../escaped.mp4'" in shown and len(shown.strip().splitlines()) == 1
     assert not Path("deep").exists() and not Path("escaped.mp4").exists()

@@ -11,7 +11,9 @@ DEFAULT = find_recipe("tae/infer/default").read_text(encoding="utf-8")
 
 
 def mode(config, *overrides):
-    return load(Namespace(ckpt_path=None, config=config and str(config), overrides=[*overrides]), [], "tae/infer/default").env.mode
+    return load(
+        Namespace(ckpt_path=None, config=config and str(config), overrides=[*overrides]), [], "tae/infer/default"
+    ).env.mode
 
 
 @pytest.mark.parametrize("config", [None, "tae/infer/default", find_recipe("tae/infer/default")])

@@ -22,7 +22,11 @@ CLIPS = ["--video_folder", "clips", "--output_path", "out"]
 @pytest.mark.parametrize(
     "words, number, told",
     [
-        (["encode", *CLIPS, "--ckpt_path", "tiny.safetensors"], signal.SIGTERM, "the same command goes on with the others"),
+        (
+            ["encode", *CLIPS, "--ckpt_path", "tiny.safetensors"],
+            signal.SIGTERM,
+            "the same command goes on with the others",
+        ),
         (["evaluate", *CLIPS, "--ckpt_path", "tiny.safetensors"], signal.SIGINT, "the same command starts again"),
         (["train", *CLIPS, "--config", "tae/train/tiny_64x64x8"], signal.SIGHUP, "--resume goes on from there"),
     ],

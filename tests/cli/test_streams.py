@@ -47,9 +47,20 @@ def test_a_length_told_before_keeps_latents_from_being_held_twice():
 @pytest.mark.parametrize("kinds", [("mean", "logvar"), ("sample",)])
 def test_decode_reads_a_latent_span_by_span_and_unscales_it_as_if_it_were_read_whole(tmp_path, kinds):
     rng = np.random.default_rng(0)
-    arrays = {"mean": None, "logvar": None, **{kind: rng.standard_normal((4, 403, 8, 8)).astype(np.float32) for kind in kinds}}
-    facts = {"scaling_convention": "diffusers", "scaling_factor": 1.5, "shift_factor": 0.25, "seed": 0 if "sample" in kinds else None}
-    write_latents(tmp_path / "a.safetensors", LatentClip(**arrays, frames=3217, fps=24.0, size=(64, 64), source="a.mp4", **facts))
+    arrays = {
+        "mean": None,
+        "logvar": None,
+        **{kind: rng.standard_normal((4, 403, 8, 8)).astype(np.float32) for kind in kinds},
+    }
+    facts = {
+        "scaling_convention": "diffusers",
+        "scaling_factor": 1.5,
+        "shift_factor": 0.25,
+        "seed": 0 if "sample" in kinds else None,
+    }
+    write_latents(
+        tmp_path / "a.safetensors", LatentClip(**arrays, frames=3217, fps=24.0, size=(64, 64), source="a.mp4", **facts)
+    )
     latent = open_latents(tmp_path / "a.safetensors")
     chunks = list(latent_chunks([latent, latent]))
     assert {chunk.shape[2] for chunk in chunks} == {4, 3}

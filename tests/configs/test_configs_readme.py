@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
 import yaml
+
+import mindspore as ms
 from mindone.trainers import create_optimizer
 
 from mindone_tae.zoo import recipe_names
@@ -16,7 +17,11 @@ from mindone_tae.zoo.registry import entry_point
 from mindone_tae.zoo.signatures.signature import read_signature
 
 README = (Path(__file__).resolve().parents[2] / "configs/README.md").read_text(encoding="utf-8")
-COMPONENTS = {"model": ("mindone.models", "tae"), "dataset": ("mindone.datasets", "tae_video"), "loss": ("mindone.losses", "tae_loss")}
+COMPONENTS = {
+    "model": ("mindone.models", "tae"),
+    "dataset": ("mindone.datasets", "tae_video"),
+    "loss": ("mindone.losses", "tae_loss"),
+}
 
 
 def part_of(section):
@@ -60,7 +65,11 @@ def test_every_key_that_the_advice_names_is_a_key():
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_defaults_that_are_told_are_those_that_are_taken(section):
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part_of(section).splitlines() if line.startswith("| `")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in part_of(section).splitlines()
+        if line.startswith("| `")
+    ]
     for keys, told, *_ in rows:
         names = re.findall(r"`(\w+)`", keys)
         values = [getattr(SECTIONS[section](), name) for name in names]
@@ -72,7 +81,12 @@ def test_the_defaults_that_are_told_are_those_that_are_taken(section):
 @pytest.mark.parametrize("name, eps_is_corrected", [("adam", False), ("adamw_re", True)])
 def test_without_weight_decay_both_adams_differ_only_in_where_eps_stands(name, eps_is_corrected):
     rate, (beta1, beta2), eps, steps = 1e-3, (0.9, 0.999), 1e-4, 12
-    gradients = np.random.default_rng(0).standard_normal((steps, 4, 8)).astype(np.float32) * [[1e-4], [1e-3], [1e-2], [1]]
+    gradients = np.random.default_rng(0).standard_normal((steps, 4, 8)).astype(np.float32) * [
+        [1e-4],
+        [1e-3],
+        [1e-2],
+        [1],
+    ]
     weight = ms.Parameter(ms.Tensor(np.zeros((4, 8), np.float32)), name="weight")
     optimizer = create_optimizer([weight], name=name, lr=rate, betas=[beta1, beta2], eps=eps, weight_decay=0.0)
     m = v = expected = np.zeros((4, 8))

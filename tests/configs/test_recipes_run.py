@@ -47,7 +47,9 @@ def flat(tree, above=""):
 def told(tmp_path_factory):
     """What tools/check_recipes.py says of each recipe, by name, and at its end."""
     command = [sys.executable, str(TOOLS / "check_recipes.py"), *NARROW]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("recipes"))
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("recipes")
+    )
     by_name = dict(re.findall(r"^(tae/\S+) +\d+ s  (.+)$", done.stdout, re.MULTILINE))
     assert by_name.keys() == set(NAMES), done.stdout
     return {**by_name, "": done.stdout.strip().splitlines()[-1]}
@@ -82,5 +84,7 @@ def test_nothing_is_changed_for_it_but_device_type_sizes_steps_and_paths(name):
     options = parse([*check_recipes.words_of(name, Path("clips"), Path("weights")), *NARROW])
     overrides = flags.data_overrides(options) + flags.model_overrides(options) + options.overrides
     shipped, run = (flat(yaml.safe_load(load_recipe(name, changes).to_yaml())) for changes in ([], overrides))
-    assert {key.removeprefix("eval.") for key in shipped.keys() | run.keys() if shipped.get(key) != run.get(key)} <= CHANGED
+    assert {
+        key.removeprefix("eval.") for key in shipped.keys() | run.keys() if shipped.get(key) != run.get(key)
+    } <= CHANGED
     assert run["env.mode"] == 0 and (run["train.steps"] == 2 or "/train/" not in name)

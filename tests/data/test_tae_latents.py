@@ -12,7 +12,12 @@ from mindone_tae.zoo.training.batches import BatchLoader
 
 def clip_of(number, lt=2, **facts):
     mean, logvar = np.random.default_rng(number).standard_normal((2, 4, lt, 3, 3), dtype=np.float32)
-    return replace(LatentClip(mean, logvar - 4, 8 * lt, 8.0, (24, 24), "a", scaling_factor=1.5, shift_factor=0.25, model={"sha256": "ab"}), **facts)
+    return replace(
+        LatentClip(
+            mean, logvar - 4, 8 * lt, 8.0, (24, 24), "a", scaling_factor=1.5, shift_factor=0.25, model={"sha256": "ab"}
+        ),
+        **facts,
+    )
 
 
 @pytest.fixture
@@ -25,15 +30,24 @@ def folder(tmp_path):
 def test_means_are_served_as_they_lie_and_scaled_by_the_convention_asked_for(folder):
     mean = clip_of(3, 2).mean
     np.testing.assert_array_equal(LatentsDataset(str(folder))[3][0], mean)
-    np.testing.assert_allclose(LatentsDataset(str(folder), convention="mindone")[3][0], 1.5 * mean + 0.25, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(LatentsDataset(str(folder), convention="diffusers")[3][0], (mean - 0.25) * 1.5, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        LatentsDataset(str(folder), convention="mindone")[3][0], 1.5 * mean + 0.25, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        LatentsDataset(str(folder), convention="diffusers")[3][0], (mean - 0.25) * 1.5, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("convention", ["none", "mindone", "diffusers"])
 def test_how_the_files_are_scaled_makes_no_difference(folder, tmp_path, convention):
     wanted = LatentsDataset(str(folder), convention=convention)[3][0]
     clip = clip_of(3, 2)
-    other = replace(clip, mean=(clip.mean - 0.25) * 1.5, logvar=clip.logvar + 2 * np.log(np.float32(1.5)), scaling_convention="diffusers")
+    other = replace(
+        clip,
+        mean=(clip.mean - 0.25) * 1.5,
+        logvar=clip.logvar + 2 * np.log(np.float32(1.5)),
+        scaling_convention="diffusers",
+    )
     write_latents(folder / "deep/3.mp4.safetensors", other)
     np.testing.assert_allclose(LatentsDataset(str(folder), convention=convention)[3][0], wanted, atol=1e-5)
 
@@ -62,7 +76,9 @@ def test_batches_have_one_shape_and_do_not_depend_on_the_workers(folder, workers
 def test_samples_that_encode_kept_are_served_as_samples_only(folder):
     clip = clip_of(0)
     for number in range(5):
-        write_latents(folder / f"deep/{number}.mp4.safetensors", replace(clip, mean=None, logvar=None, sample=clip.mean, seed=42))
+        write_latents(
+            folder / f"deep/{number}.mp4.safetensors", replace(clip, mean=None, logvar=None, sample=clip.mean, seed=42)
+        )
     np.testing.assert_array_equal(LatentsDataset(str(folder), posterior="sample")[0][0], clip.mean)
     with pytest.raises(UserError, match="holds a sample and not the mean"):
         LatentsDataset(str(folder))
@@ -72,7 +88,14 @@ def test_a_damaged_file_is_left_out_and_told(folder):
     (folder / "deep/1.mp4.safetensors").write_bytes(b"x" * 20)
     dataset = LatentsDataset(str(folder))
     assert len(dataset) == 4 and [path for path, _ in dataset.unreadable] == [str(folder / "deep/1.mp4.safetensors")]
-    assert dataset.describe(1) == {"path": "deep/2.mp4", "relative_path": "deep/2.mp4", "frames": 8, "fps": 8.0, "size": (24, 24), "shape": (4, 1, 3, 3)}
+    assert dataset.describe(1) == {
+        "path": "deep/2.mp4",
+        "relative_path": "deep/2.mp4",
+        "frames": 8,
+        "fps": 8.0,
+        "size": (24, 24),
+        "shape": (4, 1, 3, 3),
+    }
 
 
 @pytest.mark.parametrize(

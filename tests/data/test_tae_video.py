@@ -66,7 +66,9 @@ def test_unreadable_files_are_listed_once_with_their_reason_and_left_out(collect
 
 def test_no_readable_file_is_an_error_that_names_them(tmp_path):
     (tmp_path / "list.csv").write_text("video\n" + "".join(f"{n}.mp4\n" for n in range(5)))
-    with pytest.raises(UserError, match="no file of the data set can be used: .*0.mp4: no such file; .*2.mp4.*; and 2 more"):
+    with pytest.raises(
+        UserError, match="no file of the data set can be used: .*0.mp4: no such file; .*2.mp4.*; and 2 more"
+    ):
         TAEVideoDataset(str(tmp_path / "list.csv"))
     unchecked = TAEVideoDataset(str(tmp_path / "list.csv"), check_files=False)
     with pytest.raises(UserError, match="no file of the data set can be used"):
@@ -121,7 +123,9 @@ def test_crop_and_flip_are_the_same_for_every_frame(make_video, tmp_path):
     images = [Image.fromarray(pixels)] * 6
     images[0].save(tmp_path / "still.gif", save_all=True, append_images=images[1:], duration=50)
     (tmp_path / "list.csv").write_text("video\nstill.gif\n0.png\n")
-    dataset = TAEVideoDataset(str(tmp_path / "list.csv"), size=32, sample_n_frames=4, random_crop=True, random_flip=True)
+    dataset = TAEVideoDataset(
+        str(tmp_path / "list.csv"), size=32, sample_n_frames=4, random_crop=True, random_flip=True
+    )
     for seed in range(6):
         (video,) = dataset.sample(1, np.random.default_rng(seed))
         assert all(np.array_equal(video[:, 0], video[:, frame]) for frame in range(4))
@@ -195,9 +199,17 @@ def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
     opened, closed = [], []
     for name, cls in READERS.items():
         monkeypatch.setattr(cls, "close", lambda self, close=cls.close: (closed.append(self), close(self)))
-    monkeypatch.setattr("mindone_tae.data.clips.file_list.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1])
+    monkeypatch.setattr(
+        "mindone_tae.data.clips.file_list.open_video", lambda *a: opened.append(open_video(*a)) or opened[-1]
+    )
     dataset = TAEVideoDataset(
-        collection, size=32, sample_n_frames=2, deterministic_sample=True, check_files=False, read_timeout_s=None, cache_mb=cache_mb
+        collection,
+        size=32,
+        sample_n_frames=2,
+        deterministic_sample=True,
+        check_files=False,
+        read_timeout_s=None,
+        cache_mb=cache_mb,
     )
     for index in range(7):
         dataset[index]
@@ -207,8 +219,13 @@ def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
 @pytest.mark.parametrize(
     "keywords, said",
     [
-        ({"sample_stride": 0}, "sample_stride is 0; it must be 1 or more"),
+        ({"sample_stride": 0}, "sample_stride is 0; it must be from 1 to"),
         ({"num_check_threads": 0}, "num_check_threads is 0"),
+        ({"num_check_threads": 10**9}, "num_check_threads is 1000000000"),
+        ({"clips_per_video": 10**12}, "clips_per_video is 1000000000000"),
+        ({"size": 8 * 10**9}, "size is 8000000000; sides must be at most"),
+        ({"size": [8, 8 * 10**9]}, "sides must be at most"),
+        ({"size": "8000000000px"}, "size is '8000000000px'"),
         ({"reader": "pyva"}, "did you mean 'pyav'"),
         ({"short_video": "pingpnog"}, "did you mean 'pingpong'"),
         ({"mixed_strategy": "image-only"}, "did you mean 'image_only'"),

@@ -26,7 +26,9 @@ def test_size_of_another_form_is_refused(size):
         parse_size(size)
 
 
-@pytest.mark.parametrize("size, remedy", [((64, 90), "90 is not: use 88 or 96"), ("250px", "use 248 or 256"), (4, "use 8 or more")])
+@pytest.mark.parametrize(
+    "size, remedy", [((64, 90), "90 is not: use 88 or 96"), ("250px", "use 248 or 256"), (4, "use 8 or more")]
+)
 def test_side_that_is_no_multiple_of_8_gets_the_remedy(size, remedy):
     with pytest.raises(UserError, match=remedy):
         parse_size(size)
@@ -50,7 +52,9 @@ def test_drawn_crops_are_windows_of_one_resized_frame(source, size, resized, box
     parts = [crop(*source, size, np.random.default_rng(seed)) for seed in range(2000)]
     assert {(part.resized, part.box, part.size) for part in parts} == {(resized, box, size)}
     spare = resized[0] - size[0], resized[1] - size[1]
-    assert {part.corner for part in parts} == {(top, left) for top in range(spare[0] + 1) for left in range(spare[1] + 1)}
+    assert {part.corner for part in parts} == {
+        (top, left) for top in range(spare[0] + 1) for left in range(spare[1] + 1)
+    }
     assert crop(*source, size, np.random.default_rng(3)) == parts[3]
 
 
@@ -67,7 +71,9 @@ def test_window_cut_out_of_a_resized_frame_is_the_box_resized_alone():
     frames = np.random.default_rng(0).integers(0, 255, (2, 24, 64, 3), dtype=np.uint8)
     part = crop(24, 64, (24, 24), np.random.default_rng(1))
     top, left = part.corner
-    assert left and np.array_equal(part.cut(crop_resize(frames, part.resized, part.box)), frames[:, :, left : left + 24])
+    assert left and np.array_equal(
+        part.cut(crop_resize(frames, part.resized, part.box)), frames[:, :, left : left + 24]
+    )
 
 
 def test_crop_that_is_not_drawn_is_the_centre():

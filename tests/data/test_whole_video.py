@@ -40,7 +40,12 @@ def test_floats_bytes_and_batches_of_one_write_the_same_video(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "shape, message", [((2, 3, 1, 8, 8), "so 2 videos; a file holds one"), ((1, 8, 8, 3), "floats are written from"), ((3, 8, 8), "reorder the axes")]
+    "shape, message",
+    [
+        ((2, 3, 1, 8, 8), "so 2 videos; a file holds one"),
+        ((1, 8, 8, 3), "floats are written from"),
+        ((3, 8, 8), "reorder the axes"),
+    ],
 )
 def test_other_shapes_are_refused_and_leave_no_file(shape, message, tmp_path):
     with pytest.raises(UserError, match=message):

@@ -1,8 +1,9 @@
 """What the tests of this room share: tiny models whose every layer matters, as a new one's temporal layers do nothing."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 # ratio 2, and the real ratio of 8
 TWO_LEVELS = {"block_out_channels": (4, 8), "norm_num_groups": 2, "layers_per_block": 1, "latent_channels": 3}

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindone.diffusers import AutoencoderKLHunyuanVideo
 
 import mindone_tae
@@ -19,7 +20,9 @@ from mindone_tae import AutoencoderKLTAE, TemporalAutoencoder
 @pytest.fixture
 def pair(two_levels, randomised):
     """The face and the TAE with the same numbers."""
-    return randomised(AutoencoderKLTAE(**two_levels)), randomised(TemporalAutoencoder(**two_levels, sample_deterministic=True))
+    return randomised(AutoencoderKLTAE(**two_levels)), randomised(
+        TemporalAutoencoder(**two_levels, sample_deterministic=True)
+    )
 
 
 def test_parameters_have_the_taes_names_and_order(two_levels):
@@ -81,7 +84,9 @@ def test_the_distribution_gives_the_mean_and_samples_around_it(two_levels):
 
 
 @pytest.mark.parametrize(("frames", "latent", "decoded"), [(1, 1, 8), (8, 1, 8), (9, 2, 16)])
-def test_latent_frames_are_those_that_pipelines_ask_for_and_eight_come_of_each(four_levels, video, frames, latent, decoded):
+def test_latent_frames_are_those_that_pipelines_ask_for_and_eight_come_of_each(
+    four_levels, video, frames, latent, decoded
+):
     face = AutoencoderKLTAE(**four_levels)
     moments = face.encode(video(1, 3, frames, 8, 8))[0]
     assert moments.shape == (1, 32, latent, 1, 1) and latent == (frames - 1) // face.temporal_compression_ratio + 1
@@ -158,7 +163,9 @@ def test_the_config_says_eight_by_eight_by_eight_and_the_factors(four_levels):
 def test_scaling_by_mean_and_std_is_the_convention_named_diffusers(four_levels):
     face = AutoencoderKLTAE(**four_levels)
     scaled = np.random.default_rng(0).standard_normal((1, 16, 1, 2, 2))
-    mean, std = (np.array(values).reshape(1, -1, 1, 1, 1) for values in (face.config.latents_mean, face.config.latents_std))
+    mean, std = (
+        np.array(values).reshape(1, -1, 1, 1, 1) for values in (face.config.latents_mean, face.config.latents_std)
+    )
     np.testing.assert_allclose(scaled * std + mean, mindone_tae.unscale_latents(scaled, "diffusers", 1.5305, 0.0609))
 
 
@@ -173,7 +180,9 @@ def test_what_follows_from_the_config_follows_when_it_changes(two_levels):
     face = AutoencoderKLTAE.from_config(AutoencoderKLTAE(**two_levels).config, scaling_factor=4.0)
     assert face.config.scaling_factor == 4.0 and face.config.latents_std == [0.25] * 3
     again = AutoencoderKLTAE.from_config(face.config, latent_channels=2)
-    assert again.config.z_dim == 2 and again.config.latents_std == [0.25] * 2 and again.config.block_out_channels == (4, 8)
+    assert (
+        again.config.z_dim == 2 and again.config.latents_std == [0.25] * 2 and again.config.block_out_channels == (4, 8)
+    )
 
 
 @pytest.mark.parametrize("method", ["encode", "decode", "construct", "save_pretrained"])

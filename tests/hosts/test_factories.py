@@ -6,8 +6,9 @@ import sys
 import mindcv
 import numpy as np
 import pytest
-from mindone.utils.config import instantiate_from_config
 from omegaconf import OmegaConf
+
+from mindone.utils.config import instantiate_from_config
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.hosts import mindcv_models  # importing it registers

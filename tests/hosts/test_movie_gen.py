@@ -1,8 +1,9 @@
 """The TAE in the place of the one that MindONE's Movie Gen scripts bring, driven as they drive theirs."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import amp, mint, nn, ops
 
 from mindone_tae import TemporalAutoencoder

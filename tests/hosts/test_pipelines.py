@@ -3,9 +3,10 @@
 import contextlib
 import json
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindone.diffusers import (
     DiffusionPipeline,
     EasyAnimatePipeline,
@@ -46,7 +47,9 @@ class Transformer(ModelMixin, ConfigMixin):
 
 def hunyuan_video(vae):
     nothing = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
-    return HunyuanVideoPipeline(vae=vae, transformer=Transformer(), scheduler=FlowMatchEulerDiscreteScheduler(), **nothing)
+    return HunyuanVideoPipeline(
+        vae=vae, transformer=Transformer(), scheduler=FlowMatchEulerDiscreteScheduler(), **nothing
+    )
 
 
 def wan(vae):
@@ -56,7 +59,9 @@ def wan(vae):
 
 def easy_animate(vae):
     nothing = dict.fromkeys(("text_encoder", "tokenizer"))
-    return EasyAnimatePipeline(vae=vae, transformer=Transformer(), scheduler=FlowMatchEulerDiscreteScheduler(), **nothing)
+    return EasyAnimatePipeline(
+        vae=vae, transformer=Transformer(), scheduler=FlowMatchEulerDiscreteScheduler(), **nothing
+    )
 
 
 def load(folder, like, **keywords):
@@ -76,7 +81,9 @@ def run(pipeline, num_frames, output_type="np"):
         embeddings.update(prompt_attention_mask=ms.ops.ones((1, 4)), negative_prompt_attention_mask=ms.ops.ones((1, 4)))
     pipeline.set_progress_bar_config(disable=True)
     size = {"height": SIDE, "width": SIDE, "num_frames": num_frames}
-    return pipeline(**embeddings, **size, num_inference_steps=2, generator=np.random.default_rng(0), output_type=output_type)[0]
+    return pipeline(
+        **embeddings, **size, num_inference_steps=2, generator=np.random.default_rng(0), output_type=output_type
+    )[0]
 
 
 # What each pipeline's latents are scaled by, as its authors document it.
@@ -121,7 +128,14 @@ def test_what_a_pipeline_shows_is_the_tae_on_its_unscaled_latents(make, vae, fou
     np.testing.assert_allclose(run(pipeline, 9), expected, atol=1e-5)
 
 
-ASKED = [(hunyuan_video, 1, 1), (hunyuan_video, 16, 2), (hunyuan_video, 17, 3), (wan, 16, 3), (wan, 17, 3), (easy_animate, 17, 3)]
+ASKED = [
+    (hunyuan_video, 1, 1),
+    (hunyuan_video, 16, 2),
+    (hunyuan_video, 17, 3),
+    (wan, 16, 3),
+    (wan, 17, 3),
+    (easy_animate, 17, 3),
+]
 
 
 @pytest.mark.parametrize(("make", "frames", "latent_frames"), ASKED)

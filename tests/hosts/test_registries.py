@@ -84,10 +84,14 @@ def test_kinds_are_called_as_the_host_calls_them(two_arguments):
 
 def test_one_kind_may_be_given_as_it_is(two_arguments):
     done = register_into(two_arguments.register, "metrics")
-    assert set(done) == {("metrics", name) for name in WRITTEN["metrics"]} and set(two_arguments.registry) == {"metrics"}
+    assert set(done) == {("metrics", name) for name in WRITTEN["metrics"]} and set(two_arguments.registry) == {
+        "metrics"
+    }
 
 
-def test_a_registry_of_open_sora_shape_gets_the_models_and_loads_a_folder(one_argument, two_levels, randomised, arrays_of, tmp_path):
+def test_a_registry_of_open_sora_shape_gets_the_models_and_loads_a_folder(
+    one_argument, two_levels, randomised, arrays_of, tmp_path
+):
     register_into(one_argument.register, ["models"])
     assert one_argument.get_model("tae") is TemporalAutoencoder and one_argument.get_model("psnr") is None
     model = one_argument.get_model("AutoencoderKLTAE")
@@ -127,7 +131,9 @@ def test_the_signature_tells_how_many_arguments_a_host_takes(register, expected)
     assert expected in calls
 
 
-@pytest.mark.parametrize("register", [lambda: None, lambda *words: None, lambda a, b, c: None, lambda a=1, b=2: None, dict])
+@pytest.mark.parametrize(
+    "register", [lambda: None, lambda *words: None, lambda a, b, c: None, lambda a=1, b=2: None, dict]
+)
 def test_a_registration_of_another_shape_is_refused_with_the_remedy(register):
     with pytest.raises(UserError, match=r"must take \(name\) or \(kind, name\).*lambda"):
         register_into(register)

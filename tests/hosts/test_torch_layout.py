@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors import safe_open
+
+import mindspore as ms
 
 from mindone_tae import AutoencoderKLTAE
 
@@ -65,7 +66,9 @@ for name, tensors in modules.items():
 
 
 @pytest.mark.torch
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed: pip install 'mindone-tae[torch]' to compare")
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch not installed: pip install 'mindone-tae[torch]' to compare"
+)
 def test_pytorchs_modules_load_it_and_compute_the_same(face, folder, tmp_path):
     x = np.random.default_rng(0).standard_normal((1, 4, 5)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)

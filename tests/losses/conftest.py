@@ -15,7 +15,9 @@ def lpips_weights():
     for stage, width in zip(range(1, 6), (64, 128, 256, 512, 512)):
         for layer in _CONVS[stage]:
             name = f"net.slice{stage}.{layer}"
-            weights[name + ".weight"] = (rng.standard_normal((width, before, 3, 3)) * np.sqrt(2 / (9 * before))).astype(np.float32)
+            weights[name + ".weight"] = (rng.standard_normal((width, before, 3, 3)) * np.sqrt(2 / (9 * before))).astype(
+                np.float32
+            )
             weights[name + ".bias"] = (rng.standard_normal(width) * 0.1).astype(np.float32)
             before = width
         weights[f"lin{stage - 1}.model.1.weight"] = rng.uniform(0, 1, (1, width, 1, 1)).astype(np.float32)
@@ -27,7 +29,10 @@ def lpips_file(lpips_weights, tmp_path_factory):
     """Those weights in a file, with the duplicates that the real one has."""
     path = tmp_path_factory.mktemp("lpips") / "lpips_vgg.safetensors"
     lins = {name.replace("lin", "lins.", 1): weight for name, weight in lpips_weights.items() if name.startswith("lin")}
-    scaling = {"scaling_layer.shift": np.zeros((1, 3, 1, 1), np.float32), "scaling_layer.scale": np.ones((1, 3, 1, 1), np.float32)}
+    scaling = {
+        "scaling_layer.shift": np.zeros((1, 3, 1, 1), np.float32),
+        "scaling_layer.scale": np.ones((1, 3, 1, 1), np.float32),
+    }
     save_file({**lpips_weights, **lins, **scaling}, path)
     return str(path)
 

@@ -1,9 +1,10 @@
 """Claims on the KL divergence."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from scipy import integrate, stats
+
+import mindspore as ms
 
 from mindone_tae.losses import KLLoss
 from mindone_tae.zoo.errors import UserError

@@ -1,8 +1,9 @@
 """Claims on the outlier penalty."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.losses import OutlierPenalty
 from mindone_tae.zoo.errors import UserError

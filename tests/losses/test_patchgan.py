@@ -1,8 +1,9 @@
 """Claims on the discriminators and their losses."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.losses import PatchGAN2D, PatchGAN3D
 from mindone_tae.zoo.errors import UserError
@@ -113,7 +114,9 @@ def test_what_the_discriminator_pays_has_the_gradient_of_finite_differences(mode
             moved = {name: value.copy() for name, value in weights.items()}
             moved[parameter.name][at] += sign * step
             ends.append(by_weights(moved))
-        assert gradient.asnumpy()[at] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-2, abs=2e-5), parameter.name
+        assert gradient.asnumpy()[at] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-2, abs=2e-5), (
+            parameter.name
+        )
 
 
 def test_logits_beyond_exps_range_cost_finitely():

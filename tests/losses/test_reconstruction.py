@@ -1,8 +1,9 @@
 """Claims on the pixel losses."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.losses import L1Loss, MSELoss
 from mindone_tae.zoo.errors import UserError

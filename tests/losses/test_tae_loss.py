@@ -1,8 +1,9 @@
 """Claims on the whole objective."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.losses import TAELoss
 from mindone_tae.zoo.errors import UserError

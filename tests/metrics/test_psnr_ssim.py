@@ -28,7 +28,10 @@ def psnr_by_hand(recon, x):
 def ssim_by_hand(recon, x):
     """Wang et al.'s formula over every 7x7 window that fits in, unbiased variances, K = 0.01 and 0.03."""
     recon, x = (np.clip(v.astype(np.float64) / 2 + 0.5, 0, 1) for v in (recon, x))
-    a, b = (np.lib.stride_tricks.sliding_window_view(v, (7, 7), axis=(2, 3)).reshape(*v.shape[:2], -1, 49) for v in (recon, x))
+    a, b = (
+        np.lib.stride_tricks.sliding_window_view(v, (7, 7), axis=(2, 3)).reshape(*v.shape[:2], -1, 49)
+        for v in (recon, x)
+    )
     mean_a, mean_b = a.mean(-1), b.mean(-1)
     covariance = ((a - mean_a[..., None]) * (b - mean_b[..., None])).sum(-1) / 48
     similarity = (2 * mean_a * mean_b + 1e-4) * (2 * covariance + 9e-4)

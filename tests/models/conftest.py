@@ -1,8 +1,9 @@
 """What the tests of tiles share: quick networks, in which tiles cannot show or every value depends on its tile, and a real one."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 from mindspore.common import api
 

@@ -1,8 +1,9 @@
 """What the autoencoder promises its callers."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 import mindone_tae
 from mindone_tae import TAE_CONFIG, TemporalAutoencoder, scale_latents, unscale_latents
@@ -78,13 +79,17 @@ def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one():
     x = video(1, 2, 5, 8, 8).asnumpy()
     spatial = np.stack(
         [
-            sum(correlate(x[0, i], weights["conv_spat.weight"][o, i][None], mode="constant") for i in range(2)) + weights["conv_spat.bias"][o]
+            sum(correlate(x[0, i], weights["conv_spat.weight"][o, i][None], mode="constant") for i in range(2))
+            + weights["conv_spat.bias"][o]
             for o in range(2)
         ]
     )
     expected = np.stack(
         [
-            sum(correlate(spatial[i], weights["conv_temp.weight"][o, i, 0][:, None, None], mode="nearest") for i in range(2))
+            sum(
+                correlate(spatial[i], weights["conv_temp.weight"][o, i, 0][:, None, None], mode="nearest")
+                for i in range(2)
+            )
             + weights["conv_temp.bias"][o]
             for o in range(2)
         ]
@@ -154,7 +159,9 @@ def test_more_frames_than_a_latent_holds_is_a_clear_error(tiny):
 def test_bytes_are_a_clear_error(tiny, mode):
     ms.set_context(mode=mode)
     try:
-        with pytest.raises(ValueError, match="x holds (UInt8|uint8); it must be a Tensor of a floating type.* 127.5 - 1"):
+        with pytest.raises(
+            ValueError, match="x holds (UInt8|uint8); it must be a Tensor of a floating type.* 127.5 - 1"
+        ):
             tiny.encode(ms.Tensor(np.zeros((1, 3, 8, 16, 16), np.uint8)))
         with pytest.raises(ValueError, match="z holds (Int32|int32); it must be a Tensor"):
             tiny.decode(ms.Tensor(np.zeros((1, 16, 1, 1, 1), np.int32)))
@@ -183,9 +190,18 @@ def test_a_users_graph_may_decode_some_frames(mode):
     "keywords, message",
     [
         ({"norm_num_groups": 3}, "norm_num_groups is 3; it must divide"),
-        ({"layers_per_block": 0}, "layers_per_block is 0; it must be at least 1"),
+        ({"layers_per_block": 0}, "layers_per_block is 0; it must be from 1 to"),
         ({"dropout": 2}, "dropout is 2; it must be 0 or more and below 1"),
-        ({"latent_channels": 0}, "latent_channels is 0; it must be at least 1"),
+        ({"latent_channels": 0}, "latent_channels is 0; it must be from 1 to"),
+        ({"latent_channels": 10**9}, "latent_channels is 1000000000; it must be from 1 to"),
+        ({"in_channels": 10**9}, "in_channels is 1000000000; it must be from 1 to"),
+        ({"norm_num_groups": 0}, "norm_num_groups is 0; it must be from 1 to"),
+        ({"block_out_channels": ()}, "block_out_channels has 0 widths"),
+        ({"block_out_channels": (8,) * 1000}, "block_out_channels has 1000 widths"),
+        ({"block_out_channels": (8, -8)}, r"block_out_channels\[1\] is -8; it must be from 1 to"),
+        ({"block_out_channels": (10**9, 10**9)}, r"block_out_channels\[0\] is 1000000000; it must be from 1 to"),
+        ({"block_out_channels": (2**14,) * 10, "layers_per_block": 100}, "take more than .* GB, and this machine has"),
+        ({"layers_per_block": 10**9}, "layers_per_block is 1000000000; it must be from 1 to"),
         ({"dtype": "float31"}, "dtype is 'float31'"),
         ({"dtype": "bfloat16"}, "dtype is bfloat16; .* use float32"),
     ],
@@ -213,7 +229,9 @@ def test_scaling_follows_the_named_convention_and_comes_back(convention, expecte
     scaled = scale_latents(2.0, convention, TAE_CONFIG["scaling_factor"], TAE_CONFIG["shift_factor"])
     assert scaled == pytest.approx(expected)
     assert scale_latents(2.0, convention) == scaled and unscale_latents(scaled, convention) == pytest.approx(2.0)
-    assert unscale_latents(scaled, convention, TAE_CONFIG["scaling_factor"], TAE_CONFIG["shift_factor"]) == pytest.approx(2.0)
+    assert unscale_latents(
+        scaled, convention, TAE_CONFIG["scaling_factor"], TAE_CONFIG["shift_factor"]
+    ) == pytest.approx(2.0)
 
 
 def test_an_unnamed_convention_is_an_error():

@@ -1,7 +1,8 @@
 """How many graphs MindSpore compiles, counted where it compiles them, whoever asks for it; a few seconds each, so tiny networks."""
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 
 
 def normal(*shape, seed=1):
@@ -20,7 +21,9 @@ def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_
     # another length and size; a stream in uneven chunks; a batch, one at a time
     model.decode(model.encode(normal(1, 3, 18, 8, 16))[1], 17)
     x = normal(1, 3, 29, 14, 10).asnumpy()
-    assert sum(recon.shape[2] for _, recon in model.reconstruct_frames([x[:, :, :1], x[:, :, 1:12], x[:, :, 12:]])) == 29
+    assert (
+        sum(recon.shape[2] for _, recon in model.reconstruct_frames([x[:, :, :1], x[:, :, 1:12], x[:, :, 12:]])) == 29
+    )
     model.enable_slicing()
     model.encode(normal(2, 3, 18, 8, 8))
     assert compiled == ["Encoder", "Decoder"]

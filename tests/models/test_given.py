@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-import mindone_tae
 import mindspore as ms
+
+import mindone_tae
 from mindone_tae import TemporalAutoencoder, read_video, write_video
 
 
@@ -63,7 +64,11 @@ def test_bytes_are_taken_where_they_are_named_and_come_back(tae):
 @pytest.mark.parametrize(
     "value, pixels, message",
     [
-        (np.zeros((1, 3, 1, 8, 8), np.uint8), "float", "x holds uint8; pixels are numbers in .* say pixels='uint8' for bytes"),
+        (
+            np.zeros((1, 3, 1, 8, 8), np.uint8),
+            "float",
+            "x holds uint8; pixels are numbers in .* say pixels='uint8' for bytes",
+        ),
         (np.zeros((1, 3, 1, 8, 8), np.float32), "uint8", "x holds float32 and pixels is 'uint8'"),
         (np.zeros((1, 3, 1, 8, 8), np.int64), "float", r"x holds int64; it must be floating: give x.astype"),
         (np.zeros((1, 3, 1, 8, 8), np.float32), "bytes", "pixels is 'bytes'; it must be 'float' or 'uint8'"),
@@ -103,8 +108,12 @@ def test_a_model_says_what_it_is_in_four_lines(tae):
         "  tiling off",
         "  weights: random",
     ]
-    tiled = TemporalAutoencoder(block_out_channels=(8, 8, 8, 8), norm_num_groups=4, use_tile=True, decode_dtype="float16")
-    assert "float32 (encoder), float16 (decoder)" in repr(tiled) and "tiling: 32 frames of 256x256, 16 frames shared" in repr(tiled)
+    tiled = TemporalAutoencoder(
+        block_out_channels=(8, 8, 8, 8), norm_num_groups=4, use_tile=True, decode_dtype="float16"
+    )
+    assert "float32 (encoder), float16 (decoder)" in repr(
+        tiled
+    ) and "tiling: 32 frames of 256x256, 16 frames shared" in repr(tiled)
     tiled.enable_tiling(memory_budget_gb=2)
     assert "over 2 GB" in repr(tiled) and str(tiled) == repr(tiled)
 

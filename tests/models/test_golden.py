@@ -3,9 +3,10 @@
 import zlib
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 
@@ -43,7 +44,9 @@ def largest_differences(tae, key):
     z, mean, logvar = tae.encode(ms.Tensor(golden_input(key)))
     recon = tae.decode(z)
     found = {"mean": mean, "logvar": logvar, "recon": recon}
-    assert {name: value.shape for name, value in found.items()} == {name: VECTORS[f"{key}/{name}"].shape for name in found}
+    assert {name: value.shape for name, value in found.items()} == {
+        name: VECTORS[f"{key}/{name}"].shape for name in found
+    }
     return {name: float(np.abs(value.asnumpy() - VECTORS[f"{key}/{name}"]).max()) for name, value in found.items()}
 
 

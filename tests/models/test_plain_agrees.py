@@ -5,9 +5,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 
@@ -76,7 +77,9 @@ def plain_gradients(networks):
     return functools.cache(lambda shape: gradients(networks(TWO_LEVELS)[1], shape, ms.GRAPH_MODE))
 
 
-@pytest.mark.parametrize("shape, mode", [((2, 5, 8, 12), ms.PYNATIVE_MODE), ((2, 5, 8, 12), ms.GRAPH_MODE), ((1, 1, 8, 8), ms.PYNATIVE_MODE)])
+@pytest.mark.parametrize(
+    "shape, mode", [((2, 5, 8, 12), ms.PYNATIVE_MODE), ((2, 5, 8, 12), ms.GRAPH_MODE), ((1, 1, 8, 8), ms.PYNATIVE_MODE)]
+)
 def test_gradients_are_those_of_the_plain_network(networks, plain_gradients, shape, mode, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain, ours = plain_gradients(shape), gradients(networks(TWO_LEVELS)[0], shape, mode)

@@ -3,10 +3,11 @@
 import sys
 import types
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
+import mindspore as ms
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 
@@ -53,11 +54,16 @@ def _pairs(kind, diffusers, original, shape):
     if kind == "norm":
         return [(f"{diffusers}.{leaf}", f"{original}.{leaf}", (out,), (out,)) for leaf in ("weight", "bias")]
     theirs = shape[:2] if kind == "linear" else shape
-    return [(f"{diffusers}.weight", f"{original}.weight", theirs, shape), (f"{diffusers}.bias", f"{original}.bias", (out,), (out,))]
+    return [
+        (f"{diffusers}.weight", f"{original}.weight", theirs, shape),
+        (f"{diffusers}.bias", f"{original}.bias", (out,), (out,)),
+    ]
 
 
 def _resnet(diffusers, original, i, o):
-    pairs = _pairs("norm", f"{diffusers}.norm1", f"{original}.norm1", (i,)) + _pairs("norm", f"{diffusers}.norm2", f"{original}.norm2", (o,))
+    pairs = _pairs("norm", f"{diffusers}.norm1", f"{original}.norm1", (i,)) + _pairs(
+        "norm", f"{diffusers}.norm2", f"{original}.norm2", (o,)
+    )
     pairs += _pairs("conv", f"{diffusers}.conv1", f"{original}.conv1", (o, i, 3, 3))
     pairs += _pairs("conv", f"{diffusers}.conv2", f"{original}.conv2", (o, o, 3, 3))
     if i != o:
@@ -73,25 +79,46 @@ def _ends(side, first, last, width_in, width_out, middle):
     pairs += _resnet(f"{side}.mid_block.resnets.1", f"{side}.mid.block_2", middle, middle)
     pairs += _pairs("norm", f"{side}.mid_block.attentions.0.group_norm", f"{side}.mid.attn_1.norm", (middle,))
     for theirs, ours in (("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
-        pairs += _pairs("linear", f"{side}.mid_block.attentions.0.{theirs}", f"{side}.mid.attn_1.{ours}", (middle, middle, 1, 1))
+        pairs += _pairs(
+            "linear", f"{side}.mid_block.attentions.0.{theirs}", f"{side}.mid.attn_1.{ours}", (middle, middle, 1, 1)
+        )
     return pairs
 
 
 def _image_vae(widths, layers, latent):
     levels = len(widths)
-    pairs = _ends("encoder", 3, 2 * latent, widths[0], widths[-1], widths[-1]) + _ends("decoder", latent, 3, widths[-1], widths[0], widths[-1])
+    pairs = _ends("encoder", 3, 2 * latent, widths[0], widths[-1], widths[-1]) + _ends(
+        "decoder", latent, 3, widths[-1], widths[0], widths[-1]
+    )
     for level in range(levels):
         i, o = widths[max(level - 1, 0)], widths[level]
         for block in range(layers):
-            pairs += _resnet(f"encoder.down_blocks.{level}.resnets.{block}", f"encoder.down.{level}.block.{block}", o if block else i, o)
+            pairs += _resnet(
+                f"encoder.down_blocks.{level}.resnets.{block}",
+                f"encoder.down.{level}.block.{block}",
+                o if block else i,
+                o,
+            )
         i = widths[min(level + 1, levels - 1)]
         theirs = levels - 1 - level  # diffusers counts the decoder's levels in the order they are passed
         for block in range(layers + 1):
-            pairs += _resnet(f"decoder.up_blocks.{theirs}.resnets.{block}", f"decoder.up.{level}.block.{block}", o if block else i, o)
+            pairs += _resnet(
+                f"decoder.up_blocks.{theirs}.resnets.{block}", f"decoder.up.{level}.block.{block}", o if block else i, o
+            )
         if level < levels - 1:
-            pairs += _pairs("conv", f"encoder.down_blocks.{level}.downsamplers.0.conv", f"encoder.down.{level}.downsample.conv", (o, o, 3, 3))
+            pairs += _pairs(
+                "conv",
+                f"encoder.down_blocks.{level}.downsamplers.0.conv",
+                f"encoder.down.{level}.downsample.conv",
+                (o, o, 3, 3),
+            )
         if level > 0:
-            pairs += _pairs("conv", f"decoder.up_blocks.{theirs}.upsamplers.0.conv", f"decoder.up.{level}.upsample.conv", (o, o, 3, 3))
+            pairs += _pairs(
+                "conv",
+                f"decoder.up_blocks.{theirs}.upsamplers.0.conv",
+                f"decoder.up.{level}.upsample.conv",
+                (o, o, 3, 3),
+            )
     return pairs
 
 
@@ -99,13 +126,21 @@ def _image_vae(widths, layers, latent):
 def image_vae():
     """image_vae(layout, ...) gives name to array of a random image VAE: "diffusers" or "original", the same numbers in both."""
 
-    def make(layout, widths=TINY["block_out_channels"], layers=TINY["layers_per_block"], latent=TINY["latent_channels"], seed=0):
+    def make(
+        layout,
+        widths=TINY["block_out_channels"],
+        layers=TINY["layers_per_block"],
+        latent=TINY["latent_channels"],
+        seed=0,
+    ):
         rng = np.random.default_rng(seed)
         arrays = {}
         for theirs, ours, their_shape, our_shape in _image_vae(widths, layers, latent):
             array = rng.standard_normal(our_shape) / np.sqrt(np.prod(our_shape[1:]))
             array = (array + ("norm" in ours and ours.endswith("weight"))).astype(np.float32)
-            arrays[theirs if layout == "diffusers" else ours] = array.reshape(their_shape if layout == "diffusers" else our_shape)
+            arrays[theirs if layout == "diffusers" else ours] = array.reshape(
+                their_shape if layout == "diffusers" else our_shape
+            )
         return arrays
 
     return make

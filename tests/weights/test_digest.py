@@ -2,8 +2,9 @@
 
 import hashlib
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.weights import load_weights, save_weights
@@ -14,7 +15,9 @@ def test_it_is_of_names_types_shapes_and_numbers():
     model = nn.Dense(2, 1)
     model.weight.set_data(ms.Tensor([[1.0, 2.0]]))
     model.bias.set_data(ms.Tensor([3.0]))
-    text = b"bias float32 (1,)\n" + np.float32([3]).tobytes() + b"weight float32 (1, 2)\n" + np.float32([1, 2]).tobytes()
+    text = (
+        b"bias float32 (1,)\n" + np.float32([3]).tobytes() + b"weight float32 (1, 2)\n" + np.float32([1, 2]).tobytes()
+    )
     assert weights_sha256(model) == hashlib.sha256(text).hexdigest()
 
 

@@ -2,11 +2,12 @@
 
 import logging
 
-import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import nn
 from safetensors.numpy import save_file
+
+import mindspore as ms
+from mindspore import nn
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.baselines.sd3_vae import SD3VAE
@@ -33,11 +34,16 @@ def test_what_was_saved_loads_into_another_model(tmp_path, make_tae, arrays_of, 
 
 def published_style(arrays):
     """As the published checkpoint has them: wrapped names, dead entries."""
-    entries = [{"name": f"autoencoder.{name.replace('.block.', '._backbone.block.')}", "data": ms.Tensor(array)} for name, array in arrays.items()]
+    entries = [
+        {"name": f"autoencoder.{name.replace('.block.', '._backbone.block.')}", "data": ms.Tensor(array)}
+        for name, array in arrays.items()
+    ]
     blocks = {name.rpartition(".norm1")[0] for name in arrays if name.endswith("norm1.gamma")}
     for block in sorted(blocks):
         for leaf, shape in (("weight", (4, 512)), ("bias", (4,))):
-            entries.append({"name": f"autoencoder.{block}.temb_proj.{leaf}", "data": ms.Tensor(np.ones(shape, np.float32))})
+            entries.append(
+                {"name": f"autoencoder.{block}.temb_proj.{leaf}", "data": ms.Tensor(np.ones(shape, np.float32))}
+            )
     return entries
 
 
@@ -160,7 +166,10 @@ def test_a_long_list_is_cut_and_counted(tmp_path, make_tae):
 
 def test_another_width_is_told_as_such(tmp_path, make_tae, tiny):
     save_weights(make_tae(), tmp_path / "a.safetensors")
-    with pytest.raises(UserError, match=r"encoder.conv_out.conv_spat.bias is \(6,\) in the file and \(8,\) in the model.*latent_channels"):
+    with pytest.raises(
+        UserError,
+        match=r"encoder.conv_out.conv_spat.bias is \(6,\) in the file and \(8,\) in the model.*latent_channels",
+    ):
         TemporalAutoencoder(**{**tiny, "latent_channels": 4}, pretrained=str(tmp_path / "a.safetensors"))
 
 
@@ -175,12 +184,18 @@ def test_two_tensors_for_one_parameter_are_refused(tmp_path, make_tae, arrays_of
     arrays = arrays_of(make_tae())
     arrays["autoencoder.encoder.conv_in.conv_temp.bias"] = arrays["encoder.conv_in.conv_temp.bias"]
     save_weights(arrays, tmp_path / "a.safetensors")
-    with pytest.raises(UserError, match="autoencoder.encoder.conv_in.conv_temp.bias .*are both|are both encoder.conv_in.conv_temp.bias"):
+    with pytest.raises(
+        UserError, match="autoencoder.encoder.conv_in.conv_temp.bias .*are both|are both encoder.conv_in.conv_temp.bias"
+    ):
         load_weights(make_tae(), tmp_path / "a.safetensors")
 
 
 def test_the_model_that_training_notes_with_weights_is_read_but_for_where_it_started(tmp_path, make_tae):
-    save_weights(make_tae(), tmp_path / "a.safetensors", {"model": {"name": "tae", "latent_channels": 3, "pretrained": "b.safetensors"}})
+    save_weights(
+        make_tae(),
+        tmp_path / "a.safetensors",
+        {"model": {"name": "tae", "latent_channels": 3, "pretrained": "b.safetensors"}},
+    )
     assert read_model(tmp_path / "a.safetensors") == {"name": "tae", "latent_channels": 3}
     save_weights(make_tae(), tmp_path / "b.safetensors")
     assert read_model(tmp_path / "b.safetensors") == {}

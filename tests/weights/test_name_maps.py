@@ -46,7 +46,9 @@ def test_dead_weight_is_named_and_left_out():
 
 def test_two_tensors_for_one_name_are_a_clash():
     found = rename({"autoencoder.encoder.conv_in.conv_temp.bias": (4,), "encoder.conv_in.conv_temp.bias": (4,)})
-    assert found.clashes == ["autoencoder.encoder.conv_in.conv_temp.bias and encoder.conv_in.conv_temp.bias are both encoder.conv_in.conv_temp.bias"]
+    assert found.clashes == [
+        "autoencoder.encoder.conv_in.conv_temp.bias and encoder.conv_in.conv_temp.bias are both encoder.conv_in.conv_temp.bias"
+    ]
 
 
 @pytest.mark.parametrize("widths", [(4, 8), (4, 8, 8, 16)])
@@ -85,7 +87,9 @@ def test_of_a_whole_checkpoint_only_the_vae_is_taken(prefix):
 
 
 def test_every_spatial_name_of_a_tae_is_an_image_vaes_inflated(image_vae):
-    sources = rename({name: array.shape for name, array in image_vae("original", (4, 8, 16, 16), layers=2).items()}).kept
+    sources = rename(
+        {name: array.shape for name, array in image_vae("original", (4, 8, 16, 16), layers=2).items()}
+    ).kept
     inflated = {inflated_name(name) for name in sources}
     # the published model is narrower at no other place than the image VAE here: 1 to 2, 2 to 4, 4 to 4
     assert inflated == {name for name in published() if not is_temporal(name)}

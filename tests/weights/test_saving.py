@@ -3,10 +3,11 @@
 import json
 import os
 
-import mindspore as ms
 import numpy as np
 import pytest
 from safetensors import safe_open
+
+import mindspore as ms
 
 from mindone_tae.weights import load_weights, read_weights, save_diffusers_folder, save_weights
 from mindone_tae.zoo.errors import UserError
@@ -43,7 +44,9 @@ def test_the_content_is_on_the_disk_before_the_name_changes(tmp_path, monkeypatc
     done = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (done.append("fsync"), fsync(handle)))
-    monkeypatch.setattr("mindone_tae.zoo.atomic_file.os.replace", lambda *paths: (done.append("replace"), replace(*paths)))
+    monkeypatch.setattr(
+        "mindone_tae.zoo.atomic_file.os.replace", lambda *paths: (done.append("replace"), replace(*paths))
+    )
     save_weights(NEW, tmp_path / name)
     assert "fsync" in done[: done.index("replace")] and "fsync" in done[done.index("replace") :]
 
@@ -101,7 +104,9 @@ def test_a_diffusers_folder_has_the_layout_of_pytorch(tmp_path, make_tae, arrays
         names = set(file.keys())
         assert len(names) == len(ours) and not any(name.endswith(("gamma", "beta")) for name in names)
         np.testing.assert_array_equal(file.get_tensor("encoder.norm_out.weight"), ours["encoder.norm_out.gamma"])
-        np.testing.assert_array_equal(file.get_tensor("encoder.mid.attn_1.1.norm.bias"), ours["encoder.mid.attn_1.1.norm.beta"])
+        np.testing.assert_array_equal(
+            file.get_tensor("encoder.mid.attn_1.1.norm.bias"), ours["encoder.mid.attn_1.1.norm.beta"]
+        )
         for name in ("conv_in.conv_temp", "down.0.downsample_temp.conv", "down.1.block.0.nin_shortcut.conv_temp"):
             kernel = file.get_tensor(f"encoder.{name}.weight")
             assert kernel.ndim == 3

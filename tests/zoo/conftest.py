@@ -2,8 +2,9 @@
 
 import sys
 
-import mindspore as ms
 import pytest
+
+import mindspore as ms
 
 MODEL = '''
 import mindspore as ms

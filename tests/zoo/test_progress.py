@@ -93,7 +93,13 @@ def test_the_time_left_is_reckoned_without_the_steps_that_compile(monkeypatch, t
             clock.now += seconds
             progress.advance(usual=usual)
             shown.append(str(progress.bar) if terminal else stream.getvalue().splitlines()[-1])
-    assert [line.partition(" gone, ")[2].partition(" left")[0] for line in shown] == ["?", "00:16", "00:14", "00:12", "00:10"]
+    assert [line.partition(" gone, ")[2].partition(" left")[0] for line in shown] == [
+        "?",
+        "00:16",
+        "00:14",
+        "00:12",
+        "00:10",
+    ]
 
 
 def test_the_first_step_of_each_shape_is_not_a_usual_one(foreign_recipe, tmp_path, monkeypatch):
@@ -159,7 +165,9 @@ class Broken(io.StringIO):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device"), ValueError("closed")])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device"), ValueError("closed")]
+)
 def test_progress_that_cannot_be_shown_ends_nothing(monkeypatch, logger, error, terminal):
     monkeypatch.setattr(sys, "stderr", Broken(error, terminal))
     monkeypatch.setattr(logging, "raiseExceptions", False)

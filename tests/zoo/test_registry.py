@@ -23,7 +23,9 @@ def install(tmp_path, monkeypatch):
         info = root / f"{package}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        lines = [f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in found.items()) for group, found in entry_points.items()]
+        lines = [
+            f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in found.items()) for group, found in entry_points.items()
+        ]
         (info / "entry_points.txt").write_text("\n".join(lines))
         monkeypatch.syspath_prepend(str(root))
         installed.append(package)
@@ -100,7 +102,9 @@ def test_an_unknown_name_is_told_with_group_nearest_and_all_known(toy):
 
 
 def test_two_packages_claiming_one_name_are_both_named(install):
-    install("first_plugin", {"mindone.metrics": {"contested": "first_plugin:A", "mine": "first_plugin:A"}}, "class A: pass")
+    install(
+        "first_plugin", {"mindone.metrics": {"contested": "first_plugin:A", "mine": "first_plugin:A"}}, "class A: pass"
+    )
     install("second_plugin", {"mindone.metrics": {"contested": "second_plugin:B"}}, "class B: pass")
     with pytest.raises(UserError, match="first_plugin.*second_plugin|second_plugin.*first_plugin"):
         get("metrics", "contested")
@@ -152,7 +156,9 @@ def test_a_package_with_unreadable_metadata_spoils_only_itself(toy, tmp_path, mo
 
 def test_an_unknown_keyword_is_told_with_the_nearest_and_where_it_stands(toy):
     spec = MarkedDict({"name": "toy_model", "width": 3, "rat": 1}, marks={"rat": Mark("r.yaml", 7)})
-    with pytest.raises(UserError, match="r.yaml:7: model 'toy_model': rat: .*did you mean 'rate'.*width, rate, size, name_of"):
+    with pytest.raises(
+        UserError, match="r.yaml:7: model 'toy_model': rat: .*did you mean 'rate'.*width, rate, size, name_of"
+    ):
         build("models", spec)
 
 

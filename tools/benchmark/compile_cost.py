@@ -15,12 +15,13 @@ import sys
 
 os.environ.setdefault("GLOG_v", "3")
 
-import mindspore as ms
 import numpy as np
-
-from mindone_tae import TemporalAutoencoder
 from tiling import randomise
 from worker import timed
+
+import mindspore as ms
+
+from mindone_tae import TemporalAutoencoder
 
 LENGTHS = (1, 8, 13, 16, 17)
 SIDE = 64
@@ -33,11 +34,15 @@ def main():
     options = parser.parse_args()
     widths = tuple(map(int, options.widths.split(",")))
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
-    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=min(32, widths[0] // 2), sample_deterministic=True)
+    model = TemporalAutoencoder(
+        block_out_channels=widths, norm_num_groups=min(32, widths[0] // 2), sample_deterministic=True
+    )
     randomise(model)
     model.set_train(False)
     rng = np.random.default_rng(0)
-    print(f"widths {options.widths}, {SIDE}x{SIDE}, graph mode, seconds\n{'frames':>6}{'encode':>9}{'again':>8}{'decode':>9}{'again':>8}{'padded':>9}")
+    print(
+        f"widths {options.widths}, {SIDE}x{SIDE}, graph mode, seconds\n{'frames':>6}{'encode':>9}{'again':>8}{'decode':>9}{'again':>8}{'padded':>9}"
+    )
     for t in options.lengths:
         x = rng.uniform(-1, 1, (1, 3, t, SIDE, SIDE)).astype(np.float32)
 
@@ -54,7 +59,9 @@ def main():
             f"{t:6}{encode_first:9.1f}{encode_again:8.2f}{decode_first:9.1f}{decode_again:8.2f}{np.abs(padded - mean).max() / mean.std():9.2f}",
             flush=True,
         )
-    print(f"graphs compiled: {len(model.encoder.compile_cache)} of the encoder, {len(model.decoder.compile_cache)} of the decoder")
+    print(
+        f"graphs compiled: {len(model.encoder.compile_cache)} of the encoder, {len(model.decoder.compile_cache)} of the decoder"
+    )
     sys.stdout.flush()
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU
 

@@ -69,7 +69,9 @@ class MindSporeContender:
         from mindone_tae.losses.tae_loss import TAELoss
         from mindone_tae.zoo.training.update import ForwardWithLoss, NetworkUpdate, TrainStep
 
-        optimizer = create_optimizer(self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0)
+        optimizer = create_optimizer(
+            self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0
+        )
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)
         scale = self.ms.Tensor(1.0, self.ms.float32)
         self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
@@ -113,7 +115,9 @@ class TorchContender:
         """Builds what the work needs."""
         self.model.train(work == "train")
         if work == "train" and self.optimizer is None:
-            self.optimizer = self.torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE, weight_decay=0.0, eps=1e-6)
+            self.optimizer = self.torch.optim.AdamW(
+                self.model.parameters(), lr=LEARNING_RATE, weight_decay=0.0, eps=1e-6
+            )
 
     def run(self, work):
         """As MindSporeContender.run."""

@@ -9,7 +9,18 @@ import re
 from pathlib import Path
 
 _BYTES = {"Float32": 4, "Float16": 2, "BFloat16": 2, "Int32": 4, "Int64": 8, "Bool": 1, "UInt8": 1, "Float64": 8}
-_STILL = ("Reshape", "MakeTuple", "TupleGetItem", "Return", "Depend", "Load", "UpdateState", "StopGradient", "ExpandDims", "Squeeze")
+_STILL = (
+    "Reshape",
+    "MakeTuple",
+    "TupleGetItem",
+    "Return",
+    "Depend",
+    "Load",
+    "UpdateState",
+    "StopGradient",
+    "ExpandDims",
+    "Squeeze",
+)
 _NODE = re.compile(r"^\s*%\d+\(\w+\) = (?:PrimFunc_)?(\w+)\(")
 _TENSOR = re.compile(r"Tensor\[(\w+)\]\]?, \(([\d, ]*)\)")
 

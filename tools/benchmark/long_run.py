@@ -25,7 +25,10 @@ import numpy as np
 RECIPE = "tae/train/tiny_64x64x8"
 FIXED_SHAPE = ["dataset.mixed_strategy=null", "train.eval_every=0", "train.save_every=100000"]
 SMALL = ["model.block_out_channels=[8,8,8,8]", "dataset.size=[32,32]", "train.steps=1000"]
-SIZES = {"64x64x8": (["dataset.size=[64,64]", "dataset.sample_n_frames=8"], 8), "128x128x16": (["dataset.size=[128,128]", "dataset.sample_n_frames=16"], 3)}
+SIZES = {
+    "64x64x8": (["dataset.size=[64,64]", "dataset.sample_n_frames=8"], 8),
+    "128x128x16": (["dataset.size=[128,128]", "dataset.sample_n_frames=16"], 3),
+}
 # The first steps of a turn of the later epochs are not counted: what was read ahead while the other kind ran is used up in them.
 TURN_STEPS, UNCOUNTED = 20, 8
 
@@ -117,7 +120,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv_path", help="clips to read; without it, sample clips are made")
     parser.add_argument("--video_folder", help="what the table's paths are relative to")
-    parser.add_argument("--cache_mb", type=float, help="megabytes of frames kept in memory; the data set's default unless given")
+    parser.add_argument(
+        "--cache_mb", type=float, help="megabytes of frames kept in memory; the data set's default unless given"
+    )
     parser.add_argument("--only", choices=["long", *SIZES], help="one part; all unless given")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +130,10 @@ def main():
             from mindone_tae.data import make_sample_clips
 
             options.csv_path, options.video_folder = str(make_sample_clips(Path(folder))[0]), folder
-        data = [f"dataset.csv_path={options.csv_path}", f"dataset.folder={options.video_folder or Path(options.csv_path).parent}"]
+        data = [
+            f"dataset.csv_path={options.csv_path}",
+            f"dataset.folder={options.video_folder or Path(options.csv_path).parent}",
+        ]
         if options.cache_mb is not None:
             data.append(f"dataset.cache_mb={options.cache_mb}")
         if options.only:
@@ -133,7 +141,16 @@ def main():
             os._exit(0)
         for part in ("long", *SIZES):
             # a process of its own: memory that another part left behind is not its own
-            words = [sys.executable, __file__, "--only", part, "--csv_path", options.csv_path, "--video_folder", data[1].partition("=")[2]]
+            words = [
+                sys.executable,
+                __file__,
+                "--only",
+                part,
+                "--csv_path",
+                options.csv_path,
+                "--video_folder",
+                data[1].partition("=")[2],
+            ]
             words += [] if options.cache_mb is None else ["--cache_mb", str(options.cache_mb)]
             done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
             print(f"\n{'1,000 small steps' if part == 'long' else part}")

@@ -35,14 +35,17 @@ def run(widths, way, frames):
     """Reconstructs in this process and writes its peaks to stdout."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever MindSpore prints goes to stderr, the answer alone to stdout
-    import mindspore as ms
     import numpy as np
+
+    import mindspore as ms
 
     from mindone_tae import TemporalAutoencoder
 
     ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
     groups = min(32, widths[0] // 2)
-    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=groups, sample_deterministic=True).set_train(False)
+    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=groups, sample_deterministic=True).set_train(
+        False
+    )
     rng = np.random.default_rng(0)
 
     def chunk(t):
@@ -51,7 +54,10 @@ def run(widths, way, frames):
     model.reconstruct(ms.Tensor(chunk(1)))
     idle = peak_bytes() / 1e9
     if way == "stream":
-        given = sum(recon.shape[2] for _, recon in model.reconstruct_frames(chunk(CHUNK_FRAMES) for _ in range(frames // CHUNK_FRAMES)))
+        given = sum(
+            recon.shape[2]
+            for _, recon in model.reconstruct_frames(chunk(CHUNK_FRAMES) for _ in range(frames // CHUNK_FRAMES))
+        )
     else:
         given = model.reconstruct(ms.Tensor(chunk(frames))).asnumpy().shape[2]
     answers.write(json.dumps({"idle_gb": idle, "peak_gb": peak_bytes() / 1e9, "frames": given}) + "\n")
@@ -68,7 +74,9 @@ def measure(widths, ways, lengths):
     from mindone_tae.models.tiling.memory import activation_bytes
 
     found = {way: {} for way in ways}
-    print(f"widths {','.join(map(str, widths))}, {SIDE}x{SIDE}\n{'':8}{'frames':>8}{'idle GB':>9}{'peak GB':>9}{'of 64 frames':>14}{'less idle':>11}")
+    print(
+        f"widths {','.join(map(str, widths))}, {SIDE}x{SIDE}\n{'':8}{'frames':>8}{'idle GB':>9}{'peak GB':>9}{'of 64 frames':>14}{'less idle':>11}"
+    )
     for way in ways:
         for frames in lengths:
             needed = max(activation_bytes(part, widths, (1, frames, SIDE, SIDE)) for part in ("encode", "decode")) / 1e9
@@ -100,13 +108,21 @@ def draw(path, widths, found):
     for way, points in found.items():
         frames, peaks = list(points), [figures["peak_gb"] for figures in points.values()]
         axes.plot(frames, peaks, marker="o", color=COLOURS[way])
-        axes.annotate(WAYS[way], (frames[-1], peaks[-1]), (0, 9), textcoords="offset points", ha="right", color=COLOURS[way])
+        axes.annotate(
+            WAYS[way], (frames[-1], peaks[-1]), (0, 9), textcoords="offset points", ha="right", color=COLOURS[way]
+        )
     idle = min(figures["idle_gb"] for points in found.values() for figures in points.values())
     axes.axhline(idle, color="#777777", linewidth=1, linestyle=":")
-    axes.annotate("before the first frame", (FRAMES[0], idle), (0, -12), textcoords="offset points", color="#777777", fontsize=9)
+    axes.annotate(
+        "before the first frame", (FRAMES[0], idle), (0, -12), textcoords="offset points", color="#777777", fontsize=9
+    )
     axes.set_xticks(sorted({frames for points in found.values() for frames in points}))
     axes.set_ylim(0, 1.15 * max(figures["peak_gb"] for points in found.values() for figures in points.values()))
-    axes.set(xlabel=f"frames of {SIDE}x{SIDE}", ylabel="peak memory of the process, GB", title=f"Encode and decode, widths {', '.join(map(str, widths))}, float32")
+    axes.set(
+        xlabel=f"frames of {SIDE}x{SIDE}",
+        ylabel="peak memory of the process, GB",
+        title=f"Encode and decode, widths {', '.join(map(str, widths))}, float32",
+    )
     axes.grid(color="#e4e4e4")
     axes.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:

@@ -243,7 +243,9 @@ class Encoder(nn.Cell):
         super().__init__()
         ins, last = (widths[0], *widths), len(widths) - 1
         self.conv_in = Conv2_5d(3, widths[0])
-        self.down = nn.CellList([DownLevel([ins[i]] + [widths[i]] * layers, i == last, groups) for i in range(len(widths))])
+        self.down = nn.CellList(
+            [DownLevel([ins[i]] + [widths[i]] * layers, i == last, groups) for i in range(len(widths))]
+        )
         self.mid = MidBlock(widths[-1], groups)
         self.norm_out = GroupNorm(widths[-1], groups)
         self.conv_out = Conv2_5d(widths[-1], 2 * latent_channels)
@@ -263,7 +265,9 @@ class Decoder(nn.Cell):
         ins = (*widths[1:], widths[-1])
         self.conv_in = Conv2_5d(latent_channels, widths[-1])
         self.mid = MidBlock(widths[-1], groups)
-        self.up = nn.CellList([UpLevel([ins[i]] + [widths[i]] * (layers + 1), i == 0, groups) for i in range(len(widths))])
+        self.up = nn.CellList(
+            [UpLevel([ins[i]] + [widths[i]] * (layers + 1), i == 0, groups) for i in range(len(widths))]
+        )
         self.norm_out = GroupNorm(widths[0], groups)
         self.conv_out = Conv2_5d(widths[0], 3)
 
@@ -277,7 +281,9 @@ class Decoder(nn.Cell):
 class PlainTAE(nn.Cell):
     """The whole network; called as `TemporalAutoencoder` is in training."""
 
-    def __init__(self, block_out_channels=(128, 256, 512, 512), layers_per_block=2, norm_num_groups=32, latent_channels=16):
+    def __init__(
+        self, block_out_channels=(128, 256, 512, 512), layers_per_block=2, norm_num_groups=32, latent_channels=16
+    ):
         super().__init__()
         self.encoder = Encoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)
         self.decoder = Decoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)
@@ -297,8 +303,14 @@ def copy_parameters(source, target):
     """
     theirs = {parameter.name: parameter for parameter in source.get_parameters()}
     ours = {parameter.name: parameter for parameter in target.get_parameters()}
-    differing = [name for name in {*theirs, *ours} if name not in theirs or name not in ours or theirs[name].shape != ours[name].shape]
+    differing = [
+        name
+        for name in {*theirs, *ours}
+        if name not in theirs or name not in ours or theirs[name].shape != ours[name].shape
+    ]
     if differing:
-        raise ValueError(f"parameters differ: {', '.join(sorted(differing)[:5])}; both must have the same names and shapes")
+        raise ValueError(
+            f"parameters differ: {', '.join(sorted(differing)[:5])}; both must have the same names and shapes"
+        )
     for name, parameter in ours.items():
         parameter.set_data(ms.Tensor(theirs[name].asnumpy()))

@@ -71,7 +71,10 @@ def draw_clips(paths, count, frames, seed=0):
             lengths[path] = len(video)
     long_enough = [path for path in paths if lengths[path] >= frames]
     rng = np.random.default_rng(seed)
-    return [(path, int(rng.integers(lengths[path] - frames + 1))) for path in (long_enough[n % len(long_enough)] for n in range(count))]
+    return [
+        (path, int(rng.integers(lengths[path] - frames + 1)))
+        for path in (long_enough[n % len(long_enough)] for n in range(count))
+    ]
 
 
 def throughput(paths, clips, frames, size, threads, rounds):
@@ -123,7 +126,9 @@ def main():
                     paths.append(path)
     size = (options.size, options.size)
     seconds = throughput(paths, options.clips, options.frames, size, options.threads, options.rounds)
-    print(f"{len(paths)} files of height {options.height}, clips of {options.frames} frames of {options.size}x{options.size}, {options.threads} threads")
+    print(
+        f"{len(paths)} files of height {options.height}, clips of {options.frames} frames of {options.size}x{options.size}, {options.threads} threads"
+    )
     base = statistics.median(seconds["opencv"]) if cv2 else None
     for name, times in seconds.items():
         middle = statistics.median(times)
@@ -131,7 +136,10 @@ def main():
         print(f"{name:<16}{options.clips * options.frames / middle:9.0f} frames/s  {ratio}")
     if options.opens:
         for reader, used in memory_over_opens(paths[0], options.opens).items():
-            print(f"{reader:<8}MB after a tenth, half and all of {options.opens} opens: " + ", ".join(f"{megabytes:.1f}" for megabytes in used))
+            print(
+                f"{reader:<8}MB after a tenth, half and all of {options.opens} opens: "
+                + ", ".join(f"{megabytes:.1f}" for megabytes in used)
+            )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ HERE = Path(__file__).resolve().parent
 WORKS = ("encode", "decode", "train")
 QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": (8, 32, 32), "repeats": 1}
 # Recompute is looked at where activations take the memory, and not weights and their moments.
-FULL = {"widths": (128, 256, 512, 512), "sizes": ((8, 64, 64), (16, 128, 128)), "recompute_size": (8, 128, 128), "repeats": 5}
+FULL = {
+    "widths": (128, 256, 512, 512),
+    "sizes": ((8, 64, 64), (16, 128, 128)),
+    "recompute_size": (8, 128, 128),
+    "repeats": 5,
+}
 # Above this many pixels a clip, inference of the plain network does not fit beside the others, and a training step fits into 24 GB only
 # alone, and of the plain network not at all.
 TOGETHER_PIXELS = 8 * 64 * 64
@@ -42,7 +47,11 @@ class Worker:
         self.stopped = False
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command + ([str(graphs)] if graphs else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+            command + ([str(graphs)] if graphs else []),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
         )
 
     def ask(self, work, repeats=1):
@@ -138,19 +147,27 @@ def report(widths, size, found, write):
     for name, work in found:
         if name == "ours" and ("plain", work) in found:
             ours, plain = found["ours", work], found["plain", work]
-            write(f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory")
+            write(
+                f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory"
+            )
         if name == "ours" and ("torch", work) in found:
-            write(f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch")
+            write(
+                f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch"
+            )
         if name == "ours_recompute" and ("ours", work) in found:
             kept, again = found["ours", work], found[name, work]
-            write(f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time")
+            write(
+                f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time"
+            )
 
 
 def report_graphs(widths, size, works, write):
     """Writes what the compiled graphs do."""
     write(f"\ncompiled graphs at {size[0]}x{size[1]}x{size[2]}")
     write(f"{'':16}{'work':8}{'operators':>10}{'transposes':>11}{'GB moved':>10}{'by transposes':>15}")
-    for (name, work), counts in graph_traffic(sys.executable, ["plain", "ours", "ours_npu"], works, widths, size).items():
+    for (name, work), counts in graph_traffic(
+        sys.executable, ["plain", "ours", "ours_npu"], works, widths, size
+    ).items():
         write(
             f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
         )
@@ -164,11 +181,17 @@ def torch_works(python):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny widths and one size, to see that it runs")
-    parser.add_argument("--torch_python", default=sys.executable, help="an interpreter that has PyTorch; this one unless given")
+    parser.add_argument(
+        "--torch_python", default=sys.executable, help="an interpreter that has PyTorch; this one unless given"
+    )
     parser.add_argument("--repeats", type=int, help="timed calls of each; 5 unless given")
     parser.add_argument("--sizes", nargs="+", help="sizes as 8x64x64; both unless given")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, help="all unless given")
-    parser.add_argument("--no_recompute", action="store_true", help="leave out training with recompute, which takes some 15 GB without it")
+    parser.add_argument(
+        "--no_recompute",
+        action="store_true",
+        help="leave out training with recompute, which takes some 15 GB without it",
+    )
     parser.add_argument("--no_graphs", action="store_true", help="leave out the compiled graphs' traffic")
     parser.add_argument("--output", help="a .json file for the figures")
     options = parser.parse_args()
@@ -194,18 +217,31 @@ def main():
         inference = [work for work in options.works if work != "train"]
         found = {}
         if inference:
-            found = measure(pythons, [["plain"] + rivals] if together else [["plain"], rivals], inference, plan["widths"], size, repeats)
+            found = measure(
+                pythons,
+                [["plain"] + rivals] if together else [["plain"], rivals],
+                inference,
+                plan["widths"],
+                size,
+                repeats,
+            )
         if "train" in options.works and together:
             found.update(measure(pythons, [["plain"], rivals], ["train"], plan["widths"], size, repeats))
         elif "train" in options.works:
-            found.update(measure(pythons, [[name] for name in rivals], ["train"], plan["widths"], size, max(1, repeats - 3)))
+            found.update(
+                measure(pythons, [[name] for name in rivals], ["train"], plan["widths"], size, max(1, repeats - 3))
+            )
         report(plan["widths"], size, found, write)
-        record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
+        record["results"].append(
+            {"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}}
+        )
     if "train" in options.works and not options.no_recompute:
         size = plan["recompute_size"]
         found = measure(pythons, [["ours"], ["ours_recompute"]], ["train"], plan["widths"], size, 1)
         report(plan["widths"], size, found, write)
-        record["results"].append({"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}})
+        record["results"].append(
+            {"size": size, "found": {f"{name} {work}": value for (name, work), value in found.items()}}
+        )
 
     if not options.no_graphs:
         report_graphs(plan["widths"], sizes[0], options.works, write)

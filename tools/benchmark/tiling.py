@@ -24,8 +24,9 @@ from pathlib import Path
 
 os.environ.setdefault("GLOG_v", "3")
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.data import TAEVideoDataset
@@ -125,16 +126,28 @@ def main():
     if options.along == "time":
         tile, stride = sizes.decode_tile, sizes.decode_tile - sizes.decode_overlap
     else:
-        tile, stride = getattr(sizes, f"tile_sample_min_{options.along}"), getattr(sizes, f"tile_sample_stride_{options.along}")
+        tile, stride = (
+            getattr(sizes, f"tile_sample_min_{options.along}"),
+            getattr(sizes, f"tile_sample_stride_{options.along}"),
+        )
     at = borders((options.frames, *options.size)[axis - 2], tile, stride)
     if not at:
         parser.error(f"one tile of {tile} covers the clips along {options.along}; ask for more")
-    print(f"{options.frames} frames of {options.size[0]}x{options.size[1]}; tiles of {tile} every {stride} along {options.along}, borders at {at}")
+    print(
+        f"{options.frames} frames of {options.size[0]}x{options.size[1]}; tiles of {tile} every {stride} along {options.along}, borders at {at}"
+    )
     print(f"{'':28}{'PSNR of untiled':^30}{'of source':>10}{'seam':^50}")
-    print(f"{'clip':28}{'apart':>10}{'decoded':>10}{'all':>10}{'untiled':>10}{'source':>10}{'untiled':>10}{'apart':>10}{'decoded':>10}{'all':>10}")
+    print(
+        f"{'clip':28}{'apart':>10}{'decoded':>10}{'all':>10}{'untiled':>10}{'source':>10}{'untiled':>10}{'apart':>10}{'decoded':>10}{'all':>10}"
+    )
 
     def row(title, quality, seams):
-        print(f"{title:28}" + "".join(f"{value:10.1f}" for value in quality) + "".join(f"{value:10.3f}" for value in seams), flush=True)
+        print(
+            f"{title:28}"
+            + "".join(f"{value:10.1f}" for value in quality)
+            + "".join(f"{value:10.3f}" for value in seams),
+            flush=True,
+        )
 
     tiled = ("decoded apart", "decoded in tiles", "all in tiles")
     differences, qualities, took = {}, [], []
@@ -148,17 +161,26 @@ def main():
             differences.setdefault(name, []).append(value)
         untiled = found["untiled"]
         qualities.append([*(psnr(found[name], untiled) for name in tiled), psnr(untiled, x)])
-        row(str(clips.describe(number).get("relative_path", number))[:27], qualities[-1], [seam(value, at) for value in along.values()])
+        row(
+            str(clips.describe(number).get("relative_path", number))[:27],
+            qualities[-1],
+            [seam(value, at) for value in along.values()],
+        )
     together = {name: np.mean(values, 0) for name, values in differences.items()}
     row("together", np.mean(qualities, 0), [seam(value, at) for value in together.values()])
     ratio = 2**model.halvings
     for title, every in (("anywhere else", 1), ("elsewhere between latents", ratio)):
         own = seam(together["source"], at, every)
-        told = ", ".join(f"{name} {seam(value, at, every) / own:.3f}" for name, value in together.items() if name != "source")
+        told = ", ".join(
+            f"{name} {seam(value, at, every) / own:.3f}" for name, value in together.items() if name != "source"
+        )
         print(f"seam against {title}, over the source's own: {told}")
     elsewhere = [p for p in range(1, len(together["source"]) + 1) if p not in at]
     for title, positions in (("at borders", at), ("elsewhere", elsewhere)):
-        told = ", ".join(f"{name} {mean_at(together[name], positions) / mean_at(together['untiled'], positions):.3f}" for name in tiled)
+        told = ", ".join(
+            f"{name} {mean_at(together[name], positions) / mean_at(together['untiled'], positions):.3f}"
+            for name in tiled
+        )
         print(f"differences {title}, over those of the untiled: {told}")
     shared, apart = np.sum(took, 0)
     print(f"decoding with statistics shared over apart: {shared:.1f} s over {apart:.1f} s, {shared / apart:.2f}")

@@ -15,7 +15,9 @@ class Conv2_5d(nn.Module):
     def __init__(self, in_channels, out_channels, kernel_size=3):
         super().__init__()
         self.conv_spat = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-        self.conv_temp = nn.Conv1d(out_channels, out_channels, kernel_size, padding=kernel_size // 2, padding_mode="replicate")
+        self.conv_temp = nn.Conv1d(
+            out_channels, out_channels, kernel_size, padding=kernel_size // 2, padding_mode="replicate"
+        )
 
     def forward(self, x):
         return over_lines(over_images(x, self.conv_spat), self.conv_temp)
@@ -202,7 +204,9 @@ class Decoder(nn.Module):
 class TorchTAE(nn.Module):
     """The whole network; called as `TemporalAutoencoder` is in training."""
 
-    def __init__(self, block_out_channels=(128, 256, 512, 512), layers_per_block=2, norm_num_groups=32, latent_channels=16):
+    def __init__(
+        self, block_out_channels=(128, 256, 512, 512), layers_per_block=2, norm_num_groups=32, latent_channels=16
+    ):
         super().__init__()
         self.encoder = Encoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)
         self.decoder = Decoder(block_out_channels, layers_per_block, norm_num_groups, latent_channels)

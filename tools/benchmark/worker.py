@@ -53,7 +53,13 @@ def main():
                 begun[work] = timed(lambda: contender.run(work))
             done = [timed(lambda: contender.run(work))[0] for _ in range(task["repeats"])]
             first, value = begun[work]
-            answer = {"first_seconds": first, "seconds": done, "peak_bytes": peak_bytes(), "idle_bytes": idle, "value": value}
+            answer = {
+                "first_seconds": first,
+                "seconds": done,
+                "peak_bytes": peak_bytes(),
+                "idle_bytes": idle,
+                "value": value,
+            }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU

@@ -20,17 +20,47 @@ def add_to(commands):
         description="Opens every file in processes that cannot hang this one, and writes a manifest that datasets take"
         " (dataset.manifest_path), a summary and a picture of histograms. A repeated call with --resume looks only at what is left or changed.",
     )
-    parser.add_argument("collection", metavar="CSV_OR_FOLDER", help="table (csv, tsv, jsonl, parquet) of one file a row, or folder to search")
-    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets manifest.csv or .parquet, summary.json, histograms.png")
-    parser.add_argument("--video_folder", "--folder", metavar="DIR", help="what the table's paths are relative to; its own folder if left out")
+    parser.add_argument(
+        "collection",
+        metavar="CSV_OR_FOLDER",
+        help="table (csv, tsv, jsonl, parquet) of one file a row, or folder to search",
+    )
+    parser.add_argument(
+        "--output_path",
+        required=True,
+        metavar="DIR",
+        help="gets manifest.csv or .parquet, summary.json, histograms.png",
+    )
+    parser.add_argument(
+        "--video_folder",
+        "--folder",
+        metavar="DIR",
+        help="what the table's paths are relative to; its own folder if left out",
+    )
     parser.add_argument("--video_column", default="video", metavar="NAME", help="the table's column of paths (video)")
-    parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the manifest; parquet needs pyarrow (csv)")
-    parser.add_argument("--decode", choices=("first", "ends", "all"), default="ends", help="frames decoded: the first; first, middle and last; all (ends)")
+    parser.add_argument(
+        "--format", choices=("csv", "parquet"), default="csv", help="of the manifest; parquet needs pyarrow (csv)"
+    )
+    parser.add_argument(
+        "--decode",
+        choices=("first", "ends", "all"),
+        default="ends",
+        help="frames decoded: the first; first, middle and last; all (ends)",
+    )
     parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (auto)")
     parser.add_argument("--workers", type=int, metavar="N", help="files at a time (as many as there are cores)")
-    parser.add_argument("--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (refuse)")
-    parser.add_argument("--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)")
-    parser.add_argument("--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder")
+    parser.add_argument(
+        "--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (refuse)"
+    )
+    parser.add_argument(
+        "--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)"
+    )
+    parser.add_argument(
+        "--memory_mb", type=float, default=2048.0, metavar="MB", help="megabytes that each process may take (2048)"
+    )
+    parser.add_argument(
+        "--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds")
     parser.set_defaults(command=run)
 
@@ -47,9 +77,13 @@ def run(options, console):
     from mindone_tae.zoo.run.folder import RunFolder
 
     workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
-    for flag, value in (("--workers", workers), ("--timeout_s", options.timeout_s)):
-        if value <= 0:
-            raise UserError(f"{flag} is {value:g}; it must be above 0: leave it out if unsure")
+    for flag, value, least, most in (
+        ("--workers", workers, 1, 1024),
+        ("--timeout_s", options.timeout_s, 0.001, 86400),
+        ("--memory_mb", options.memory_mb, 256, 2**20),
+    ):
+        if not least <= value <= most:
+            raise UserError(f"{flag} is {value:g}; it must be from {least:g} to {most:g}: leave it out if unsure")
     check_reader_name(options.reader)
     if options.format == "parquet":
         import_parquet()  # before the work, not after
@@ -59,16 +93,30 @@ def run(options, console):
     table = None if given.is_dir() else str(given)
     root = options.video_folder or str(given if table is None else given.parent)
     try:
-        items = read_collection(table, options.video_folder if table else root, options.video_column, True if options.allow_outside else None)
+        items = read_collection(
+            table,
+            options.video_folder if table else root,
+            options.video_column,
+            True if options.allow_outside else None,
+        )
     except UserError as error:
         raise UserError(_by_flags(str(error))) from error
 
     folder = Path(options.output_path)
     journal, manifest = folder / "checked.jsonl", folder / f"manifest.{options.format}"
     if journal.exists() and not options.resume:
-        raise UserError(f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path")
+        raise UserError(
+            f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path"
+        )
     check = CollectionCheck(
-        items, os.path.abspath(root), journal, options.reader, options.timeout_s, options.decode, options.hdr
+        items,
+        os.path.abspath(root),
+        journal,
+        options.reader,
+        options.timeout_s,
+        options.decode,
+        options.hdr,
+        options.memory_mb,
     )
     done, bad = check.resume(), 0
     if done:
@@ -83,16 +131,22 @@ def run(options, console):
         rows = check.run(workers, looked_at)
     write_manifest(str(manifest), rows)
     summary = summarize(rows)
-    RunFolder(folder).write_json(folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary})
+    RunFolder(folder).write_json(
+        folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary}
+    )
     write_histograms(folder / "histograms.png", rows)
     # rows with absolute paths lie outside, which data sets with a folder refuse unless told
     outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
-    keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (" dataset.allow_outside=true" if outside else "")
+    keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (
+        " dataset.allow_outside=true" if outside else ""
+    )
     keys += " dataset.hdr=tonemap" if options.hdr == "tonemap" else ""
     _tell(rows, summary, console)
     console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {keys}")
     if not summary["readable"]:
-        raise UserError(f"none of the {len(rows)} files can be used; a data set needs at least one: see the reasons in {manifest}")
+        raise UserError(
+            f"none of the {len(rows)} files can be used; a data set needs at least one: see the reasons in {manifest}"
+        )
 
 
 def _by_flags(text):
@@ -106,9 +160,13 @@ def _tell(rows, summary, console):
     for row in rows:
         if row["reason"]:
             console.print(f"bad  {row['path']}: {row['reason']}")
-    console.print(f"{summary['readable']} of {summary['files']} files can be used: {summary['frames']} frames, {summary['hours']:.3g} hours")
+    console.print(
+        f"{summary['readable']} of {summary['files']} files can be used: {summary['frames']} frames, {summary['hours']:.3g} hours"
+    )
     if summary["fps_guessed"]:
-        console.print(f"the rate of {summary['fps_guessed']} files is a guess: they hold no times (fps_is_guess in the manifest)")
+        console.print(
+            f"the rate of {summary['fps_guessed']} files is a guess: they hold no times (fps_is_guess in the manifest)"
+        )
     for name in ("sizes", "codecs", "readers", "transfers"):
         most = list(summary[name].items())
         more = f", {len(most) - 6} more" if len(most) > 6 else ""

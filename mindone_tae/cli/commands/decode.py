@@ -24,13 +24,26 @@ def add_to(commands):
         "or those of the clips that --csv_path or --video_folder name. Takes the arrays of your own sampler too, .npy or .safetensors of "
         "(zc, lt, lh, lw) or (b, zc, lt, lh, lw): say by --convention how they are scaled.",
     )
-    parser.add_argument("--latent_folder", required=True, metavar="DIR", help="what `encode` or a sampler wrote, a folder or a file; searched with its subfolders")
-    parser.add_argument("--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder")
-    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png")
     parser.add_argument(
-        "--convention", choices=CONVENTIONS, help="what they must be scaled by; without it each file says it, and a bare array cannot"
+        "--latent_folder",
+        required=True,
+        metavar="DIR",
+        help="what `encode` or a sampler wrote, a folder or a file; searched with its subfolders",
     )
-    parser.add_argument("--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)")
+    parser.add_argument(
+        "--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder"
+    )
+    parser.add_argument(
+        "--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png"
+    )
+    parser.add_argument(
+        "--convention",
+        choices=CONVENTIONS,
+        help="what they must be scaled by; without it each file says it, and a bare array cannot",
+    )
+    parser.add_argument(
+        "--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)"
+    )
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
@@ -56,9 +69,14 @@ def run_decode(options, console):
     remove_unfinished(folder)
     latents = latents or [_finished(latent, model, options) for latent in raw]
     _check_shapes(latents, model)
-    others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {None, weights_sha256(model)}
+    others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {
+        None,
+        weights_sha256(model),
+    }
     if others:
-        console.print("some of the latents come from other weights than these: videos are right only where their decoders agree")
+        console.print(
+            "some of the latents come from other weights than these: videos are right only where their decoders agree"
+        )
     with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
         for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
             with ExitStack() as files:
@@ -82,7 +100,9 @@ def _raw_latents(options):
     raw = find_raw(Path(options.latent_folder)) if Path(options.latent_folder).exists() else []
     if raw and options.convention is None:
         known = ", ".join(CONVENTIONS)
-        raise UserError(f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: give the one that its sampler learnt from")
+        raise UserError(
+            f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: give the one that its sampler learnt from"
+        )
     if raw and not 0 < options.fps <= 1000:
         raise UserError(f"--fps is {options.fps:g}; it must be above 0 and at most 1000: 24 suits most")
     return raw
@@ -98,7 +118,9 @@ def _finished(raw, model, options):
 
     channels = getattr(model, "latent_channels", raw.shape[0])
     if raw.shape[0] != channels:
-        raise UserError(f"{raw.where} has shape {raw.shape}; the model's latents are ({channels}, lt, lh, lw): reorder its axes, or take its own model")
+        raise UserError(
+            f"{raw.where} has shape {raw.shape}; the model's latents are ({channels}, lt, lh, lw): reorder its axes, or take its own model"
+        )
     many = 1024
     t, h, _ = model.latent_size((many, many, many)) if hasattr(model, "latent_size") else (many, many, many)
     factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
@@ -171,7 +193,9 @@ def whole_latents(folder, convention=None):
     from mindone_tae.data.latents.folder import find_latents
 
     if not Path(folder).exists():
-        raise UserError(f"--latent_folder is {folder}, and there is no such folder; it takes the one that encode wrote: check the name")
+        raise UserError(
+            f"--latent_folder is {folder}, and there is no such folder; it takes the one that encode wrote: check the name"
+        )
     latents, problems = find_latents(Path(folder))
     if problems:
         more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
@@ -190,7 +214,9 @@ def unscaled(clip):
     from mindone_tae.models.latent.scaling import unscale_posterior
 
     if clip.sample is not None:
-        raise UserError(f"the latent of {clip.source} is a sample; mean and logvar are needed here: encode without --sample")
+        raise UserError(
+            f"the latent of {clip.source} is a sample; mean and logvar are needed here: encode without --sample"
+        )
     if clip.scaling_convention == "none":
         return clip.mean, clip.logvar
     return unscale_posterior(clip.mean, clip.logvar, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)

@@ -10,7 +10,13 @@ from .. import flags
 
 RECIPE = "tae/train/tiny_weights"
 # About a minute and a half on two cores; one shape, so that one graph is compiled.
-SHORT_TRAINING = ("train.steps=200", "dataset.mixed_strategy=null", "train.eval_every=0", "train.keep_best=null", "train.save_every=200")
+SHORT_TRAINING = (
+    "train.steps=200",
+    "dataset.mixed_strategy=null",
+    "train.eval_every=0",
+    "train.keep_best=null",
+    "train.save_every=200",
+)
 
 
 def add_to(commands):
@@ -40,13 +46,16 @@ def run(options, console):
     train_csv, test_csv = make_sample_clips(folder / "clips")
     for title, words in _steps(options, folder, Path(train_csv), Path(test_csv)):
         if title:
-            console.print(f"\n{title}")
-        console.print("\n$ mindone-tae " + " ".join(map(str, words)))
+            console.print("", title)
+        console.print("", "$ mindone-tae " + " ".join(map(str, words)))
         _run_command(words, console)
     minutes = (time.monotonic() - started) / 60
     console.print(
-        f"\n{minutes:.1f} minutes. Open in a browser: {folder / 'unseen' / 'report.html'}, players in step; {folder / 'run' / 'evaluation'} "
-        f"and {folder / 'inflated'} are the trained model and what it started from; {folder / 'decoded'} came back from latents."
+        "",
+        f"{minutes:.1f} minutes. Open in a browser:",
+        f"  {folder / 'unseen' / 'report.html'}  clips that the shipped weights have not seen, players in step",
+        f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; {folder / 'inflated'} has what it started from",
+        f"and look at {folder / 'decoded'}, which came back from latents",
     )
 
 
@@ -61,13 +70,36 @@ def _steps(options, folder, train_csv, test_csv):
     train += ["--batch_size", options.batch_size] if options.batch_size else []
     inflated = folder / "inflated.safetensors"
     return [
-        ("1. Clips that the weights have not seen, beside the best linear code of the same size", ["reconstruct", *clips, *shipped, "--image_size", 96, "--output_path", folder / "unseen"]),
+        (
+            "1. Clips that the weights have not seen, beside the best linear code of the same size",
+            ["reconstruct", *clips, *shipped, "--image_size", 96, "--output_path", folder / "unseen"],
+        ),
         (None, ["evaluate", *clips, *shipped, *size, "--output_path", folder / "measured"]),
-        ("2. The guide's way: an image VAE inflated, and trained on video", ["inflate", "--src", "tiny_image_vae", "--target", inflated]),
+        (
+            "2. The guide's way: an image VAE inflated, and trained on video",
+            ["inflate", "--src", "tiny_image_vae", "--target", inflated],
+        ),
         (None, ["evaluate", *clips, "--ckpt_path", inflated, *size, "--output_path", folder / "inflated"]),
-        (None, ["train", *train, f"model.pretrained={inflated}", "--output_path", folder / "run", *SHORT_TRAINING, *options.overrides]),
-        (None, ["evaluate", *clips, "--ckpt_path", folder / "run", *size, "--output_path", folder / "run" / "evaluation"]),
-        ("3. Latents, and back", ["encode", test_csv.parent / "test", *shipped, "--image_size", 96, "--output_path", folder / "latents"]),
+        (
+            None,
+            [
+                "train",
+                *train,
+                f"model.pretrained={inflated}",
+                "--output_path",
+                folder / "run",
+                *SHORT_TRAINING,
+                *options.overrides,
+            ],
+        ),
+        (
+            None,
+            ["evaluate", *clips, "--ckpt_path", folder / "run", *size, "--output_path", folder / "run" / "evaluation"],
+        ),
+        (
+            "3. Latents, and back",
+            ["encode", test_csv.parent / "test", *shipped, "--image_size", 96, "--output_path", folder / "latents"],
+        ),
         (None, ["decode", *shipped, "--latent_folder", folder / "latents", "--output_path", folder / "decoded"]),
     ]
 
@@ -88,7 +120,9 @@ def _make_room(folder, force):
     made_here |= {"reconstructions", "evaluation", ".lock"}  # by versions before
     if not force or {entry.name for entry in folder.iterdir()} - made_here:
         remedy = "add --force to replace an earlier demo" if not force else "it holds other things than a demo"
-        raise UserError(f"{folder} is not empty; the demo needs a folder of its own: {remedy}, or choose another --output_path")
+        raise UserError(
+            f"{folder} is not empty; the demo needs a folder of its own: {remedy}, or choose another --output_path"
+        )
     for name in made_here:
         path = folder / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

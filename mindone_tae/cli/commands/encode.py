@@ -5,7 +5,6 @@ import shutil
 import time
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -27,12 +26,34 @@ def add_to(commands):
     )
     flags.add_videos(parser)
     parser.add_argument(
-        "--output_path", metavar="DIR", help="gets a file for each clip, in the same subfolder, or shards (outputs/encode/NAME)"
+        "--output_path",
+        metavar="DIR",
+        help="gets a file for each clip, in the same subfolder, or shards (outputs/encode/NAME)",
     )
-    parser.add_argument("--convention", choices=CONVENTIONS, default="none", help="scale them as a generator takes them; default: none, as the encoder gives them")
-    parser.add_argument("--sample", action="store_true", help="keep a sample instead of mean and logvar, drawn by train.seed and the clip's name")
-    parser.add_argument("--shard_size_mb", type=float, metavar="MB", help="many clips a file, each file about so large, and an index.json; a kill loses the one not yet full")
-    parser.add_argument("--verify", type=int, default=0, metavar="N", help="then encode N clips of the cache again, drawn by train.seed, and compare")
+    parser.add_argument(
+        "--convention",
+        choices=CONVENTIONS,
+        default="none",
+        help="scale them as a generator takes them; default: none, as the encoder gives them",
+    )
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="keep a sample instead of mean and logvar, drawn by train.seed and the clip's name",
+    )
+    parser.add_argument(
+        "--shard_size_mb",
+        type=float,
+        metavar="MB",
+        help="many clips a file, each file about so large, and an index.json; a kill loses the one not yet full",
+    )
+    parser.add_argument(
+        "--verify",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then encode N clips of the cache again, drawn by train.seed, and compare",
+    )
     rank_share.add_to(parser)
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -64,8 +85,14 @@ def run(options, console):
 
     with locked(folder if world == 1 else folder / ".ranks" / f"{rank}of{world}"):
         size_mb = options.shard_size_mb
-        cache = LatentFiles(folder, rank, world) if size_mb is None else LatentShards(folder, int(size_mb * 1e6), rank, world)
-        encoder = ClipEncoder(start(recipe), recipe.model, options.convention, recipe.train.seed if options.sample else None)
+        cache = (
+            LatentFiles(folder, rank, world)
+            if size_mb is None
+            else LatentShards(folder, int(size_mb * 1e6), rank, world)
+        )
+        encoder = ClipEncoder(
+            start(recipe), recipe.model, options.convention, recipe.train.seed if options.sample else None
+        )
         clips = Clips(recipe.dataset, folder, "" if world == 1 else f".{rank}of{world}")
         encoding = Encoding(encoder, cache, clips, console, f" of process {rank} of {world}" if world > 1 else "")
         encoding.run(folder, options.batch_size or 1)
@@ -155,10 +182,16 @@ class Encoding:
         free = shutil.disk_usage(folder).free
         estimate = None if None in sizes else sum(sizes)
         if todo:
-            amount = "an amount not known before" if estimate is None else f"about {megabytes(estimate)} for {_frames(todo)} frames"
+            amount = (
+                "an amount not known before"
+                if estimate is None
+                else f"about {megabytes(estimate)} for {_frames(todo)} frames"
+            )
             self._console.print(f"to write: {amount}; the disk has {megabytes(free)} free")
         if estimate is not None and estimate > free:
-            raise UserError(f"{folder} would get {megabytes(estimate)} and its disk has {megabytes(free)} free; it must hold them: free space, or choose another --output_path")
+            raise UserError(
+                f"{folder} would get {megabytes(estimate)} and its disk has {megabytes(free)} free; it must hold them: free space, or choose another --output_path"
+            )
         return estimate
 
     def _progress(self, todo):
@@ -176,7 +209,9 @@ class Encoding:
         def encode(part):
             with progress.attempt():
                 chunks = batched([wanted.clip for wanted in part])
-                found.extend(self._encoder.encode(part, Counted(chunks, lambda frames: progress.advance(figures.shown, frames))))
+                found.extend(
+                    self._encoder.encode(part, Counted(chunks, lambda frames: progress.advance(figures.shown, frames)))
+                )
 
         one_by_one(group, encode, self.failed)
         return found
@@ -198,7 +233,9 @@ class _Figures:
     @property
     def shown(self):
         """What stands behind the bar."""
-        return {"frames/s": f"{self.speed:.3g}", "written": f"{megabytes(self.bytes)}{self._of}"} if self.frames else None
+        return (
+            {"frames/s": f"{self.speed:.3g}", "written": f"{megabytes(self.bytes)}{self._of}"} if self.frames else None
+        )
 
     def forecast(self, rest):
         """What the first clips say of the other frames."""

@@ -17,7 +17,11 @@ def add_to(commands):
         "report.html, a page with players in step and figures of every frame.",
     )
     flags.add_videos(parser)
-    parser.add_argument("--output_path", metavar="DIR", help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)")
+    parser.add_argument(
+        "--output_path",
+        metavar="DIR",
+        help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)",
+    )
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
@@ -83,8 +87,11 @@ def evaluate(recipe, folder, console):
         commands = " and ".join(f"mindone-tae {name}-weights" for name in off)
         console.print(f"off: {', '.join(off)}; {commands} fetch their weights and say how to switch them on")
     if result["unreadable"]:
-        console.print(f"{len(result['unreadable'])} unreadable files left out: " + "; ".join(f"{path}: {why}" for path, why in result["unreadable"]))
-    console.print(f"\n{Path(folder) / 'evaluation.json'}" + (f"\n{Path(folder) / 'pictures'}" if written else ""))
+        console.print(
+            f"{len(result['unreadable'])} unreadable files left out: "
+            + "; ".join(f"{path}: {why}" for path, why in result["unreadable"])
+        )
+    console.print("", Path(folder) / "evaluation.json", *([Path(folder) / "pictures"] if written else []))
     page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
     if page:
         console.print(f"open in a browser: {page}")
@@ -114,7 +121,10 @@ def table(result):
     width = max([len(last), *(len(row["path"]) for row in result["clips"])])
     groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
-    lines.append(f"{'clip':<{width}}  {'t x h x w':>11}" + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups))
+    lines.append(
+        f"{'clip':<{width}}  {'t x h x w':>11}"
+        + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups)
+    )
 
     def row(label, shape, *figures):
         # A metric of the whole set has no figure for a clip.

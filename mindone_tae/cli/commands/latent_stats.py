@@ -16,7 +16,12 @@ def add_to(commands):
         "Takes what `encode` wrote (--latent_folder), or videos and a model (--video_folder or --csv_path, with --ckpt_path or --config).",
     )
     parser.add_argument("--latent_folder", metavar="DIR", help="what `encode` wrote; searched with its subfolders")
-    parser.add_argument("--output_path", default="outputs/latent_stats", metavar="DIR", help="gets latent_stats.json; default: outputs/latent_stats")
+    parser.add_argument(
+        "--output_path",
+        default="outputs/latent_stats",
+        metavar="DIR",
+        help="gets latent_stats.json; default: outputs/latent_stats",
+    )
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
@@ -29,14 +34,16 @@ def run(options, console):
 
     videos = options.video_folder or options.csv_path or options.config
     if bool(options.latent_folder) == bool(videos):
-        raise UserError("latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): give one of the two")
+        raise UserError(
+            "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): give one of the two"
+        )
     statistics, source = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
     result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
     path = Path(options.output_path) / "latent_stats.json"
     RunFolder(options.output_path).write_json(path, result)
     for line in table(result):
         console.print(line)
-    console.print(f"\n{path}")
+    console.print("", path)
 
 
 def _of_latents(options, console):
@@ -56,7 +63,9 @@ def _of_latents(options, console):
                 models.append(clip.model)
             progress.advance()
     if len(models) > 1:
-        console.print(f"the latents come from {len(models)} models, which share no factors: {'; '.join(map(str, models))}")
+        console.print(
+            f"the latents come from {len(models)} models, which share no factors: {'; '.join(map(str, models))}"
+        )
     return statistics, {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
 
 
@@ -78,7 +87,9 @@ def _of_videos(options, console):
     used_clips, failed = [], []
 
     def add(group):
-        for mean, logvar in list(posteriors(model, batched(group))):  # all of it first: a clip that fails half way counts for nothing
+        for mean, logvar in list(
+            posteriors(model, batched(group))
+        ):  # all of it first: a clip that fails half way counts for nothing
             statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
         used_clips.extend(group)
 
@@ -102,7 +113,9 @@ def table(result):
         shown = [f"{entry['mean']:>10.4f}{entry['std']:>10.4f}{entry['std_of_means']:>14.4f}"]
         if all(factors):
             diffusers, mindone = factors
-            shown.append(f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}{mindone['shift_factor']:>10.4f}")
+            shown.append(
+                f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}{mindone['shift_factor']:>10.4f}"
+            )
         yield f"{name:<9}" + "".join(shown)
     yield ""
     for convention, formula in result["use"].items():

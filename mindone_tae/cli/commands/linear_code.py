@@ -15,7 +15,9 @@ def add_to(commands):
     flags.add_data(parser)
     parser.add_argument("--crops", type=int, default=4000, metavar="N", help="random crops it is fitted to (4000)")
     parser.add_argument("--time_ratio", type=int, default=8, metavar="N", help="frames a block (8)")
-    parser.add_argument("--space_ratio", type=int, default=8, metavar="N", help="pixels a block, in height and in width (8)")
+    parser.add_argument(
+        "--space_ratio", type=int, default=8, metavar="N", help="pixels a block, in height and in width (8)"
+    )
     parser.add_argument("--latent_channels", type=int, default=16, metavar="N", help="numbers kept of each block (16)")
     parser.set_defaults(command=run)
 
@@ -32,9 +34,13 @@ def run(options, console):
 
     blocks = (options.time_ratio, options.space_ratio, options.latent_channels)
     if not options.output_path.endswith(".safetensors"):
-        raise UserError(f"--output_path is {options.output_path}; a linear code is a .safetensors file: end the name in that")
+        raise UserError(
+            f"--output_path is {options.output_path}; a linear code is a .safetensors file: end the name in that"
+        )
     if min(options.crops, *blocks) < 1:
-        raise UserError("--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: leave out what you are unsure of")
+        raise UserError(
+            "--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: leave out what you are unsure of"
+        )
     keywords = dict(flags.data_overrides(options))
     keywords = {key.partition(".")[2]: value for key, value in keywords.items()}
     keywords.setdefault("sample_n_frames", options.time_ratio)

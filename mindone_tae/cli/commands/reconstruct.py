@@ -21,7 +21,9 @@ def add_to(commands):
     )
     flags.add_videos(parser)
     parser.add_argument(
-        "--output_path", metavar="DIR", help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)"
+        "--output_path",
+        metavar="DIR",
+        help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)",
     )
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
     flags.add_trained(parser)
@@ -109,7 +111,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     console.print(f"{len(written)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)
     if page:
-        console.print(f"\nopen in a browser: {page}")
+        console.print("", f"open in a browser: {page}")
     return page
 
 

@@ -15,22 +15,31 @@ def add_to(commands):
         "latent, learning curves. Of several, the same clips side by side. A training run or a checkpoint in one is evaluated first where it "
         "was not since its last checkpoint.",
     )
-    parser.add_argument("places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or checkpoints of a run")
-    parser.add_argument("--output_path", metavar="HTML", help="default: report.html in the folder; of several comparison.html in the first")
+    parser.add_argument(
+        "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or checkpoints of a run"
+    )
+    parser.add_argument(
+        "--output_path",
+        metavar="HTML",
+        help="default: report.html in the folder; of several comparison.html in the first",
+    )
     parser.set_defaults(command=run)
 
 
 def run(options, console):
     """Writes the page."""
     from ..report.page import write_page
-    from ..report.stored import open_reports
     from ..report.showing import PAGE, run_of
+    from ..report.stored import open_reports
 
     path = Path(options.output_path) if options.output_path else None
     if path and path.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output_path is {path}; a page is written: end it in .html")
     folders = [_with_report(Path(place), console) for place in options.places]
-    runs = [run_of(report.facts["model"]["pretrained"]) or run_of(folder) for folder, report in zip(folders, open_reports(folders))]
+    runs = [
+        run_of(report.facts["model"]["pretrained"]) or run_of(folder)
+        for folder, report in zip(folders, open_reports(folders))
+    ]
     path = path or folders[0] / (PAGE if len(folders) == 1 else "comparison.html")
     console.print(f"open in a browser: {write_page(path, folders, runs)}")
 
@@ -41,8 +50,8 @@ def _with_report(place, console):
     Raises:
         UserError: nothing can be shown of it.
     """
-    from ..report.stored import has_report, made_after
     from ..report.showing import run_of
+    from ..report.stored import has_report, made_after
 
     if has_report(place):
         return place
@@ -52,7 +61,7 @@ def _with_report(place, console):
             f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: give such a folder, a training run's, or "
             "a checkpoint in one"
         )
-    from mindone_tae.zoo.run.latest import weights_file
+    from mindone_tae.zoo.run.checkpoints import weights_file
 
     weights = place if place.is_file() else weights_file(run)
     folder = run / "evaluation" / (place.stem if place.is_file() else "")

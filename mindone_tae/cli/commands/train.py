@@ -17,8 +17,15 @@ def add_to(commands):
     parser.add_argument(
         "--config", help="a recipe's name (see mindone-tae list) or file; with --resume, without it, the run's own"
     )
-    parser.add_argument("--output_path", required=True, metavar="DIR", help="the run's folder: config, log, metrics, checkpoints, pictures")
-    parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing")
+    parser.add_argument(
+        "--output_path",
+        required=True,
+        metavar="DIR",
+        help="the run's folder: config, log, metrics, checkpoints, pictures",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing"
+    )
     flags.add_data(parser)
     flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)

@@ -43,7 +43,10 @@ def clip_media(clip, keys, scale):
     Returns:
         A dict and bytes, MP4 or, of an image, PNG.
     """
-    pictures = {"source": read_frames(clip.folder / "source.mkv"), **{key: read_frames(clip.files[key]) for key in keys}}
+    pictures = {
+        "source": read_frames(clip.folder / "source.mkv"),
+        **{key: read_frames(clip.files[key]) for key in keys},
+    }
     source = pictures["source"]
     errors = {f"error:{key}": error_levels(pictures[key], source) for key in keys}
     height, width = source.shape[1:3]
@@ -110,7 +113,10 @@ def _cost(content, sheet, size, pictures, factor):
 def _latent(facts, folder):
     """What the script is told of a latent, its pictures as data URLs."""
     numbers = int(np.prod(facts["shape"]))
-    urls = {kind: _data_url((folder / f"latent_{kind}.png").read_bytes(), "image/png") for kind in ("components", "channels")}
+    urls = {
+        kind: _data_url((folder / f"latent_{kind}.png").read_bytes(), "image/png")
+        for kind in ("components", "channels")
+    }
     return {**facts, "numbers": numbers, **urls}
 
 

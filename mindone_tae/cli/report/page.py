@@ -45,7 +45,9 @@ def _content(reports, runs):
     scale = error_scale([clip.errors[key] for clip in clips for key in models if key in clip.errors])
     entries, media, places = [], [], {}
     for clip in clips:
-        entry, content = clip_media(clip, [contestant.key for contestant in contestants if contestant.key in clip.files], scale)
+        entry, content = clip_media(
+            clip, [contestant.key for contestant in contestants if contestant.key in clip.files], scale
+        )
         places[clip.facts["name"], clip.facts["frames"], tuple(clip.facts["size"])] = len(entries)
         entries.append(entry)
         media.append(base64.b64encode(content).decode())
@@ -83,7 +85,9 @@ def _html(data, media):
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
     names = [clip["name"] for clip in data["clips"]]
     title = f"{names[0]} · TAE report" if len(names) == 1 else f"{len(names)} clips · TAE report"
-    holders = "\n".join(f'<script type="text/plain" id="media-{i}">{content}</script>' for i, content in enumerate(media))
+    holders = "\n".join(
+        f'<script type="text/plain" id="media-{i}">{content}</script>' for i, content in enumerate(media)
+    )
     filled = {
         "TITLE": _escaped(title),
         "STYLE_HASH": _hash(style),

@@ -91,7 +91,12 @@ class Recorder:
         if not self._clips:
             return None
         protocol = {name: build("mindone.metrics", {"name": name}).protocol for name in _METRICS}
-        facts = {**self._facts, "protocol": protocol, "table": self._table or list(map(_row, self._clips)), "clips": self._clips}
+        facts = {
+            **self._facts,
+            "protocol": protocol,
+            "table": self._table or list(map(_row, self._clips)),
+            "clips": self._clips,
+        }
         path = self.path / INDEX
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -150,7 +155,10 @@ class ClipRecorder:
         for name, figures in self._figures.items():
             frames = np.concatenate(self._kept[name])
             write_frames(self._path / f"{_file_name(name)}.mkv", frames)
-            contestants[name] = {**figures, "errors": np.bincount(error_levels(frames, source).ravel(), minlength=256).tolist()}
+            contestants[name] = {
+                **figures,
+                "errors": np.bincount(error_levels(frames, source).ravel(), minlength=256).tolist(),
+            }
         write_frames(self._path / "source.mkv", source)
         counts = {"frames": self._frames or self._seen, "shown": len(source), "size": list(source.shape[1:3])}
         clip = {**self._facts, **counts, "sha256": hashlib.sha256(source).hexdigest()}
@@ -187,14 +195,17 @@ def frame_figures(recon, x):
     names = _METRICS if min(x.shape[2:]) >= _SMALLEST_SSIM_PX else _METRICS[:1]
     metrics = {name: build("mindone.metrics", {"name": name}) for name in names}
     return {
-        name: [float(metric(recon[:, i : i + 1], x[:, i : i + 1])) for i in range(x.shape[1])] for name, metric in metrics.items()
+        name: [float(metric(recon[:, i : i + 1], x[:, i : i + 1])) for i in range(x.shape[1])]
+        for name, metric in metrics.items()
     }
 
 
 def error_levels(frames, source):
     """Mean over the colours of |frames - source|, rounded, in levels of 255; uint8 (t, h, w) of two uint8 (t, h, w, 3)."""
     levels = np.empty(frames.shape[:3], np.uint8)
-    for level, frame, target in zip(levels, frames, source):  # one at a time: int16 of a whole clip takes twice its memory
+    for level, frame, target in zip(
+        levels, frames, source
+    ):  # one at a time: int16 of a whole clip takes twice its memory
         level[:] = np.abs(frame.astype(np.int16) - target).mean(axis=-1).round()
     return levels
 

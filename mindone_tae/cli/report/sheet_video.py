@@ -38,7 +38,10 @@ class Sheet:
         columns = min(range(1, len(names) + 1), key=lambda count: max(count * width, -(-len(names) // count) * height))
         rows = -(-len(names) // columns)
         self.cells = {name: (i % columns * width, i // columns * height) for i, name in enumerate(names)}
-        self.size = (rows * height + _BAND_PX, max(columns * width, -(-BITS * BIT_PX // _MACROBLOCK_PX) * _MACROBLOCK_PX))
+        self.size = (
+            rows * height + _BAND_PX,
+            max(columns * width, -(-BITS * BIT_PX // _MACROBLOCK_PX) * _MACROBLOCK_PX),
+        )
         self.band = (0, rows * height)
         self._cell = (height, width)
 
@@ -56,7 +59,9 @@ class Sheet:
         for name, picture in pictures.items():
             left, top = self.cells[name]
             margins = [(0, whole - side) for whole, side in zip(self._cell, picture.shape)]
-            sheet[top : top + self._cell[0], left : left + self._cell[1]] = np.pad(picture, (*margins, (0, 0)), mode="edge")
+            sheet[top : top + self._cell[0], left : left + self._cell[1]] = np.pad(
+                picture, (*margins, (0, 0)), mode="edge"
+            )
         left, top = self.band
         for bit in range(BITS):
             if number >> bit & 1:

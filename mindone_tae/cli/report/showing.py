@@ -77,7 +77,9 @@ def run_of(weights):
 def baseline_specs(section):
     """The baselines of an eval section, each as a component."""
     found = section.baseline or []
-    return [{"name": spec} if isinstance(spec, str) else spec for spec in (found if isinstance(found, list) else [found])]
+    return [
+        {"name": spec} if isinstance(spec, str) else spec for spec in (found if isinstance(found, list) else [found])
+    ]
 
 
 def source_facts(size, path):

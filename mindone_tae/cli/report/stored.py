@@ -153,7 +153,9 @@ def clips(reports):
                 if key in clip.files:
                     continue  # a baseline that another report has measured on this clip
                 clip.files[key] = folder / ("model.mkv" if name == "model" else f"baseline_{name}.mkv")
-                clip.figures[key] = {metric: figures[metric] for metric in report.facts["protocol"] if metric in figures}
+                clip.figures[key] = {
+                    metric: figures[metric] for metric in report.facts["protocol"] if metric in figures
+                }
                 clip.errors[key] = figures["errors"]
             if entry["latent"]:
                 clip.latents[_key("model", i, len(reports))] = entry["latent"], folder
@@ -166,7 +168,9 @@ def table(reports):
     for i, report in enumerate(reports):
         for row in report.facts["table"]:
             identity = row["name"], row["frames"], tuple(row["size"])
-            merged = rows.setdefault(identity, {"name": row["name"], "frames": row["frames"], "size": row["size"], "figures": {}})
+            merged = rows.setdefault(
+                identity, {"name": row["name"], "frames": row["frames"], "size": row["size"], "figures": {}}
+            )
             for name, figures in row["figures"].items():
                 merged["figures"].setdefault(_key(name, i, len(reports)), figures)
     return list(rows.values())

@@ -41,11 +41,17 @@ class Augmentation:
         most = {"exposure": 8, "contrast": 1, "gamma": 3, "hue": 180, "saturation": 1}
         for name, bound in most.items():
             if not 0 <= getattr(self, name) <= bound:
-                raise UserError(f"augment_{name} is {getattr(self, name)}; it must be from 0 to {bound}: 0 leaves it as it is")
+                raise UserError(
+                    f"augment_{name} is {getattr(self, name)}; it must be from 0 to {bound}: 0 leaves it as it is"
+                )
         if not self.scales or any(not 1 <= scale <= 64 for scale in self.scales):
-            raise UserError(f"augment_scales is {list(self.scales)}; it must be factors from 1 to 64, such as [1.0, 1.5]: [1.0] changes nothing")
+            raise UserError(
+                f"augment_scales is {list(self.scales)}; it must be factors from 1 to 64, such as [1.0, 1.5]: [1.0] changes nothing"
+            )
         if not self.speeds or any(not isinstance(speed, int) or not 1 <= speed <= 1000 for speed in self.speeds):
-            raise UserError(f"augment_speeds is {list(self.speeds)}; it must be whole factors from 1, such as [1, 2]: [1] changes nothing")
+            raise UserError(
+                f"augment_speeds is {list(self.speeds)}; it must be whole factors from 1, such as [1, 2]: [1] changes nothing"
+            )
 
     def draw_scale(self, rng: np.random.Generator) -> float:
         """The factor by which one clip's frames are larger; draws nothing where there is no choice."""

@@ -71,8 +71,12 @@ class ClipSizes:
     def __init__(self, size: int | str | tuple[int, int], size_buckets: list[list[int]] | None = None):
         self._size = parse_size(size)
         self.buckets = None if size_buckets is None else [parse_size(bucket).fixed for bucket in size_buckets]
-        if size_buckets is not None and (not self.buckets or None in self.buckets or len(set(self.buckets)) < len(self.buckets)):
-            raise UserError(f"size_buckets is {size_buckets}; it must list different sizes, such as [[256, 256], [192, 320], [320, 192]]")
+        if size_buckets is not None and (
+            not self.buckets or None in self.buckets or len(set(self.buckets)) < len(self.buckets)
+        ):
+            raise UserError(
+                f"size_buckets is {size_buckets}; it must list different sizes, such as [[256, 256], [192, 320], [320, 192]]"
+            )
 
     def of(self, source: tuple[int, int], bucket: int | None = None) -> tuple[int, int]:
         """The (h, w) of a clip from a source of this size, in its own bucket where the step names none."""

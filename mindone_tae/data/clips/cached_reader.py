@@ -33,7 +33,14 @@ class KeptReader(VideoReader):
         UnreadableVideo: it cannot be opened, where it has to be.
     """
 
-    def __init__(self, path: str, open_file: Callable[[], VideoReader], stamp: tuple[int, ...], cache: FrameCache, stretches: bool):
+    def __init__(
+        self,
+        path: str,
+        open_file: Callable[[], VideoReader],
+        stamp: tuple[int, ...],
+        cache: FrameCache,
+        stretches: bool,
+    ):
         self.path = path
         self._open_file, self._stamp, self._cache, self._stretches = open_file, stamp, cache, stretches
         self._reader = None
@@ -41,7 +48,12 @@ class KeptReader(VideoReader):
         if self._kept is None:
             self._reader = open_file()
         self._info = info_of(self._reader) if self._kept is None else self._kept.info
-        self.fps, self.size, self.codec, self.name = self._info.fps, self._info.size, self._info.codec, self._info.reader
+        self.fps, self.size, self.codec, self.name = (
+            self._info.fps,
+            self._info.size,
+            self._info.codec,
+            self._info.reader,
+        )
         self.fps_is_guess, self.transfer = self._info.fps_is_guess, self._info.transfer
 
     def __len__(self):
@@ -51,7 +63,10 @@ class KeptReader(VideoReader):
         """The reader of the file."""
         if self._reader is None:
             self._reader = self._open_file()
-            if (len(self._reader), tuple(self._reader.size)) != (len(self), self.size):  # frame numbers given out would mean other frames
+            if (len(self._reader), tuple(self._reader.size)) != (
+                len(self),
+                self.size,
+            ):  # frame numbers given out would mean other frames
                 raise UnreadableVideo(self.path, "it changed while it was read")
         return self._reader
 
@@ -75,7 +90,11 @@ class KeptReader(VideoReader):
 
     def _with_stretch(self, wanted, form):
         """Frames by number, read with the whole stretch around them; None where that is not to be read, or cannot."""
-        if not self._stretches or self._cache.without_stretches(self.path, self._stamp) or not self._cache.room_for(len(wanted), form[0]):
+        if (
+            not self._stretches
+            or self._cache.without_stretches(self.path, self._stamp)
+            or not self._cache.room_for(len(wanted), form[0])
+        ):
             return None
         try:
             found = {}

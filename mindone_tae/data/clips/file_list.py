@@ -12,7 +12,7 @@ from ..files.collection import Item
 from ..files.inspection import ClipInfo, inspect_file, inspect_files
 from ..readers.base import UnreadableVideo, VideoReader
 from ..readers.file_stamp import stamp_of
-from ..readers.isolated.bounded_reader import bounded_stamp
+from ..readers.isolated.bounded_reader import MEMORY_MB, bounded_stamp
 from ..readers.opening import open_video
 from .cached_reader import KeptReader
 from .frame_cache import FrameCache
@@ -29,6 +29,7 @@ class Roster:
         timeout_s: see `open_video`.
         cache_mb: megabytes of frames that `open_kept` keeps; 0 none.
         tone_map: see `open_video`.
+        memory_mb: see `open_video`.
 
     Attributes:
         items: the files; those that `learn` refuses are taken out.
@@ -42,10 +43,11 @@ class Roster:
         timeout_s: float | None = None,
         cache_mb: float = 0,
         tone_map: bool = False,
+        memory_mb: float | None = MEMORY_MB,
     ):
         self.items = items
         self.unreadable: list[tuple[str, str]] = []
-        self._reader, self._timeout_s, self._tone_map = reader, timeout_s, tone_map
+        self._reader, self._timeout_s, self._tone_map, self._memory_mb = reader, timeout_s, tone_map, memory_mb
         self._cache = FrameCache(cache_mb) if cache_mb else None
         self._bad: set[str] = set()
         self._infos: dict[str, ClipInfo] = {}
@@ -53,9 +55,12 @@ class Roster:
 
     def check(self, num_threads: int) -> dict[str, ClipInfo | UnreadableVideo]:
         """Open every file, for `learn`."""
-        return inspect_files([item.path for item in self.items], self._reader, num_threads, self._timeout_s)
+        paths = [item.path for item in self.items]
+        return inspect_files(paths, self._reader, num_threads, self._timeout_s, self._memory_mb)
 
-    def learn(self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]) -> None:
+    def learn(
+        self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]
+    ) -> None:
         """Take what is known of every file, and take out the bad ones.
 
         Args:
@@ -116,7 +121,7 @@ class Roster:
         Raises:
             UnreadableVideo: it had to be opened, and could not be.
         """
-        info = self.known(item) or inspect_file(item.path, self._reader, self._timeout_s)
+        info = self.known(item) or inspect_file(item.path, self._reader, self._timeout_s, memory_mb=self._memory_mb)
         with self._lock:
             self._infos[item.path] = info
         return info
@@ -127,7 +132,7 @@ class Roster:
         Raises:
             UnreadableVideo: it cannot be opened.
         """
-        return open_video(item.path, self._reader, self._timeout_s, self._tone_map)
+        return open_video(item.path, self._reader, self._timeout_s, self._tone_map, self._memory_mb)
 
     def open_kept(self, item: Item, stretches: bool) -> VideoReader:
         """As `open`, with the file's frames from memory where they were read before.

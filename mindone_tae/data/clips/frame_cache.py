@@ -77,7 +77,9 @@ class FrameCache:
         """Whether so many more frames (h, w, 3) can be kept."""
         return count * (size[0] * size[1] * 3 + _OVERHEAD_BYTES) <= self._room
 
-    def keep(self, path: str, stamp: tuple[int, ...], info: ClipInfo, form: Form, frames: dict[int, np.ndarray]) -> None:
+    def keep(
+        self, path: str, stamp: tuple[int, ...], info: ClipInfo, form: Form, frames: dict[int, np.ndarray]
+    ) -> None:
         """Keep frames as far as there is room.
 
         Args:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.printable import shown
 
 ALL_FRAMES = -1
+# More than an hour.
+_MOST_FRAMES = 2**17
 MIXED_STRATEGIES = ("mixed_video_image", "mixed_video_random", "image_only")
 # A video may have this share fewer frames a second than asked for, and is then played as it is: 29.97 for 30, 23.976 for 25.
 _SLOWER_BY = 0.05
@@ -71,12 +74,14 @@ class FrameRate:
     """
 
     def __init__(self, sample_stride: int = 1, sample_fps: float | None = None):
-        if sample_stride < 1:
-            raise UserError(f"sample_stride is {sample_stride}; it must be 1 or more: use 1 if unsure")
+        if not 1 <= sample_stride <= _MOST_FRAMES:
+            raise UserError(f"sample_stride is {sample_stride}; it must be from 1 to {_MOST_FRAMES}: use 1 if unsure")
         if sample_fps is not None and not 0 < sample_fps <= 1000:
             raise UserError(f"sample_fps is {sample_fps}; it must be above 0 and at most 1000, or null: 24 suits most")
         if sample_fps is not None and sample_stride != 1:
-            raise UserError(f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1")
+            raise UserError(
+                f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1"
+            )
         self._stride, self._fps = sample_stride, sample_fps
 
     def stride(self, fps: float) -> float:
@@ -117,8 +122,10 @@ class FrameCounts:
         image_ratio: float = 0.2,
         lengths: list[int] | None = None,
     ):
-        if sample_n_frames != ALL_FRAMES and sample_n_frames < 1:
-            raise UserError(f"sample_n_frames is {sample_n_frames}; it must be 1 or more, or -1 for all frames")
+        if sample_n_frames != ALL_FRAMES and not 1 <= sample_n_frames <= _MOST_FRAMES:
+            raise UserError(
+                f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: use 16 if unsure"
+            )
         if strategy is not None and strategy not in MIXED_STRATEGIES:
             raise UserError(
                 f"mixed_strategy is '{strategy}'; it must be null or one of {', '.join(MIXED_STRATEGIES)}"
@@ -147,9 +154,10 @@ class FrameCounts:
             lengths = [self.sample_n_frames]
             while lengths[-1] >= 4:
                 lengths.append(lengths[-1] // 2)
-        if not lengths or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in lengths):
-            raise UserError(f"mixed_lengths is {lengths}; it must be a list of whole numbers from 1, such as [16, 8, 4, 2]")
-        return tuple(int(n) for n in lengths)
+        if not lengths or not all(type(n) is int and 1 <= n <= _MOST_FRAMES for n in lengths):
+            told = f"mixed_lengths is {shown(lengths)}; it must be a list of whole numbers from 1 to {_MOST_FRAMES}"
+            raise UserError(f"{told}: such as [16, 8, 4, 2]")
+        return tuple(lengths)
 
     @property
     def default(self) -> int:

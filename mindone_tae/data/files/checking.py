@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from mindone_tae.zoo.errors import UserError
 
 from ..readers.base import UnreadableVideo
+from ..readers.isolated.bounded_reader import MEMORY_MB
 from .collection import Item
 from .inspection import DEPTHS, check_hdr, hdr_reason, inspect_file, is_refused
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
@@ -26,6 +27,7 @@ class CollectionCheck:
         timeout_s: see `open_video`.
         depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
         hdr: "refuse" gives HDR a reason to be left out.
+        memory_mb: see `open_video`.
 
     Raises:
         UserError: no such depth, or way with HDR.
@@ -40,13 +42,15 @@ class CollectionCheck:
         timeout_s: float = 60.0,
         depth: str = "ends",
         hdr: str = "refuse",
+        memory_mb: float | None = MEMORY_MB,
     ):
         check_hdr(hdr)
         if depth not in DEPTHS:
             raise UserError(f"decode is '{depth}'; it must be one of {', '.join(DEPTHS)}: ends suits most")
         self.items = list({item.path: item for item in items}.values())
         self._folder, self._journal = folder, os.fspath(journal)
-        self._reader, self._timeout_s, self._depth, self._hdr = reader, timeout_s, depth, hdr
+        self._reader, self._depth, self._hdr = reader, depth, hdr
+        self._timeout_s, self._memory_mb = timeout_s, memory_mb
         self._rows: dict[str, dict] = {}
 
     def resume(self) -> int:
@@ -112,9 +116,9 @@ class CollectionCheck:
 
     def _row(self, item):
         try:
-            found = inspect_file(item.path, self._reader, self._timeout_s, self._depth)
+            found = inspect_file(item.path, self._reader, self._timeout_s, self._depth, self._memory_mb)
             if self._depth != "first" and found.reader == "decord":  # which paints over damage that PyAV refuses
-                inspect_file(item.path, "pyav", self._timeout_s, self._depth)
+                inspect_file(item.path, "pyav", self._timeout_s, self._depth, self._memory_mb)
         except UnreadableVideo as error:
             return manifest_row(item, self._folder, error)
         return manifest_row(item, self._folder, found, hdr_reason(found) if is_refused(found, self._hdr) else "")

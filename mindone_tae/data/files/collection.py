@@ -55,7 +55,9 @@ def read_collection(
             raise UserError(f"dataset.folder does not exist: {place}")
     if csv_path is not None:
         if len(places) > 1 or places and not os.path.isdir(places[0]):
-            raise UserError(f"dataset.folder is not a folder: {folder}; a table's paths start from one: leave one of the two out")
+            raise UserError(
+                f"dataset.folder is not a folder: {folder}; a table's paths start from one: leave one of the two out"
+            )
         return _from_table(csv_path, places[0] if places else None, video_column, allow_outside)
     if not places:
         raise UserError("the data set needs files: give dataset.csv_path, dataset.folder, or both")
@@ -158,7 +160,9 @@ def _from_folder(folder, links_allowed):
     if not items:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(4))
         found = f"{others.total()} other files were found ({kinds})" if others else "it is empty"
-        raise UserError(f"dataset.folder holds no video or image: {root.path}: {found}; looked for {' '.join(MEDIA_SUFFIXES)}")
+        raise UserError(
+            f"dataset.folder holds no video or image: {root.path}: {found}; looked for {' '.join(MEDIA_SUFFIXES)}"
+        )
     return sorted(items, key=lambda item: item.relative_path)
 
 
@@ -167,7 +171,11 @@ def _from_table(csv_path, folder, video_column, allow_outside):
         what = "is a folder; to search it, give it as dataset.folder" if os.path.isdir(csv_path) else "does not exist"
         raise UserError(f"dataset.csv_path {what}: {csv_path}")
     absolute_allowed = folder is None if allow_outside is None else allow_outside
-    root = Root(folder if folder is not None else os.path.dirname(os.path.abspath(csv_path)), absolute_allowed, bool(allow_outside))
+    root = Root(
+        folder if folder is not None else os.path.dirname(os.path.abspath(csv_path)),
+        absolute_allowed,
+        bool(allow_outside),
+    )
     columns, rows = read_table(csv_path)
     _check_columns(csv_path, columns, video_column)
     items = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
 from ..readers.base import HDR_TRANSFERS, UnreadableVideo, VideoReader
+from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
 
 # What is decoded of a file: its first frame; its first, middle and last ones; or all.
@@ -71,7 +72,13 @@ def hdr_reason(info: ClipInfo) -> str:
     return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
 
 
-def inspect_file(path: str, reader: str = "auto", timeout_s: float | None = None, depth: str = "first") -> ClipInfo:
+def inspect_file(
+    path: str,
+    reader: str = "auto",
+    timeout_s: float | None = None,
+    depth: str = "first",
+    memory_mb: float | None = MEMORY_MB,
+) -> ClipInfo:
     """Open a file and decode some of its frames.
 
     Args:
@@ -79,11 +86,12 @@ def inspect_file(path: str, reader: str = "auto", timeout_s: float | None = None
         reader: see `open_video`.
         timeout_s: see `open_video`.
         depth: one of DEPTHS.
+        memory_mb: see `open_video`.
 
     Raises:
         UnreadableVideo: it cannot be done.
     """
-    with open_video(path, reader, timeout_s) as video:
+    with open_video(path, reader, timeout_s, memory_mb=memory_mb) as video:
         box = (0, 0, min(_CORNER[1], video.size[1]), min(_CORNER[0], video.size[0]))
         for numbers in _numbers(len(video), depth):
             video.read_resized(numbers, _CORNER, box)
@@ -102,7 +110,11 @@ def _numbers(frames: int, depth: str) -> Iterator[list[int]]:
 
 
 def inspect_files(
-    paths: list[str], reader: str = "auto", num_threads: int = 4, timeout_s: float | None = None
+    paths: list[str],
+    reader: str = "auto",
+    num_threads: int = 4,
+    timeout_s: float | None = None,
+    memory_mb: float | None = MEMORY_MB,
 ) -> dict[str, ClipInfo | UnreadableVideo]:
     """Inspect many files in threads, each path once.
 
@@ -112,7 +124,7 @@ def inspect_files(
 
     def inspect(path):
         try:
-            return inspect_file(path, reader, timeout_s)
+            return inspect_file(path, reader, timeout_s, memory_mb=memory_mb)
         except UnreadableVideo as error:
             return error
 

@@ -128,9 +128,7 @@ def _facts(item, manifest):
         return UnreadableVideo(item.path, row["reason"])
     try:
         size, guess = (int(row["height"]), int(row["width"])), int(row.get("fps_is_guess") or 0)
-        info = ClipInfo(
-            int(row["frames"]), float(row["fps"]), size, row["codec"], row["reader"], bool(guess), transfer
-        )
+        info = ClipInfo(int(row["frames"]), float(row["fps"]), size, row["codec"], row["reader"], bool(guess), transfer)
     except ValueError as error:
         raise UserError(
             f"{manifest} tells of {item.relative_path} what is no number: {error}: write it again with mindone-tae check-data"
@@ -142,7 +140,11 @@ def _facts(item, manifest):
 
 
 def known_items(
-    manifest_path: str, csv_path: str | None, folder: str | list[str] | None, video_column: str, allow_outside: bool | None
+    manifest_path: str,
+    csv_path: str | None,
+    folder: str | list[str] | None,
+    video_column: str,
+    allow_outside: bool | None,
 ) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
     """The files of a manifest, or those that a table picks out of it, and by path what is known of each.
 

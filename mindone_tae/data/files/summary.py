@@ -36,7 +36,10 @@ def summarize(rows: list[dict]) -> dict:
         "hours": round(sum(row["duration_s"] for row in good) / 3600, 6),
         "frames": sum(row["frames"] for row in good),
         "bytes": sum(row["bytes"] for row in rows),
-        **{f"{name}_least_median_most": _spread([row[name] for row in good]) for name in ("frames", "fps", "duration_s")},
+        **{
+            f"{name}_least_median_most": _spread([row[name] for row in good])
+            for name in ("frames", "fps", "duration_s")
+        },
         "sizes": _counts(f"{row['width']}x{row['height']}" for row in good),
         "codecs": _counts(row["codec"] for row in good),
         "readers": _counts(row["reader"] for row in good),
@@ -110,10 +113,22 @@ def _draw_columns(draw, left, top, title, bars):
         x, tall = left + _MARGIN + number * width, height * count / most
         draw.rectangle((x + 1, ground - tall, x + width - 2, ground), fill=_BAR if count else _PAPER)
         if count:
-            draw.text((x + width / 2, ground - tall - 2), str(count), fill=_FAINT, font=ImageFont.load_default(11), anchor="mb")
+            draw.text(
+                (x + width / 2, ground - tall - 2),
+                str(count),
+                fill=_FAINT,
+                font=ImageFont.load_default(11),
+                anchor="mb",
+            )
     draw.line((left + _MARGIN, ground, left + _PANEL[0] - _MARGIN, ground), fill=_FAINT)
     for number, anchor in ((0, "lt"), (len(bars) // 2, "mt"), (len(bars) - 1, "rt")):
-        draw.text((left + _MARGIN + number * width, ground + 4), f"{bars[number][0]:.4g}", fill=_FAINT, font=font, anchor=anchor)
+        draw.text(
+            (left + _MARGIN + number * width, ground + 4),
+            f"{bars[number][0]:.4g}",
+            fill=_FAINT,
+            font=font,
+            anchor=anchor,
+        )
 
 
 def _draw_rows(draw, left, top, title, bars):

@@ -58,7 +58,9 @@ def _delimited(path, delimiter):
     try:
         columns = next(rows)[1]
     except StopIteration:
-        raise UserError(f"{path} is empty: it needs a header line with the columns' names, then one file a line") from None
+        raise UserError(
+            f"{path} is empty: it needs a header line with the columns' names, then one file a line"
+        ) from None
     columns = [name.strip() for name in columns]
     twice = [name for name, count in Counter(columns).items() if name and count > 1]
     if twice:
@@ -67,7 +69,9 @@ def _delimited(path, delimiter):
     def cells():
         for where, row in rows:
             if len(row) > len(columns):
-                raise UserError(f"{where} has more cells than the header has columns: put a path that holds a comma in double quotes")
+                raise UserError(
+                    f"{where} has more cells than the header has columns: put a path that holds a comma in double quotes"
+                )
             # pandas writes its index as a column without a name
             yield where, {name: row[at] if at < len(row) else "" for at, name in enumerate(columns) if name}
 

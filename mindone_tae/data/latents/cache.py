@@ -64,8 +64,12 @@ class LatentFiles:
         self.latents: dict[str, StoredLatent] = {}
         self.damaged: set[str] = set()
         if (folder / INDEX).exists():
-            raise UserError(f"{folder} holds latents in shards; files of one clip cannot lie among them: give --shard_size_mb, or another --output_path")
-        remove_temporaries(folder, lambda path: path.suffix == SUFFIX and self.mine(clip_name(path, folder)), below=True)
+            raise UserError(
+                f"{folder} holds latents in shards; files of one clip cannot lie among them: give --shard_size_mb, or another --output_path"
+            )
+        remove_temporaries(
+            folder, lambda path: path.suffix == SUFFIX and self.mine(clip_name(path, folder)), below=True
+        )
         for path in latent_paths(folder):
             name = clip_name(path, folder)
             try:

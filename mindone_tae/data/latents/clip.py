@@ -106,7 +106,9 @@ def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLa
     """
     facts = checked_facts(where, facts)
     if set(tensors) not in ({"mean", "logvar"}, {"sample"}):
-        raise UserError(f"{where} holds {', '.join(sorted(tensors)) or 'nothing'}; a latent is mean and logvar, or sample: {_AGAIN}")
+        raise UserError(
+            f"{where} holds {', '.join(sorted(tensors)) or 'nothing'}; a latent is mean and logvar, or sample: {_AGAIN}"
+        )
     shapes = {tensor.shape for tensor in tensors.values()}
     shape = next(iter(shapes))
     if len(shapes) > 1 or len(shape) != 4 or min(shape) < 1:
@@ -114,11 +116,20 @@ def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLa
         raise UserError(f"{where} holds {told}; each must be (zc, lt, lh, lw), of the same shape: {_AGAIN}")
 
     def read():
-        return LatentClip(**{"mean": None, "logvar": None, **{kind: _numbers(where, tensor.read) for kind, tensor in tensors.items()}}, **facts)
+        return LatentClip(
+            **{
+                "mean": None,
+                "logvar": None,
+                **{kind: _numbers(where, tensor.read) for kind, tensor in tensors.items()},
+            },
+            **facts,
+        )
 
     def read_frames(start, stop):
         kind = "mean" if "mean" in tensors else "sample"
-        return LatentClip(**{"mean": None, "logvar": None, kind: _numbers(where, tensors[kind].read_span, start, stop)}, **facts)
+        return LatentClip(
+            **{"mean": None, "logvar": None, kind: _numbers(where, tensors[kind].read_span, start, stop)}, **facts
+        )
 
     return StoredLatent(name, where, shape, facts, read, read_frames)
 
@@ -146,7 +157,9 @@ def checked_facts(where: str, facts: dict) -> dict:
         if name in facts and not holds(facts[name]) or name in _NEEDED and name not in facts:
             raise UserError(f"{where}: {name} is {str(facts.get(name))[:80]!r}, which it cannot be: {_AGAIN}")
     if set(facts) - known:
-        raise UserError(f"{where} tells of {', '.join(sorted(set(facts) - known)[:3])}, which latents do not have: {_AGAIN}, or use the version that wrote it")
+        raise UserError(
+            f"{where} tells of {', '.join(sorted(set(facts) - known)[:3])}, which latents do not have: {_AGAIN}, or use the version that wrote it"
+        )
     checked_name(where, facts["source"])
     check_scaling(where, facts)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
@@ -159,7 +172,9 @@ def checked_name(where: str, name: str) -> str:
         UserError: it is absolute, or leads out by "..".
     """
     if "\0" in name or {"", ".", ".."} & set(name.split("/")):
-        raise UserError(f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': {_AGAIN}")
+        raise UserError(
+            f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': {_AGAIN}"
+        )
     return name
 
 
@@ -173,7 +188,9 @@ def check_scaling(where: str, facts: dict) -> None:
     convention, factors = facts["scaling_convention"], (facts.get("scaling_factor"), facts.get("shift_factor"))
     known = (UNSCALED, *CONVENTIONS)
     if convention not in known:
-        raise UserError(f"{where}: scaling_convention is {convention!r}; it must be one of {', '.join(known)}: {_AGAIN}")
+        raise UserError(
+            f"{where}: scaling_convention is {convention!r}; it must be one of {', '.join(known)}: {_AGAIN}"
+        )
     if convention != UNSCALED and not (all(map(_is_number, factors)) and factors[0]):
         raise UserError(
             f"{where}: its latents are scaled ({convention}) by scaling_factor {factors[0]} and shift_factor {factors[1]}; both must "

@@ -72,7 +72,9 @@ def open_stored(path: Path, form: str) -> Stored:
         written = path.stat().st_mtime_ns
         stored = open_safetensors(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read as a latent: {error.strerror or error}: check the name and its permissions") from error
+        raise UserError(
+            f"{path} cannot be read as a latent: {error.strerror or error}: check the name and its permissions"
+        ) from error
     except UserError as error:
         raise DamagedLatent(f"{path} cannot be read as a latent: {error}") from error
     if stored.metadata.get("format") != form:
@@ -80,7 +82,9 @@ def open_stored(path: Path, form: str) -> Stored:
             f"{path} has the format {stored.metadata.get('format')!r}, where {form!r} is needed: write latents with mindone-tae encode"
         )
     tensors = {
-        name: tensor._replace(read=_unchanged(path, written, tensor.read), read_span=_unchanged(path, written, tensor.read_span))
+        name: tensor._replace(
+            read=_unchanged(path, written, tensor.read), read_span=_unchanged(path, written, tensor.read_span)
+        )
         for name, tensor in stored.tensors.items()
     }
     return stored._replace(tensors=tensors)
@@ -92,7 +96,9 @@ def _unchanged(path, written, read):
     def read_unchanged(*span):
         array = read(*span)
         if path.stat().st_mtime_ns != written:
-            raise UserError(f"{path} was written again since it was opened; its numbers lie elsewhere now: start again when encode is done")
+            raise UserError(
+                f"{path} was written again since it was opened; its numbers lie elsewhere now: start again when encode is done"
+            )
         return array
 
     return read_unchanged

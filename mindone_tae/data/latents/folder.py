@@ -60,5 +60,9 @@ def _sharded(folder):
             problems.append((str(folder / shard), str(error)))
             continue
         found += [held[name] for name in names if name in held]
-        problems += [(f"{folder / shard}: {name}", "the index lists it, and the shard does not hold it") for name in names if name not in held]
+        problems += [
+            (f"{folder / shard}: {name}", "the index lists it, and the shard does not hold it")
+            for name in names
+            if name not in held
+        ]
     return sorted(found, key=lambda latent: latent.name), problems

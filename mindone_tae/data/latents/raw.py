@@ -43,7 +43,11 @@ def find_raw(source: Path) -> list[RawLatent]:
         UserError: a file is damaged, or an array in it no latent.
     """
     source = Path(source)
-    arrays = [source] if source.is_file() else sorted(path for path in source.rglob("*.npy") if not path.name.startswith("."))
+    arrays = (
+        [source]
+        if source.is_file()
+        else sorted(path for path in source.rglob("*.npy") if not path.name.startswith("."))
+    )
     found = []
     for path in dict.fromkeys([*arrays, *latent_paths(source)]):
         name = path.relative_to(source).with_suffix("").as_posix() if source.is_dir() else path.stem
@@ -61,12 +65,20 @@ def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict
         scaling: scaling_convention, scaling_factor and shift_factor.
     """
     _, lt, lh, lw = raw.shape
-    facts = {"frames": lt * ratios[0], "fps": fps, "size": (lh * ratios[1], lw * ratios[1]), "source": raw.name, **scaling}
+    facts = {
+        "frames": lt * ratios[0],
+        "fps": fps,
+        "size": (lh * ratios[1], lw * ratios[1]),
+        "source": raw.name,
+        **scaling,
+    }
 
     def read(start=0, stop=None):
         array = np.array(raw.read()[:, start:stop], np.float32)
         if not np.isfinite(array).all():
-            raise UserError(f"{raw.where} holds numbers that are not finite; a decoder needs finite ones: sample it again")
+            raise UserError(
+                f"{raw.where} holds numbers that are not finite; a decoder needs finite ones: sample it again"
+            )
         return LatentClip(mean=None, logvar=None, sample=array, **facts)
 
     return StoredLatent(raw.name, raw.where, raw.shape, facts, read, read)
@@ -90,7 +102,9 @@ def _of_safetensors(path, name):
             for key in keys:
                 entry = file.get_slice(key)
                 here = name if len(keys) == 1 else f"{name}.{key}".replace("/", ".")
-                found += _videos(here, f"{path}: {key}", tuple(entry.get_shape()), entry.get_dtype(), _reading(path, key))
+                found += _videos(
+                    here, f"{path}: {key}", tuple(entry.get_shape()), entry.get_dtype(), _reading(path, key)
+                )
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read as safetensors ({error}): write it again") from None
     return found
@@ -109,7 +123,9 @@ def _videos(name, where, shape, dtype, read):
     if str(dtype) not in ("float16", "float32", "float64", "F16", "F32", "F64"):
         raise UserError(f"{where} holds {dtype}; latents are float16, float32 or float64: convert it first")
     if len(shape) not in (4, 5) or min(shape) < 1:
-        raise UserError(f"{where} has shape {shape}; a latent is (zc, lt, lh, lw), several are (b, zc, lt, lh, lw): reorder its axes")
+        raise UserError(
+            f"{where} has shape {shape}; a latent is (zc, lt, lh, lw), several are (b, zc, lt, lh, lw): reorder its axes"
+        )
     if len(shape) == 4:
         return [RawLatent(name, where, tuple(shape), read)]
     names = [name] if shape[0] == 1 else [f"{name}_{i}" for i in range(shape[0])]

@@ -44,8 +44,12 @@ class LatentShards:
         paths = latent_paths(folder)
         loose = next((path for path in paths if shard_number(path) is None or path.parent != folder), None)
         if loose is not None:
-            raise UserError(f"{folder} holds {loose.relative_to(folder)}, which is no shard; shards need a folder of their own: leave out --shard_size_mb, or give another --output_path")
-        remove_temporaries(folder, lambda path: path.suffix == SUFFIX and self._owns(shard_number(path) or 0), below=True)
+            raise UserError(
+                f"{folder} holds {loose.relative_to(folder)}, which is no shard; shards need a folder of their own: leave out --shard_size_mb, or give another --output_path"
+            )
+        remove_temporaries(
+            folder, lambda path: path.suffix == SUFFIX and self._owns(shard_number(path) or 0), below=True
+        )
         for path in paths:
             number = shard_number(path)
             try:
@@ -85,7 +89,10 @@ class LatentShards:
         number = self._next_number() if self._place == _NEW else self._place
         path = shard_path(self._folder, number)
         kept = self._opened(path) if path.exists() else {}
-        write_shard(path, {**{name: latent.read() for name, latent in kept.items() if name not in self._pending}, **self._pending})
+        write_shard(
+            path,
+            {**{name: latent.read() for name, latent in kept.items() if name not in self._pending}, **self._pending},
+        )
         self._pending, self._bytes = {}, 0
         self._take(number, self._opened(path))
         write_index(self._folder, self._opened)

@@ -92,12 +92,12 @@ def write_index(folder: Path, open_one=open_shard) -> None:
             for name, latent in names.items():
                 kinds = ("sample",) if latent.facts.get("seed") is not None else ("mean", "logvar")
                 clips[name] = {"shard": path.name, "tensors": {kind: f"{name}/{kind}" for kind in kinds}}
-        text = json.dumps({"format": INDEX_FORMAT, "clips": clips}, indent=1, sort_keys=True) + "\n"
+        text = (json.dumps({"format": INDEX_FORMAT, "clips": clips}, indent=1, sort_keys=True) + "\n").encode()
         index = folder / INDEX
         remove_temporaries(folder, lambda path: path == index)  # of killed ones: nobody else writes it now
-        if not index.is_file() or index.read_text(encoding="utf-8") != text:
+        if not index.is_file() or index.read_bytes() != text:
             with replacing(index) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_bytes(text)
 
 
 def read_index(folder: Path) -> dict[str, str]:
@@ -110,16 +110,22 @@ def read_index(folder: Path) -> dict[str, str]:
     try:
         content = json.loads(index.read_text(encoding="utf-8"))
         if content["format"] != INDEX_FORMAT:
-            raise UserError(f"{index} has the format {str(content['format'])[:80]!r}, where {INDEX_FORMAT!r} is needed: write latents with mindone-tae encode")
+            raise UserError(
+                f"{index} has the format {str(content['format'])[:80]!r}, where {INDEX_FORMAT!r} is needed: write latents with mindone-tae encode"
+            )
         found = {name: entry["shard"] for name, entry in content["clips"].items()}
     except OSError as error:
         raise UserError(f"{index} cannot be read: {error.strerror or error}: check its permissions") from error
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{index} is no index of latents ({type(error).__name__}: {error}): run mindone-tae encode again, which mends it") from error
+        raise UserError(
+            f"{index} is no index of latents ({type(error).__name__}: {error}): run mindone-tae encode again, which mends it"
+        ) from error
     for name, shard in found.items():
         checked_name(index, name)
         if not isinstance(shard, str) or _SHARD.fullmatch(shard) is None:
-            raise UserError(f"{index} says {name} lies in {str(shard)[:80]!r}; shards lie beside it and are called latents-00000.safetensors: run mindone-tae encode again")
+            raise UserError(
+                f"{index} says {name} lies in {str(shard)[:80]!r}; shards lie beside it and are called latents-00000.safetensors: run mindone-tae encode again"
+            )
     return found

@@ -14,9 +14,11 @@ from .packet_index import index_frames
 _COPIES_ALLOWED = 1e-9
 # FFmpeg's names of containers from which decord gives the frames asked for.
 _CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the same.
+# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the
+# same.
 _DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
-# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord ignores it.
+# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord
+# ignores it.
 _PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
 _HEAD_BYTES = 65536
 
@@ -56,7 +58,7 @@ class DecordReader(VideoReader):
             self._darker = np.array(_DARKENS[stream.codec_context.pix_fmt], np.uint8)
             sides = sorted((stream.codec_context.height, stream.codec_context.width))
         try:
-            self._reader = decord.VideoReader(self.path, ctx=decord.cpu(0), num_threads=1, fault_tol=_COPIES_ALLOWED)
+            self._reader = decord.VideoReader(self.path, ctx=decord.cpu(0), num_threads=2, fault_tol=_COPIES_ALLOWED)
             self._count = len(self._reader)
             self.size = self._reader.get_batch([0]).shape[1:3]
         except Exception as error:  # decord raises its own errors, RuntimeError and AssertionError
@@ -72,7 +74,9 @@ class DecordReader(VideoReader):
         if form not in _CONTAINERS:
             raise self._left(f"gives wrong frames of {form} files")
         if not index.simple:
-            raise self._left("gives wrong frames where keyframes are delayed unevenly or follow frames shown after them")
+            raise self._left(
+                "gives wrong frames where keyframes are delayed unevenly or follow frames shown after them"
+            )
         if stream.codec_context.pix_fmt not in _DARKENS:
             raise self._left(f"gives wrong colours of {stream.codec_context.pix_fmt}")
         if "matroska" in form and self._may_be_rotated():
@@ -95,8 +99,19 @@ class DecordReader(VideoReader):
             frames = self._reader.get_batch(list(indices)).asnumpy()
         except Exception as error:
             raise UnreadableVideo(self.path, f"decord cannot read it: {_short(error)}") from error
-        neutral = (frames == frames[..., :1]).all(axis=-1, keepdims=True)  # grey comes out nearly right, and black is black
-        return np.where(neutral, frames, np.minimum(frames, 255 - self._darker) + self._darker)
+        return self._brightened(frames)
+
+    def _brightened(self, frames):
+        rows = frames.reshape(-1, frames.shape[-2] * 3)
+        darker = np.tile(self._darker, frames.shape[-2])
+        bright = np.minimum(rows, 255 - darker)
+        bright += darker
+        bright = bright.reshape(frames.shape)
+        grey = (frames[..., 0] == frames[..., 1]) & (
+            frames[..., 1] == frames[..., 2]
+        )  # comes out nearly right; black is black
+        bright[grey] = frames[grey]
+        return bright
 
     def close(self):
         self._reader = None

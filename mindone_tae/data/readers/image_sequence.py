@@ -28,7 +28,9 @@ class ImageSequenceReader(VideoReader):
     def __init__(self, path, suffixes):
         self.path = os.fspath(path)
         try:
-            names = sorted(name for name in os.listdir(self.path) if name.lower().endswith(suffixes) and not name.startswith("."))
+            names = sorted(
+                name for name in os.listdir(self.path) if name.lower().endswith(suffixes) and not name.startswith(".")
+            )
         except OSError as error:
             raise UnreadableVideo(self.path, (error.strerror or str(error)).lower()) from error
         self._paths = [os.path.join(self.path, name) for name in self._ordered(names)]
@@ -37,19 +39,27 @@ class ImageSequenceReader(VideoReader):
 
     def _ordered(self, names):
         if not names:
-            raise UnreadableVideo(self.path, "a folder without images; as a video it needs numbered ones, such as 0001.png")
+            raise UnreadableVideo(
+                self.path, "a folder without images; as a video it needs numbered ones, such as 0001.png"
+            )
         matches = [_NUMBERED.fullmatch(name) for name in names]
         for name, match in zip(names, matches):
             if match is None:
-                raise UnreadableVideo(self.path, f"{name} has no number; the images of a video are numbered, such as 0001.png")
+                raise UnreadableVideo(
+                    self.path, f"{name} has no number; the images of a video are numbered, such as 0001.png"
+                )
         if len({(match[1], match[3]) for match in matches}) > 1:
-            raise UnreadableVideo(self.path, "its images are of several names or kinds; those of one video differ in their number alone")
+            raise UnreadableVideo(
+                self.path, "its images are of several names or kinds; those of one video differ in their number alone"
+            )
         by_number = {int(match[2]): name for name, match in zip(names, matches)}
         if len(by_number) < len(names):
             raise UnreadableVideo(self.path, "two of its images have the same number")
         missing = next((number for number in range(min(by_number), max(by_number)) if number not in by_number), None)
         if missing is not None:
-            raise UnreadableVideo(self.path, f"image {missing} is missing between {min(by_number)} and {max(by_number)}")
+            raise UnreadableVideo(
+                self.path, f"image {missing} is missing between {min(by_number)} and {max(by_number)}"
+            )
         return [by_number[number] for number in sorted(by_number)]
 
     def __len__(self):

@@ -10,7 +10,7 @@ from .base import UnreadableVideo, VideoReader
 from .decord_reader import DecordReader, import_decord
 from .image_reader import ImageReader
 from .image_sequence import ImageSequenceReader
-from .isolated.bounded_reader import BoundedReader
+from .isolated.bounded_reader import MEMORY_MB, BoundedReader
 from .pyav_reader import PyAVReader
 
 __all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "UnreadableVideo", "VideoReader", "open_video"]
@@ -35,7 +35,11 @@ def check_reader_name(reader: str) -> None:
 
 
 def open_video(
-    path: str | os.PathLike, reader: str = "auto", timeout_s: float | None = None, tone_map: bool = False
+    path: str | os.PathLike,
+    reader: str = "auto",
+    timeout_s: float | None = None,
+    tone_map: bool = False,
+    memory_mb: float | None = MEMORY_MB,
 ) -> VideoReader:
     """Open one file.
 
@@ -45,6 +49,7 @@ def open_video(
         timeout_s: seconds that opening, and each reading, may take in a process of its own, which a hang or a crash costs
             and nothing else. None reads in this process, as long as it takes.
         tone_map: whether HDR (PQ or HLG) is brought to SDR; otherwise its code values are read as they are.
+        memory_mb: megabytes that such a process may take; None as many as there are.
 
     Raises:
         UnreadableVideo: the file cannot be read, or not in time.
@@ -52,7 +57,7 @@ def open_video(
     """
     check_reader_name(reader)
     if timeout_s is not None:
-        return BoundedReader(path, reader, timeout_s, tone_map=tone_map)
+        return BoundedReader(path, reader, timeout_s, tone_map=tone_map, memory_mb=memory_mb)
     if os.path.isdir(path):
         return ImageSequenceReader(path, IMAGE_SUFFIXES)
     if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:

@@ -56,7 +56,9 @@ def index_frames(path: str) -> FrameIndex:
     """
     container, stream = open_container(path)
     with container:
-        if container.format.name in _BARE_STREAMS or (container.format.name == "avi" and stream.codec_context.codec.reorder):
+        if container.format.name in _BARE_STREAMS or (
+            container.format.name == "avi" and stream.codec_context.codec.reorder
+        ):
             return index_by_decoding(path)
         found = _times(path, container, stream)
         shown = _shown(path, found)
@@ -122,7 +124,11 @@ def _shown(path, found):
     if first_key is None or first_key.pts is None:
         return []
     start = found.index(first_key)
-    early = {number for number, packet in enumerate(found) if number < start or packet.pts is None or packet.pts < first_key.pts}
+    early = {
+        number
+        for number, packet in enumerate(found)
+        if number < start or packet.pts is None or packet.pts < first_key.pts
+    }
     if any(not found[number].is_discard for number in early):
         decodable = _decoded_before(path, first_key.pts)
         early = {number for number in early if found[number].pts not in decodable}
@@ -151,7 +157,9 @@ def _rate(path, container, stream, shown):
             hole = first_hole(part)
             if hole is not None:
                 at = float((part[hole].pts - part[0].pts) * stream.time_base)
-                raise UnreadableVideo(path, f"a frame is missing after frame {hole} ({at:.2f} s): it is cut off or damaged there")
+                raise UnreadableVideo(
+                    path, f"a frame is missing after frame {hole} ({at:.2f} s): it is cut off or damaged there"
+                )
         fps = mean_rate(parts, stream.time_base, declared)
         if fps:
             return fps, False

@@ -69,7 +69,11 @@ def make_sample_clips(
         plan = _plan(clips, _installed(photographs))
         for number, (child, (motion, source)) in enumerate(zip(sequence.spawn(clips), plan)):
             rng = np.random.default_rng(child)
-            pictures = moving_shapes(frames, size, rng) if source is None else camera_move(_load(source), motion, frames, size, rng)
+            pictures = (
+                moving_shapes(frames, size, rng)
+                if source is None
+                else camera_move(_load(source), motion, frames, size, rng)
+            )
             path = os.path.join(folder, name, f"{number:02d}_{motion}.mp4")
             with VideoWriter(path, fps, _CRF, reproducible=True) as writer:
                 for picture in pictures:
@@ -86,7 +90,9 @@ def photograph_folder() -> str:
     """
     spec = find_spec("skimage")  # found, not imported: only its files are wanted
     if spec is None:
-        raise UserError("sample clips show the photographs of scikit-image, which is not installed: pip install scikit-image")
+        raise UserError(
+            "sample clips show the photographs of scikit-image, which is not installed: pip install scikit-image"
+        )
     return os.path.join(spec.submodule_search_locations[0], "data")
 
 

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
-
 # Pixels of the sheet.
 _SMALLEST_TILE = 144
 _GAP = 6
@@ -37,7 +36,9 @@ def contact_sheet(
     """
     shapes = {frames.shape for _, frames in rows}
     if len(shapes) != 1 or not len(rows[0][1]):
-        raise UserError(f"a sheet needs rows of frames of one shape (t, h, w, 3), and these are {sorted(shapes) or 'none'}")
+        raise UserError(
+            f"a sheet needs rows of frames of one shape (t, h, w, 3), and these are {sorted(shapes) or 'none'}"
+        )
     if columns < 1:
         raise UserError(f"columns is {columns}; it must be 1 or more: 6 suits most")
     count, height, width = rows[0][1].shape[:3]
@@ -59,7 +60,13 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for column, number in enumerate(numbers):
         x = left + column * (tile_width + _GAP)
-        draw.text((x + tile_width // 2, _MARGIN + _TEXT // 2), f"frame {number if frame_numbers is None else frame_numbers[number]}", fill=_FAINT, font=font, anchor="mm")
+        draw.text(
+            (x + tile_width // 2, _MARGIN + _TEXT // 2),
+            f"frame {number if frame_numbers is None else frame_numbers[number]}",
+            fill=_FAINT,
+            font=font,
+            anchor="mm",
+        )
     for row, (label, frames) in enumerate(rows):
         y = top + row * (tile_height + _GAP)
         draw.text((_MARGIN, y + tile_height // 2), label, fill=_INK, font=font, anchor="lm")

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from PIL import Image
 
 from mindone_tae.zoo.atomic_file import replacing
@@ -52,7 +52,9 @@ class VideoWriter:
         self.path = os.fspath(path)
         self._suffix = os.path.splitext(self.path)[1].lower()
         if self._suffix not in (".mp4", ".gif"):
-            raise UserError(f"cannot write '{self.path}': videos are written as .mp4 or .gif, so end the name in one of these")
+            raise UserError(
+                f"cannot write '{self.path}': videos are written as .mp4 or .gif, so end the name in one of these"
+            )
         if not 0 < fps <= 1000:
             raise UserError(f"fps is {fps}; it must be above 0 and at most 1000: 24 suits most")
         if not 0 <= crf <= 51:
@@ -89,11 +91,15 @@ class VideoWriter:
         """Add one frame, uint8 (h, w, 3) RGB; all of one size."""
         frame = np.asarray(frame)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise UserError(f"a frame is uint8 (h, w, 3), and this one is {frame.dtype} {frame.shape}: convert it with to_pixels")
+            raise UserError(
+                f"a frame is uint8 (h, w, 3), and this one is {frame.dtype} {frame.shape}: convert it with to_pixels"
+            )
         if self._stream is None:
             self._start(frame.shape[:2])
         if frame.shape[:2] != self._size:
-            raise UserError(f"all frames of {self.path} must be {self._size} like the first, and one is {frame.shape[:2]}")
+            raise UserError(
+                f"all frames of {self.path} must be {self._size} like the first, and one is {frame.shape[:2]}"
+            )
         self._mux(self._gif_frame(frame) if self._suffix == ".gif" else self._mp4_frame(frame))
 
     def _start(self, size):
@@ -206,7 +212,9 @@ def _frames(x):
         raise UserError(f"x has shape {x.shape}, so {len(x)} videos; a file holds one: write x[0], x[1], ...")
     video = x[0] if x.ndim == 5 else x
     if video.ndim != 4 or video.shape[0] != 3:
-        raise UserError(f"x has shape {x.shape}; floats are written from (1, 3, t, h, w) or (3, t, h, w) in [-1, 1]: reorder the axes")
+        raise UserError(
+            f"x has shape {x.shape}; floats are written from (1, 3, t, h, w) or (3, t, h, w) in [-1, 1]: reorder the axes"
+        )
     return to_pixels(video)
 
 
@@ -225,6 +233,8 @@ def side_by_side(left: np.ndarray, right: np.ndarray, gap_pixels: int = 4) -> np
         UserError: the shapes differ.
     """
     if left.shape != right.shape:
-        raise UserError(f"side by side needs two of one shape, and these are {left.shape} and {right.shape}: trim or resize one")
+        raise UserError(
+            f"side by side needs two of one shape, and these are {left.shape} and {right.shape}: trim or resize one"
+        )
     gap = np.full((*left.shape[:-2], gap_pixels, 3), 255, np.uint8)
     return np.concatenate([left, gap, right], axis=-2)

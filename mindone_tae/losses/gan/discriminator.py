@@ -28,7 +28,9 @@ class Discriminator(nn.Cell):
     def __init__(self, objective: str = "hinge"):
         super().__init__()
         if objective not in OBJECTIVES:
-            raise UserError(f"the discriminator's objective is {objective!r}; it must be one of {', '.join(OBJECTIVES)}: VQGAN's is hinge")
+            raise UserError(
+                f"the discriminator's objective is {objective!r}; it must be one of {', '.join(OBJECTIVES)}: VQGAN's is hinge"
+            )
         self.hinge = objective == "hinge"
 
     def generator_loss(self, fake):

@@ -12,6 +12,8 @@ _SLOPE = 0.2
 # Width doubles with every halving of the frame, up to this many times the first.
 _WIDEST = 8
 _GROUPS = 32
+# Beyond these a discriminator alone fills a machine's memory.
+_MOST_CHANNELS, _MOST_LAYERS = 1024, 16
 # What the two convolutions at the end, which do not halve, need of the last features.
 _SMALLEST_FEATURES = 3
 
@@ -38,10 +40,16 @@ class _PatchGAN(Discriminator):
         if min(in_channels, width, layers) < 1:
             given = f"in_channels is {in_channels}, width {width} and layers {layers}"
             raise UserError(f"{given}; each must be 1 or more: the usual ones are 3, 64 and 3")
+        if in_channels > _MOST_CHANNELS or width > _MOST_CHANNELS or layers > _MOST_LAYERS:
+            given = f"in_channels is {in_channels}, width {width} and layers {layers}"
+            most = f"{_MOST_CHANNELS}, {_MOST_CHANNELS} and {_MOST_LAYERS}"
+            raise UserError(f"{given}; they must be at most {most}: the usual ones are 3, 64 and 3")
         widths = [width * min(2**i, _WIDEST) for i in range(layers + 1)]
         self.first = self.convolution(in_channels, widths[0], 2, True)
         pairs = list(zip(widths[:-1], widths[1:]))
-        self.convs = nn.CellList([self.convolution(a, b, 2 if i < layers - 1 else 1, False) for i, (a, b) in enumerate(pairs)])
+        self.convs = nn.CellList(
+            [self.convolution(a, b, 2 if i < layers - 1 else 1, False) for i, (a, b) in enumerate(pairs)]
+        )
         self.norms = nn.CellList([nn.GroupNorm(_groups(b), b, eps=1e-6) for b in widths[1:]])
         self.last = self.convolution(widths[-1], 1, 1, True)
         self.in_channels = in_channels
@@ -77,7 +85,9 @@ class PatchGAN2D(_PatchGAN):
 
     def convolution(self, a, b, stride, has_bias):
         """4 x 4."""
-        return nn.Conv2d(a, b, 4, stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros")
+        return nn.Conv2d(
+            a, b, 4, stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros"
+        )
 
     def construct(self, x):
         """Judges frames.
@@ -117,7 +127,17 @@ class PatchGAN3D(_PatchGAN):
 
     def convolution(self, a, b, stride, has_bias):
         """3 x 4 x 4."""
-        return nn.Conv3d(a, b, (3, 4, 4), stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros")
+        return nn.Conv3d(
+            a,
+            b,
+            (3, 4, 4),
+            stride,
+            pad_mode="pad",
+            padding=1,
+            has_bias=has_bias,
+            weight_init=Normal(0.02),
+            bias_init="zeros",
+        )
 
     def construct(self, x):
         """Judges clips.
@@ -137,4 +157,6 @@ class PatchGAN3D(_PatchGAN):
 
 def _groups(channels):
     """The largest number of groups up to 32 that divides the channels and leaves two or more in each."""
-    return max(groups for groups in range(1, _GROUPS + 1) if channels % groups == 0 and (channels // groups > 1 or groups == 1))
+    return max(
+        groups for groups in range(1, _GROUPS + 1) if channels % groups == 0 and (channels // groups > 1 or groups == 1)
+    )

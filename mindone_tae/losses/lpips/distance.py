@@ -1,7 +1,8 @@
 """LPIPS: how different two frames look to a network trained on photographs."""
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 from mindspore import nn, ops
 
 from mindone_tae.zoo.errors import UserError

@@ -1,7 +1,8 @@
 """I3D in MindSpore: what a network trained to name actions sees in a clip."""
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 from mindspore import nn, ops
 
 from .network import BRANCHES, LOGITS, STAGES, Pool, Unit

@@ -72,12 +72,17 @@ class LinearCode:
             total = total + blocks.sum(axis=0)
             products = products + blocks.T @ blocks
         if number <= latent_channels:
-            raise ValueError(f"the clips hold {number} blocks; {latent_channels} components need more: give more or larger clips")
+            raise ValueError(
+                f"the clips hold {number} blocks; {latent_channels} components need more: give more or larger clips"
+            )
         mean = total / number
         _, vectors = np.linalg.eigh(products / number - np.outer(mean, mean))
         components = vectors[:, : -latent_channels - 1 : -1].T
         # a component and its negative are the same code; this says which
-        components = components * np.where(components[np.arange(len(components)), abs(components).argmax(axis=1)] < 0, -1, 1)[:, None]
+        components = (
+            components
+            * np.where(components[np.arange(len(components)), abs(components).argmax(axis=1)] < 0, -1, 1)[:, None]
+        )
         code.mean, code.components = mean.astype(np.float32), np.ascontiguousarray(components, dtype=np.float32)
         return code
 
@@ -91,7 +96,9 @@ class LinearCode:
         keywords = {"time_ratio": self.block[0], "space_ratio": self.block[1], "latent_channels": self.latent_channels}
         if not path.is_file():
             what = f"none is shipped for {keywords}" if shipped else f"{path} is no file"
-            raise ValueError(f"linear_code has nothing to load: {what}: fit one with `mindone-tae linear-code` and give it as pretrained")
+            raise ValueError(
+                f"linear_code has nothing to load: {what}: fit one with `mindone-tae linear-code` and give it as pretrained"
+            )
         try:
             with safe_open(path, "np") as file:
                 fitted = json.loads((file.metadata() or {}).get("linear_code", "{}"))
@@ -99,7 +106,10 @@ class LinearCode:
         except (SafetensorError, KeyError, ValueError) as error:
             raise ValueError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
         components = arrays["components"][: self.latent_channels]  # the leading ones are those of a smaller code
-        if fitted != {**keywords, "latent_channels": fitted.get("latent_channels")} or len(components) < self.latent_channels:
+        if (
+            fitted != {**keywords, "latent_channels": fitted.get("latent_channels")}
+            or len(components) < self.latent_channels
+        ):
             raise ValueError(f"{path} was fitted with {fitted} and is wanted with {keywords}: fit one with those")
         return arrays["mean"], components
 

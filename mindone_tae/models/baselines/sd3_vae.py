@@ -20,6 +20,7 @@ from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
 from ..layers.dtypes import compute_dtype, network_input
 from ..layers.frames import FramesCell
+from ..layers.limits import check_network
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
 from ..layers.start import check_start, start_linear
@@ -88,6 +89,8 @@ class ImageEncoder(FramesCell):
     """Frames to the moments of their posteriors."""
 
     def __init__(self, in_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"in_channels": in_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (block_out_channels[0], *block_out_channels)
         self.halvings = len(block_out_channels) - 1
@@ -118,6 +121,8 @@ class ImageDecoder(FramesCell):
     """Latent frames to pixels."""
 
     def __init__(self, out_channels, latent_channels, block_out_channels, layers_per_block, norm_num_groups, dtype):
+        ends = {"out_channels": out_channels, "latent_channels": latent_channels}
+        check_network(ends, block_out_channels, layers_per_block, norm_num_groups)
         super().__init__()
         widths = (*block_out_channels, block_out_channels[-1])
         resample = [None] + ["up"] * (len(block_out_channels) - 1)
@@ -136,7 +141,9 @@ class ImageDecoder(FramesCell):
     def frames(self, z, b):
         """(t*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
-        for i in range(len(self.up) - 1, -1, -1):  # a reversed slice would be a new CellList, which renames its parameters
+        for i in range(
+            len(self.up) - 1, -1, -1
+        ):  # a reversed slice would be a new CellList, which renames its parameters
             x = self.up[i](x)
         x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
@@ -154,7 +161,8 @@ class SD3VAE(nn.Cell):
         norm_num_groups: groups of every norm.
         scaling_factor: brings latents to about unit variance, see `scale_latents`.
         shift_factor: centres them.
-        pretrained: a diffusers `vae/` folder, or a .safetensors or .ckpt file in that or the original layout; None starts at random.
+        pretrained: a diffusers `vae/` folder, or a .safetensors, .ckpt, .bin, .pt or .pth file in that or the original
+            layout; None starts at random.
         dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
@@ -180,14 +188,16 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
-        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = with_shipped(
-            pretrained,
-            latent_channels=latent_channels,
-            block_out_channels=block_out_channels,
-            layers_per_block=layers_per_block,
-            norm_num_groups=norm_num_groups,
-            scaling_factor=scaling_factor,
-            shift_factor=shift_factor,
+        latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
+            with_shipped(
+                pretrained,
+                latent_channels=latent_channels,
+                block_out_channels=block_out_channels,
+                layers_per_block=layers_per_block,
+                norm_num_groups=norm_num_groups,
+                scaling_factor=scaling_factor,
+                shift_factor=shift_factor,
+            )
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)
@@ -225,7 +235,9 @@ class SD3VAE(nn.Cell):
         frames = target_num_frames if num_target_frames is None else num_target_frames
         held = z.shape[2]
         if frames is not None and (frames < 1 or frames > held):
-            raise ValueError(f"num_target_frames is {frames}; a latent of {held} frames holds 1 to {held}: ask for one of those")
+            raise ValueError(
+                f"num_target_frames is {frames}; a latent of {held} frames holds 1 to {held}: ask for one of those"
+            )
         return self.decoder(z if frames is None else z[:, :, :frames])
 
     def construct(self, x, noise=None):

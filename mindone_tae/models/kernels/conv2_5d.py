@@ -76,7 +76,9 @@ class Conv2_5d(nn.Cell):
             return add_bias(self.conv2d(x, ops.reshape(kernel, (width, c, k, k))), bias)
         after = ops.reshape(swap_axes(temporal, width, width, taps, 1), (width * taps, width))
         kernel = ops.matmul(after, ops.reshape(spatial, (width, c * k * k)))
-        bias = temporal_bias + ops.reshape(ops.matmul(after, ops.reshape(spatial_bias, (-1, 1))), (width, taps)).sum(axis=1)
+        bias = temporal_bias + ops.reshape(ops.matmul(after, ops.reshape(spatial_bias, (-1, 1))), (width, taps)).sum(
+            axis=1
+        )
         return add_bias(self.conv2d(_between_neighbours(x, b), ops.reshape(kernel, (width, taps * c, k, k))), bias)
 
 

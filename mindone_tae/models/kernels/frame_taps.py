@@ -58,7 +58,9 @@ class _GatheredTaps(nn.Cell):
         shared = gather(dout, shared_rows[0], 0) + gather(dout, shared_rows[1], 0)
         dout = ops.cat((dout, shared, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
         reaching = gather(dout, backward_rows, 0)
-        of_kernel = products(ops.reshape(reaching, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(axis=0)
+        of_kernel = products(ops.reshape(reaching, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(
+            axis=0
+        )
         of_kernel = ops.reshape(gathered(of_kernel, group, self.taps, c, c), kernel.shape)
         return self.gradient_of_x(ops.reshape(reaching, (rows, slots * c, h, w)), kernel), of_kernel, 0
 
@@ -127,7 +129,9 @@ def doubled_taps(x, kernel, b):
     """
     rows, c, h, w = x.shape
     if on_cpu():
-        kernel = swap_axes(swap_axes(kernel, c, c, 4, 1), 1, c, 2, 2 * c)  # rows by copy, columns as the frames are gathered
+        kernel = swap_axes(
+            swap_axes(kernel, c, c, 4, 1), 1, c, 2, 2 * c
+        )  # rows by copy, columns as the frames are gathered
         y = _doubled(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), x.dtype), b)
         y = ops.reshape(y, (2 * rows, c, h, w))
         return ops.gather(y, copies_side_by_side(rows // b, b), 0) if b > 1 else y

@@ -38,7 +38,9 @@ def _standardized(x, eps):
         t, m, n = x.shape
         ones, zeros = ops.ones((m,), ms.float32), ops.zeros((m,), ms.float32)
         # momentum 0 leaves the moving averages it is given alone
-        return ops.BatchNorm(is_training=True, epsilon=eps, momentum=0.0)(ops.reshape(x, (t, m, n, 1)), ones, zeros, zeros, ones)[0]
+        return ops.BatchNorm(is_training=True, epsilon=eps, momentum=0.0)(
+            ops.reshape(x, (t, m, n, 1)), ones, zeros, zeros, ones
+        )[0]
     x = x - x.mean(axis=(0, 2), keep_dims=True)
     return x * ops.rsqrt(ops.square(x).mean(axis=(0, 2), keep_dims=True) + eps)
 

@@ -34,7 +34,14 @@ def recompute(block):
             f"dropout is {block.dropout.p}; a residual block computed again in the backward pass would drop other elements than "
             "in the forward pass: use dropout 0, or use_recompute false"
         )
-    layers = (block.norm1, block.conv1.conv_spat, block.conv1.conv_temp, block.norm2, block.conv2.conv_spat, block.conv2.conv_temp)
+    layers = (
+        block.norm1,
+        block.conv1.conv_spat,
+        block.conv1.conv_temp,
+        block.norm2,
+        block.conv2.conv_spat,
+        block.conv2.conv_temp,
+    )
     block.recomputed_parameters = tuple(parameter for layer in layers for parameter in layer.trainable_params())
     block.frames = types.MethodType(_frames, block)
 

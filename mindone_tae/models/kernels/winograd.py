@@ -17,8 +17,22 @@ from .axis_swap import gathered
 _RESULTS = 4  # rows or frames of results at a time
 # By product, of six rows of pixels (or frames), from the one before the first result's to the one after the last's; by product, of the
 # kernel's three; by result, of the six products.
-_OF_PIXELS = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-_OF_KERNEL = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
+_OF_PIXELS = [
+    [4, 0, -5, 0, 1, 0],
+    [0, -4, -4, 1, 1, 0],
+    [0, 4, -4, -1, 1, 0],
+    [0, -2, -1, 2, 1, 0],
+    [0, 2, -1, -2, 1, 0],
+    [0, 4, 0, -5, 0, 1],
+]
+_OF_KERNEL = [
+    [1 / 4, 0, 0],
+    [-1 / 6, -1 / 6, -1 / 6],
+    [-1 / 6, 1 / 6, -1 / 6],
+    [1 / 24, 1 / 12, 1 / 6],
+    [1 / 24, -1 / 12, 1 / 6],
+    [0, 0, 1],
+]
 _OF_RESULTS = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 _PRODUCTS = 6
 # What is saved grows with in * out, what is moved with in + out: below 128 and 128 channels they are about equal.
@@ -95,7 +109,9 @@ def _combined_kernel(kernel, out_channels, in_channels, width):
     """What combined pixels meet, (6*out_channels, in_channels, 1, width), of (out_channels, 3, in_channels, width) in any shape."""
     run = in_channels * width
     kernel = ops.BatchMatMul()(_of_kernel(out_channels), ops.reshape(kernel, (out_channels, 3, run)))
-    return ops.reshape(gathered(kernel, 1, out_channels, _PRODUCTS, run), (_PRODUCTS * out_channels, in_channels, 1, width))
+    return ops.reshape(
+        gathered(kernel, 1, out_channels, _PRODUCTS, run), (_PRODUCTS * out_channels, in_channels, 1, width)
+    )
 
 
 @constexpr

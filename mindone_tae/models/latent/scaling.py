@@ -80,11 +80,15 @@ def fitting_factors(mean, std, convention):
         ValueError: for a convention that is neither, or latents that are all the same.
     """
     if not std > 0:
-        raise ValueError(f"the standard deviation is {std}; latents that do not vary cannot be scaled to 1: take more, or other, videos")
+        raise ValueError(
+            f"the standard deviation is {std}; latents that do not vary cannot be scaled to 1: take more, or other, videos"
+        )
     return 1 / std, (-mean / std if _check(convention) == "mindone" else mean)
 
 
 def _check(convention):
     if convention not in CONVENTIONS:
-        raise ValueError(f'convention is {convention!r}; it must be "mindone" (scale * z + shift) or "diffusers" ((z - shift) * scale)')
+        raise ValueError(
+            f'convention is {convention!r}; it must be "mindone" (scale * z + shift) or "diffusers" ((z - shift) * scale)'
+        )
     return convention

@@ -40,7 +40,9 @@ class LatentStatistics:
         found = [_of_channel(*channel) for channel in zip(_by_channel(mean), _by_channel(logvar))]
         average, squares, variance = np.array(found).T
         if not np.isfinite(found).all():
-            raise ValueError(f"{source} holds values that are not finite; statistics need numbers: encode it again, or leave it out")
+            raise ValueError(
+                f"{source} holds values that are not finite; statistics need numbers: encode it again, or leave it out"
+            )
         if self.count == 0:
             self._mean, self._squares, self._variance = (np.zeros(len(found)) for _ in range(3))
         elif len(found) != len(self._mean):
@@ -67,7 +69,9 @@ class LatentStatistics:
             ValueError: for no latent at all, or latents that are all the same.
         """
         if self.count == 0:
-            raise ValueError("there is no latent to make statistics of; at least one is needed: check where they come from")
+            raise ValueError(
+                "there is no latent to make statistics of; at least one is needed: check where they come from"
+            )
         of_means = self._squares / self.count
         channels = [_entry(*channel) for channel in zip(self._mean, of_means, self._variance)]
         overall = _entry(self._mean.mean(), of_means.mean() + self._mean.var(), self._variance.mean())
@@ -75,7 +79,9 @@ class LatentStatistics:
             "how": HOW,
             "values_per_channel": self.count,
             "overall": overall | _factors(overall),
-            "channels": [entry | (_factors(entry) if entry["std"] > 0 else dict.fromkeys(CONVENTIONS)) for entry in channels],
+            "channels": [
+                entry | (_factors(entry) if entry["std"] > 0 else dict.fromkeys(CONVENTIONS)) for entry in channels
+            ],
             "latents_mean": [entry["mean"] for entry in channels],
             "latents_std": [entry["std"] for entry in channels],
         }
@@ -104,4 +110,7 @@ def _entry(mean, variance_of_means, variance):
 
 def _factors(entry):
     names = ("scaling_factor", "shift_factor")
-    return {convention: dict(zip(names, fitting_factors(entry["mean"], entry["std"], convention))) for convention in CONVENTIONS}
+    return {
+        convention: dict(zip(names, fitting_factors(entry["mean"], entry["std"], convention)))
+        for convention in CONVENTIONS
+    }

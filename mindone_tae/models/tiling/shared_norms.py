@@ -35,7 +35,9 @@ class SharedGroupNorm(FramesCell):
         super().__init__()
         self.gamma, self.beta = norm.gamma, norm.beta
         self.measured = measured
-        self.statistics = Parameter(ops.zeros((2, norm.num_groups), ms.float32), name=f"{norm.gamma.name}.statistics", requires_grad=False)
+        self.statistics = Parameter(
+            ops.zeros((2, norm.num_groups), ms.float32), name=f"{norm.gamma.name}.statistics", requires_grad=False
+        )
         self.num_groups = norm.num_groups
         self.eps = norm.eps
         self.dtype = norm.dtype

@@ -70,7 +70,9 @@ class TileSizes:
         if budget is not None and (not isinstance(budget, numbers.Real) or isinstance(budget, bool) or not budget > 0):
             raise ValueError(f"memory_budget_gb is {budget!r}; it must be a number above 0: 4 suits a laptop")
         if not isinstance(self.share_statistics, bool):
-            raise ValueError(f"share_statistics is {self.share_statistics!r}; it must be True or False: leave it out for True")
+            raise ValueError(
+                f"share_statistics is {self.share_statistics!r}; it must be True or False: leave it out for True"
+            )
 
     def in_time(self, part: str) -> tuple[int, int]:
         """Frames a tile and frames shared, of "encode" or "decode"."""

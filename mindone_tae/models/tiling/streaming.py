@@ -35,7 +35,9 @@ class Streaming:
         """
 
         if rng is not None and not isinstance(rng, np.random.Generator):
-            raise ValueError(f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)")
+            raise ValueError(
+                f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)"
+            )
 
         def check(shape):
             check_pixels(shape, self.in_channels, self.halvings)
@@ -122,7 +124,9 @@ class Streaming:
 def _array(chunk):
     """A chunk as a float32 array of its own: whoever made the chunk may use its memory again, as readers do."""
     if not isinstance(chunk, (np.ndarray, ms.Tensor)):
-        raise ValueError(f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first")
+        raise ValueError(
+            f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first"
+        )
     floating = chunk.is_floating_point() if isinstance(chunk, ms.Tensor) else np.issubdtype(chunk.dtype, np.floating)
     if not floating:
         raise ValueError(f"a chunk is {chunk.dtype}; chunks must be floating, pixels in [-1, 1]: convert it first")
@@ -134,7 +138,9 @@ def _array(chunk):
 def _arrays(chunks, name, check):
     """Chunks as float32 arrays, all alike in b, c, h and w; those without a frame are left out."""
     if isinstance(chunks, (np.ndarray, ms.Tensor)):
-        raise ValueError(f"{name} is one array of shape {tuple(chunks.shape)}; a stream is an iterable of chunks: give it in a list")
+        raise ValueError(
+            f"{name} is one array of shape {tuple(chunks.shape)}; a stream is an iterable of chunks: give it in a list"
+        )
     first = None
     for number, chunk in enumerate(chunks):
         chunk = _array(chunk)

@@ -164,10 +164,14 @@ class Tiling:
         """The pass over one time tile, (b, c, t, h, w) to whole frames again."""
         grid = self._grid(part, x.shape)
         ratio = self._scales(part)[0]
-        if self.tile_sizes.share_statistics and any(side > tile * ratio for side, tile in zip(x.shape[3:], grid.tile[1:])):
+        if self.tile_sizes.share_statistics and any(
+            side > tile * ratio for side, tile in zip(x.shape[3:], grid.tile[1:])
+        ):
             shared = self._shared_statistics(part)
             if shared.norms:
-                return np.concatenate([self._frames_shared(part, x[i : i + 1], grid, shared) for i in range(x.shape[0])])
+                return np.concatenate(
+                    [self._frames_shared(part, x[i : i + 1], grid, shared) for i in range(x.shape[0])]
+                )
         return self._over_tiles(part, x, lambda tile: self._in_slices(part, tile), grid.tile, grid.overlap)
 
     def _frames_shared(self, part, x, grid, shared):

@@ -21,8 +21,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from mindone_tae.zoo.errors import UserError
 
-from .pickles import looks_pickled, refuse_pickle
-from .stored import Stored, StoredTensor
+from .stored import Stored, StoredTensor, check_axes
 
 # The one entry that holds no weight but what the writer noted, as JSON.
 _METADATA = "mindone_tae.metadata"
@@ -34,6 +33,7 @@ _DTYPES = {
 }
 # What may follow the messages: this, and the checksum of all before it in ten bytes.
 _CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
+_MOST_BYTES = 2**31
 
 
 def open_ckpt(path: Path) -> Stored:
@@ -44,6 +44,8 @@ def open_ckpt(path: Path) -> Stored:
     """
     tensors, texts = {}, {}
     for name, pieces in groupby(_messages(path), key=lambda message: message.tag):
+        if name in tensors or name in texts:
+            raise _damaged(path, f"it tells of {name} twice")
         pieces = list(pieces)
         last = pieces[-1].tensor
         content = b"".join(piece.tensor.tensor_content for piece in pieces) if len(pieces) > 1 else last.tensor_content
@@ -63,9 +65,9 @@ def write_ckpt(path, arrays, metadata):
 
 
 def _messages(path):
+    if path.stat().st_size > _MOST_BYTES:
+        raise _damaged(path, f"it has {path.stat().st_size} bytes, and protocol buffers end at {_MOST_BYTES}")
     content = path.read_bytes()
-    if looks_pickled(content[:4]):
-        refuse_pickle(path)
     if not content:
         raise _damaged(path, "it is empty")
     tail = len(_CHECKSUM_MARK) + _CHECKSUM_BYTES
@@ -84,6 +86,7 @@ def _messages(path):
 
 def _array(path, name, message, content):
     shape = () if list(message.dims) == [0] else tuple(message.dims)  # MindSpore's mark of a scalar
+    check_axes(path, name, shape)
     dtype = _DTYPES.get(message.tensor_type)
     if dtype is None:
         raise _damaged(path, f"{name} is of the unknown type {message.tensor_type!r}")

@@ -4,6 +4,10 @@ A pickle is a program for a small stack machine, and one of its instructions cal
 instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls
 nothing: it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses
 every other name.
+
+A few hundred bytes can describe a structure that is exponentially large once it is walked, since its parts may be shared. So
+nothing that a pickle built is ever hashed, compared or printed: keys are str or int, everything else is told by its type, and
+the instructions are counted.
 """
 
 from __future__ import annotations
@@ -11,7 +15,13 @@ from __future__ import annotations
 import pickletools
 from typing import Callable, NamedTuple
 
+from .stored import MOST_AXES
+
 _MARK = object()
+# More than the checkpoints that hold a VAE need.
+_MOST_INSTRUCTIONS = 1_000_000
+_MOST_BYTES = 2**26
+_LARGEST_NUMBER = 2**63
 
 
 class StorageRef(NamedTuple):
@@ -52,7 +62,8 @@ class Vocabulary(NamedTuple):
     """The names that a pickle may mention.
 
     Attributes:
-        calls: name to what is done where the pickle calls it. What it returns may have a method `build`, which is given
+        calls: name to what is done where the pickle calls it; the arguments may be anything, and are not to be hashed,
+            compared or printed before their types are known. What it returns may have a method `build`, which is given
             the state that the pickle sets on it; without one the state is dropped.
         values: names that may only be mentioned, as an argument.
     """
@@ -63,7 +74,11 @@ class Vocabulary(NamedTuple):
 
 def _tensor(storage, offset, shape, strides, *_):
     if not isinstance(storage, StorageRef):
-        raise TypeError(f"a tensor without a storage: {storage!r}")
+        raise ValueError(f"a tensor's storage is a {type(storage).__name__}")
+    if not all(type(sides) in (tuple, list) and len(sides) <= MOST_AXES for sides in (shape, strides)):
+        raise ValueError(f"a tensor's shape and strides must be tuples of at most {MOST_AXES} numbers")
+    if len(shape) != len(strides) or not all(map(_is_count, (offset, *shape, *strides))):
+        raise ValueError("a tensor's shape, strides and offset must be whole numbers, as many of one as of the other")
     return TensorRef(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -71,8 +86,24 @@ def _parameter(data, *_):
     return data
 
 
+def _is_count(value):
+    return type(value) is int and 0 <= value < _LARGEST_NUMBER
+
+
 def _ordered_dict(pairs=()):
-    return dict(pairs)
+    """Python 2 wrote a list of pairs."""
+    if type(pairs) not in (list, tuple):
+        raise ValueError(f"a dictionary is made of a {type(pairs).__name__}")
+    if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
+        raise ValueError("a dictionary is made of what are no pairs")
+    return {_key(key): value for key, value in pairs}
+
+
+def _key(value):
+    """A dictionary's key: hashing anything else could take for ever."""
+    if type(value) is not str and not (type(value) is int and abs(value) < _LARGEST_NUMBER):
+        raise ValueError(f"a dictionary's key is a {type(value).__name__}; it must be a text or a number")
+    return value
 
 
 STORAGE_TYPES = tuple(f"{kind}Storage" for kind in "Float Half BFloat16 Double Long Int Short Char Byte Bool".split())
@@ -88,28 +119,30 @@ TORCH = Vocabulary(
 )
 
 
-def read_pickle(file, storages=None, vocabulary=TORCH):
+def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
     """Follows one pickle to its end, where the file is left.
 
     Args:
         file: open for reading, at the pickle's first byte.
         storages: a dict, filled with the StorageRef of every storage the pickle mentions, by key; None: not wanted.
         vocabulary: the names it may mention.
+        most_bytes: that are read of the file.
 
     Returns:
         What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the
-        vocabulary makes.
+        vocabulary makes. Its parts may be shared, so that only its top level is to be looked at.
 
     Raises:
         ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction
             they do not need.
-        ValueError: it is not a whole pickle.
+        ValueError: it is not a whole pickle, or one of more instructions or bytes than a file of tensors has.
     """
     machine = _Machine({} if storages is None else storages, vocabulary)
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for opcode, argument, _ in pickletools.genops(_Limited(file, most_bytes)):
             if opcode.name == "STOP":
                 return machine.stack.pop()
+            machine.spend(1)
             machine.follow(opcode.name, argument)
     except ForbiddenName:
         raise
@@ -124,13 +157,42 @@ def read_pickle(file, storages=None, vocabulary=TORCH):
         RecursionError,
         MemoryError,
     ) as error:
-        raise ValueError(f"its pickle is damaged ({type(error).__name__}: {error})") from None
+        raise ValueError(f"its pickle is damaged ({type(error).__name__}: {str(error)[:200]})") from None
     raise ValueError("its pickle has no end")
+
+
+class _Limited:
+    """A file of which no more than a pickle's share is read: a length in it may claim any size."""
+
+    def __init__(self, file, most_bytes):
+        self._file, self._left, self._most = file, most_bytes, most_bytes
+
+    def read(self, size):
+        return self._spent(self._file.read(min(size, self._left)), size)
+
+    def readline(self):
+        return self._spent(self._file.readline(self._left), 0)
+
+    def tell(self):
+        return self._file.tell()
+
+    def _spent(self, content, size):
+        self._left -= len(content)
+        if self._left <= 0 or size > self._left + len(content):
+            raise ValueError(f"it is longer than {self._most} bytes, which none of such a file is")
+        return content
 
 
 class _Machine:
     def __init__(self, storages, vocabulary):
         self.stack, self.memo, self.storages, self.vocabulary = [], {}, storages, vocabulary
+        self._left = _MOST_INSTRUCTIONS
+
+    def spend(self, count):
+        """Counts instructions, and values that one of them copies."""
+        self._left -= count
+        if self._left < 0:
+            raise ValueError(f"it has more than {_MOST_INSTRUCTIONS} instructions")
 
     def follow(self, name, argument):
         """One instruction."""
@@ -153,6 +215,8 @@ class _Machine:
         at = len(self.stack) - 1
         while self.stack[at] is not _MARK:
             at -= 1
+            if at < 0:
+                raise ValueError("there is no mark")
         items = self.stack[at + 1 :]
         del self.stack[at:]
         return items
@@ -195,11 +259,11 @@ class _Machine:
 
     def _setitem(self, _):
         key, value = self._take(2)
-        self._target(dict)[key] = value
+        self._target(dict)[_key(key)] = value
 
     def _setitems(self, _):
         items = self._since_mark()
-        self._target(dict).update(zip(items[::2], items[1::2]))
+        self._target(dict).update((_key(key), value) for key, value in zip(items[::2], items[1::2]))
 
     def _target(self, kind):
         if type(self.stack[-1]) is not kind:
@@ -214,16 +278,24 @@ class _Machine:
         self._name(*self._take(2))
 
     def _name(self, module, attribute):
+        if type(module) is not str or type(attribute) is not str:
+            raise ValueError(f"a name is made of a {type(module).__name__} and a {type(attribute).__name__}")
         name = Name(module, attribute)
         if name not in self.vocabulary.calls and name not in self.vocabulary.values:
-            raise ForbiddenName(f"{module}.{attribute}")
+            raise ForbiddenName(f"{module}.{attribute}"[:200])
         self.stack.append(name)
 
     def _reduce(self, _):
         function, arguments = self._take(2)
-        call = self.vocabulary.calls.get(function) if isinstance(function, Name) else None
+        if type(function) is not Name:
+            raise ForbiddenName(f"a call of a {type(function).__name__}")
+        call = self.vocabulary.calls.get(function)
         if call is None:
-            raise ForbiddenName(f"a call of {function}")
+            raise ForbiddenName(f"a call of {function.module}.{function.attribute}")
+        if type(arguments) is not tuple:
+            raise ValueError(f"the arguments of a call are a {type(arguments).__name__}")
+        if arguments and type(arguments[0]) in (list, tuple):
+            self.spend(len(arguments[0]))  # a call may copy it
         self.stack.append(call(*arguments))
 
     def _build(self, _):
@@ -233,13 +305,20 @@ class _Machine:
             build(state)
 
     def _binpersid(self, _):
-        ((kind, type_name, key, _, count, *view),) = self._take(1)
-        if kind != "storage" or type_name not in _STORAGE_NAMES:
-            raise ForbiddenName(f"a reference to a {kind!r} of {type_name}")
+        (reference,) = self._take(1)
+        if type(reference) is not tuple or len(reference) not in (5, 6):
+            raise ForbiddenName(f"a reference to a {type(reference).__name__} that is no storage")
+        kind, type_name, key, _, count, *view = reference
+        if type(kind) is not str or kind != "storage" or type(type_name) is not Name or type_name not in _STORAGE_NAMES:
+            raise ForbiddenName("a reference to what is no storage")
         if any(part is not None for part in view):
             raise ForbiddenName("a view of another storage")
-        self.storages[str(key)] = StorageRef(type_name.attribute, str(key), count)
-        self.stack.append(self.storages[str(key)])
+        if type(key) is not str or not _is_count(count):
+            raise ValueError(
+                f"a storage has the key of a {type(key).__name__} and the size of a {type(count).__name__}"
+            )
+        self.storages[key] = StorageRef(type_name.attribute, key, count)
+        self.stack.append(self.storages[key])
 
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}

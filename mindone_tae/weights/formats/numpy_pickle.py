@@ -11,21 +11,24 @@ import numpy as np
 from mindone_tae.zoo.errors import UserError
 
 from .inert_pickle import ForbiddenName, Name, Vocabulary, read_pickle
-from .stored import Stored, StoredTensor
+from .stored import MOST_AXES, Stored, StoredTensor
 
 # Types of plain numbers; "O" would be objects, which need a pickle of their own.
 _NUMBERS = re.compile(r"f[248]|[iu][1248]|b1")
+# The arrays themselves are in the pickle.
+_MOST_BYTES = 2**31
 
 
 class _DType:
     def __init__(self, code, *_):
-        if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
-            raise ValueError(f"an array is of type {code!r}, which is no number")
+        if type(code) is not str or not _NUMBERS.fullmatch(code):
+            told = code[:20] if type(code) is str else type(code).__name__
+            raise ValueError(f"an array is of type {told}, which is no number")
         self.code, self.order = code, "<"
 
     def build(self, state):
         """(version, byte order, ...)."""
-        if state[1] not in ("<", "|"):
+        if type(state) is not tuple or type(state[1]) is not str or state[1] not in ("<", "|"):
             raise ValueError("its numbers are not little-endian")
 
     def numpy(self):
@@ -40,17 +43,23 @@ class _Array:
 
     def build(self, state):
         """(version, shape, dtype, whether in Fortran's order, bytes)."""
+        if type(state) is not tuple or len(state) != 5:
+            raise ValueError("an array without shape, type and bytes")
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _DType) or not isinstance(data, bytes):
             raise TypeError("an array without a type or without bytes")
-        if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
-            raise ValueError(f"an array of shape {shape}")
+        if type(shape) is not tuple or len(shape) > MOST_AXES or not all(_is_side(side) for side in shape):
+            raise ValueError("an array whose shape is none")
         if math.prod(shape) * dtype.numpy().itemsize != len(data):
             raise ValueError(f"an array of shape {shape} with {len(data)} bytes")
-        self.shape, self.dtype, self.data, self.order = shape, dtype.numpy(), data, "F" if fortran else "C"
+        self.shape, self.dtype, self.data, self.order = shape, dtype.numpy(), data, "F" if fortran is True else "C"
 
     def read(self):
         return np.frombuffer(self.data, self.dtype).reshape(self.shape, order=self.order)
+
+
+def _is_side(side):
+    return type(side) is int and 0 <= side < 2**63
 
 
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")  # before NumPy 2, and since
@@ -74,7 +83,7 @@ def open_numpy_pickle(file, path) -> Stored:
         UserError: the pickle is damaged, or holds more than arrays.
     """
     try:
-        content = read_pickle(file, vocabulary=_NUMPY)
+        content = read_pickle(file, vocabulary=_NUMPY, most_bytes=_MOST_BYTES)
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not a dict")
         arrays = dict(_leaves(content, (), set()))
@@ -83,7 +92,7 @@ def open_numpy_pickle(file, path) -> Stored:
             f"{path}: it asks for {error}, which a file of arrays does not need and could run code, so it is refused: "
             "take the file from where it was published"
         ) from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, RecursionError) as error:
         raise UserError(f"{path}: not a whole pickle of arrays: {error}: download or copy it again") from None
     return Stored(Path(path), {name: StoredTensor(array.shape, array.read) for name, array in arrays.items()}, {}, {})
 

@@ -7,6 +7,11 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
+from mindone_tae.zoo.errors import UserError
+
+# NumPy's own limit.
+MOST_AXES = 32
+
 
 class StoredTensor(NamedTuple):
     """One tensor in a file.
@@ -36,3 +41,11 @@ class Stored(NamedTuple):
     tensors: dict[str, StoredTensor]
     metadata: dict[str, str]
     config: dict
+
+
+def check_axes(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Raises UserError for a tensor of more axes than an array can have."""
+    if len(shape) > MOST_AXES:
+        raise UserError(
+            f"{path}: {name} has {len(shape)} axes; a tensor has {MOST_AXES} at most: download or copy it again"
+        )

@@ -7,6 +7,7 @@ the storages behind them. Only what the tensors need is followed; anything else 
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -27,6 +28,10 @@ _COUNT_BYTES = 8
 # What zipfile, struct and the pickle's reader raise where a file is not what it claims to be.
 _DAMAGE = (ValueError, TypeError, KeyError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile)
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+# What trainers call the weights in a checkpoint that holds more.
+_WEIGHTS = "state_dict"
+# Tied weights are stored once; a file whose views unfold to more than so many times its size is made to fill the memory.
+_MOST_SHARING = 8
 
 
 def open_torch(path) -> Stored:
@@ -36,10 +41,10 @@ def open_torch(path) -> Stored:
         path: the file, whatever its ending.
 
     Returns:
-        Stored, with every tensor at the top level of the dict.
+        Stored, with every tensor at the top level of the dict, or of its entry state_dict where it has one.
 
     Raises:
-        UserError: the file is missing or damaged, holds more than tensors, or is of a layout that is not read.
+        UserError: the file is missing or damaged, asks for more than tensors, or is of a layout that is not read.
     """
     path = Path(path)
     try:
@@ -63,32 +68,46 @@ def open_torch(path) -> Stored:
         raise UserError(f"{path}: it cannot be read: {error.strerror}: check the name and its permissions") from None
     except _DAMAGE as error:
         raise UserError(f"{path}: not a whole file of torch.save: {error}: download or copy it again") from None
+    if isinstance(content, dict) and isinstance(content.get(_WEIGHTS), dict):
+        content = content[_WEIGHTS]
     if not isinstance(content, dict):
-        raise UserError(f"{path}: it holds a {type(content).__name__}; it must hold a state_dict: save model.state_dict()")
-    tensors = {str(name): _stored(path, name, value, locate) for name, value in content.items() if isinstance(value, TensorRef)}
+        raise UserError(
+            f"{path}: it holds a {type(content).__name__}; it must hold a state_dict: save model.state_dict()"
+        )
+    found = {str(name): value for name, value in content.items() if isinstance(value, TensorRef)}
+    tensors = {name: _stored(path, name, tensor, locate) for name, tensor in found.items()}
+    unfolded, size = sum(_bytes(tensor) for tensor in found.values()), os.path.getsize(path)
+    if unfolded > _MOST_SHARING * size:
+        raise UserError(f"{path}: its tensors unfold to {unfolded} bytes, and the file has {size}: download it again")
     return Stored(path, tensors, {}, {})
 
 
+def _bytes(tensor):
+    return math.prod(tensor.shape) * _dtype(tensor.storage).itemsize
+
+
 def _open_zip(path):
-    """The pickle's content, and a function from a storage's key to its bytes."""
-    with zipfile.ZipFile(path) as archive:
-        pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
-        if len(pickles) != 1:
-            raise ValueError(f"the archive has {len(pickles)} members data.pkl")
-        folder = pickles[0].removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist() and archive.read(_plain(archive.getinfo(f"{folder}byteorder"))) != b"little":
-            raise ValueError("its numbers are not little-endian")
-        _plain(archive.getinfo(pickles[0]))
-        with archive.open(pickles[0]) as file:
-            content = read_pickle(file)
+    """The pickle's content, and a function from a storage's key and size to its bytes."""
+    archive = zipfile.ZipFile(path)  # stays open for as long as the tensors may be read
+    names = archive.namelist()
+    pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError(f"the archive has {len(pickles)} members data.pkl")
+    if len(set(names)) < len(names):
+        raise ValueError("the archive has two members of one name")
+    folder = pickles[0].removesuffix("data.pkl")
 
-    def locate(key):
-        with zipfile.ZipFile(path) as archive:
-            member = _plain(archive.getinfo(f"{folder}data/{key}"))
-            with archive.open(member) as file:
-                return file.read()
+    def content_of(name, size):
+        member = _plain(archive.getinfo(f"{folder}{name}"))
+        if member.file_size != size:
+            raise ValueError(f"it needs a storage of {size} bytes and the file has {member.file_size}")
+        return archive.read(member)
 
-    return content, locate
+    if f"{folder}byteorder" in names and content_of("byteorder", len(b"little")) != b"little":
+        raise ValueError("its numbers are not little-endian")
+    with archive.open(_plain(archive.getinfo(pickles[0]))) as file:
+        content = read_pickle(file)
+    return content, lambda key, size: content_of(f"data/{key}", size)
 
 
 def _plain(member):
@@ -115,44 +134,57 @@ def _open_legacy(path):
             raise ValueError("its numbers are not little-endian")
         storages = {}
         content = read_pickle(file, storages)
-        order = [str(key) for key in read_pickle(file)]
-        storages_at = file.tell()
+        order = read_pickle(file)
+        if type(order) is not list or not all(type(key) is str and key in storages for key in order):
+            raise ValueError("the list of its storages names none of them")
+        places = _places(file, [storages[key] for key in order])
 
-    def locate(key):
+    def locate(key, size):
         with open(path, "rb") as file:
-            file.seek(storages_at)
-            for current in order:
-                count = int.from_bytes(file.read(_COUNT_BYTES), "little", signed=True)
-                if count != storages[current].count:
-                    raise ValueError(f"storage {current} has {count} numbers")
-                size = count * np.dtype(_DTYPES[storages[current].type_name]).itemsize
-                if current == key:
-                    return file.read(size)
-                file.seek(size, 1)
-        raise KeyError(key)
+            file.seek(places[key])
+            return file.read(size)
 
     return content, locate
 
 
+def _places(file, storages):
+    """Where each storage's numbers begin: behind their count, one storage after the other."""
+    places, place, end = {}, file.tell(), os.fstat(file.fileno()).st_size
+    for storage in storages:
+        file.seek(place)
+        count = int.from_bytes(file.read(_COUNT_BYTES), "little", signed=True)
+        if count != storage.count:
+            raise ValueError(f"storage {storage.key} has {count} numbers")
+        places[storage.key] = place + _COUNT_BYTES
+        place += _COUNT_BYTES + count * _dtype(storage).itemsize
+        if place > end:
+            raise ValueError(f"storage {storage.key} ends at byte {place} and the file at byte {end}")
+    return places
+
+
+def _dtype(storage):
+    return np.dtype(_DTYPES[storage.type_name])
+
+
 def _stored(path, name, tensor, locate):
     storage, shape = tensor.storage, tensor.shape
-    numbers = [tensor.offset, storage.count, *shape, *tensor.strides]
-    if not all(type(number) is int and number >= 0 for number in numbers) or len(shape) != len(tensor.strides):
-        raise UserError(f"{path}: {name} has the shape {shape}, strides {tensor.strides} and offset {tensor.offset}: download it again")
     last = tensor.offset + sum((side - 1) * stride for side, stride in zip(shape, tensor.strides))
     # The second: a stride of 0 would unfold a few numbers to any size.
     if math.prod(shape) and (last >= storage.count or math.prod(shape) > storage.count):
-        raise UserError(f"{path}: {name} of shape {shape} reaches beyond its storage of {storage.count} numbers: download it again")
+        raise UserError(
+            f"{path}: {name} of shape {shape} reaches beyond its storage of {storage.count} numbers: download it again"
+        )
 
     def read():
-        dtype = np.dtype(_DTYPES[storage.type_name])
+        dtype = _dtype(storage)
         try:
-            raw = locate(storage.key)
+            raw = locate(storage.key, storage.count * dtype.itemsize)
         except (*_DAMAGE, OSError) as error:
-            raise UserError(f"{path}: the numbers of {name} cannot be read ({error}): download or copy it again") from None
+            raise UserError(
+                f"{path}: the numbers of {name} cannot be read ({error}): download or copy it again"
+            ) from None
         if len(raw) != storage.count * dtype.itemsize:
-            wanted = storage.count * dtype.itemsize
-            raise UserError(f"{path}: {name} needs a storage of {wanted} bytes and the file has {len(raw)}: download or copy it again")
+            raise UserError(f"{path}: it became shorter while {name} was read: download or copy it again")
         flat = np.frombuffer(raw, dtype)[tensor.offset :]
         strides = [stride * dtype.itemsize for stride in tensor.strides]
         return np.lib.stride_tricks.as_strided(flat, shape, strides).copy()

@@ -45,7 +45,9 @@ def check_inflation(tae, vae, report) -> None:
         differences += found
     if not max(differences) <= _TOLERANCE:  # so written, NaN fails
         worst = max(differences)
-        raise RuntimeError(f"the inflated TAE differs from its image VAE by {worst:.1e}, more than {_TOLERANCE:.0e}: do not use it")
+        raise RuntimeError(
+            f"the inflated TAE differs from its image VAE by {worst:.1e}, more than {_TOLERANCE:.0e}: do not use it"
+        )
     report("check passed: the TAE is the image VAE at every frame")
 
 
@@ -53,7 +55,10 @@ def generated_images(count, channels, height, width):
     """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same every time."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] * (2 * np.pi / width)
-    frequencies, phases = rng.integers(1, 4, (2, count, channels, 1, 1)), rng.uniform(0, 2 * np.pi, (count, channels, 1, 1))
+    frequencies, phases = (
+        rng.integers(1, 4, (2, count, channels, 1, 1)),
+        rng.uniform(0, 2 * np.pi, (count, channels, 1, 1)),
+    )
     waves = np.sin(frequencies[0] * x + frequencies[1] * y + phases) * 0.8
     images = np.clip(waves + 0.1 * rng.standard_normal(waves.shape), -1, 1)
     return ms.Tensor(images[:, :, None].astype(np.float32))

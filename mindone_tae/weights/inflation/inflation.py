@@ -65,7 +65,7 @@ def inflate(
 
     Args:
         src: an SD3.5 VAE, in diffusers' layout (a file, a `vae/` folder, sharded or not) or the original one (its own file or a whole
-            checkpoint), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
+            checkpoint, also PyTorch's own .bin, .pt or .pth), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
         target: .safetensors, .ckpt, or a folder to write in the layout of diffusers; float32.
         check: load the result, and compare it with the image VAE on generated images.
         norm_num_groups: groups of the norms, where neither a config.json says them nor are they 32.
@@ -93,12 +93,17 @@ def inflate(
         raise UserError(f"{stored.path}: {error}") from error
     parameters = dict(tae.parameters_and_names())
     _check_complete(stored.path, shapes, {name: tuple(parameter.shape) for name, parameter in parameters.items()})
-    image = {name: stored.tensors[source].read().astype(np.float32).reshape(shape) for name, (source, shape) in kept.items()}
+    image = {
+        name: stored.tensors[source].read().astype(np.float32).reshape(shape) for name, (source, shape) in kept.items()
+    }
     arrays = {name: _started(name, array) for name, array in as_arrays(tae).items() if is_temporal(name)}
     arrays.update({inflated_name(name): array for name, array in image.items()})
     arrays = {name: arrays[name] for name in parameters}
     done = Inflation(
-        config, {source: inflated_name(name) for name, (source, _) in kept.items()}, skipped, [n for n in parameters if is_temporal(n)]
+        config,
+        {source: inflated_name(name) for name, (source, _) in kept.items()},
+        skipped,
+        [n for n in parameters if is_temporal(n)],
     )
     _tell(done, stored.path, report)
     _save(arrays, target, config)
@@ -150,13 +155,17 @@ def _check_complete(path, shapes, wanted):
     )
     found = "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
     if found:
-        raise UserError(f"{path}: its tensors do not make a TAE: {found}: give a whole SD3.5 VAE, with its config.json if it has one")
+        raise UserError(
+            f"{path}: its tensors do not make a TAE: {found}: give a whole SD3.5 VAE, with its config.json if it has one"
+        )
 
 
 def _tell(done, path, report):
     widths = ", ".join(map(str, done.config["block_out_channels"]))
     report(f"{path}: an image VAE of widths {widths}, {done.config['latent_channels']} latent channels")
-    report(f"{len(done.used)} tensors used, {len(done.skipped)} skipped; {len(done.started)} temporal parameters start as the identity")
+    report(
+        f"{len(done.used)} tensors used, {len(done.skipped)} skipped; {len(done.started)} temporal parameters start as the identity"
+    )
     for reason in sorted(set(done.skipped.values())):
         names = [name for name, why in done.skipped.items() if why == reason]
         report(f"skipped {len(names)}, {reason}: {shortened(names)}")

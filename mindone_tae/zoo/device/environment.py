@@ -3,9 +3,10 @@
 import logging
 import random
 
-import mindspore as ms
 import numpy as np
 from packaging.version import Version
+
+import mindspore as ms
 
 from ..errors import UserError
 from .msrun import end_with_msrun, started_by_msrun
@@ -36,7 +37,9 @@ def check_device(env, model):
             "`msrun --worker_num=N --local_worker_num=N --join=True --log_dir=DIR python -m` before mindone_tae, or add env.distributed=false"
         )
     if started_by_msrun() and not env.distributed:
-        raise UserError("msrun started this process, and env.distributed is false, by which each would do all of it: add env.distributed=true to the command")
+        raise UserError(
+            "msrun started this process, and env.distributed is false, by which each would do all of it: add env.distributed=true to the command"
+        )
     if env.device_target == "CPU" and model.get("dtype") in _BFLOAT16:
         raise UserError(
             f"model.dtype is {model['dtype']}; MindSpore has no bfloat16 convolution, norm or matmul on a CPU: "
@@ -71,7 +74,8 @@ def start(env, model, seed):
 
     if env.device_target == "CPU" and Version(ms.__version__) >= _FIRST_SLOW_ON_CPU:
         _logger.warning(
-            "MindSpore %s runs convolutions on a CPU about 100 times slower than 2.8: install mindspore==2.8.0", ms.__version__
+            "MindSpore %s runs convolutions on a CPU about 100 times slower than 2.8: install mindspore==2.8.0",
+            ms.__version__,
         )
     # a CPU has one executor, computes in the type that is written, and takes the memory it finds
     ascend = {} if env.device_target == "CPU" else {key: getattr(env, key) for key in _ASCEND_ONLY}

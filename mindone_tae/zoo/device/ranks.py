@@ -2,8 +2,9 @@
 
 import json
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 from mindspore import ops
 
 

@@ -1,5 +1,6 @@
 """What changed in a recipe since a run's last session."""
 
+from ..errors import UserError
 from .yaml_marks import parse
 
 
@@ -12,8 +13,14 @@ def recipe_changes(before, now):
     Returns:
         Texts "train.steps: 300 -> 600" in the new recipe's order, then keys that are gone. A key that one side lacks counts as
         null: a newer version of the package may know more keys.
+
+    Raises:
+        UserError: one is no YAML, or holds no sections.
     """
-    return section_changes(*(parse(text, "config.yaml")[0] for text in (before, now)))
+    trees = [parse(text, "config.yaml")[0] for text in (before, now)]
+    if not all(isinstance(tree, dict) for tree in trees):
+        raise UserError("it holds no sections: a run writes it anew")
+    return section_changes(*trees)
 
 
 def section_changes(before, now, prefix=""):
@@ -27,7 +34,11 @@ def _flat(tree, prefix=""):
     """Dotted path to value; lists are values."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()}
+    return {
+        key: value
+        for name, inner in tree.items()
+        for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
 
 
 def _shown(tree, key):

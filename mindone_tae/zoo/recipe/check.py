@@ -2,15 +2,41 @@
 
 from .. import registry
 from ..errors import UserError, did_you_mean, listed
+from ..printable import printable, shown
 from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
-from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, signature_of_section, wrong_optimizer, wrong_scheduler
+from .schema import (
+    OPTIMIZERS,
+    SCHEDULERS,
+    SECTIONS,
+    out_of_bounds,
+    signature_of_section,
+    wrong_optimizer,
+    wrong_scheduler,
+)
 from .yaml_marks import MarkedDict, Problem
 
 # Section: group of its component.
-COMPONENTS = {"model": "mindone.models", "dataset": "mindone.datasets", "loss": "mindone.losses", "discriminator": "mindone.blocks"}
-SECTION_NAMES = ("env", "model", "dataset", "loader", "loss", "discriminator", "adversarial", "optimizer", "scheduler", "train", "eval")
+COMPONENTS = {
+    "model": "mindone.models",
+    "dataset": "mindone.datasets",
+    "loss": "mindone.losses",
+    "discriminator": "mindone.blocks",
+}
+SECTION_NAMES = (
+    "env",
+    "model",
+    "dataset",
+    "loader",
+    "loss",
+    "discriminator",
+    "adversarial",
+    "optimizer",
+    "scheduler",
+    "train",
+    "eval",
+)
 # Every model section has it; where the model's constructor does not, the host loads the weights (see `zoo.protocols`).
 PRETRAINED = Keyword("pretrained", False, "str | None")
 REQUIRED = ("model", "dataset", "train")
@@ -21,14 +47,19 @@ _FUNCTIONS = {
         "mindone.trainers.optim:create_optimizer",
         "adamw_re",
         OPTIMIZERS,
-        {"params": "the trainer gives the model's parameters: remove it", "lr": "the learning rate stands in scheduler.lr: move it there"},
+        {
+            "params": "the trainer gives the model's parameters: remove it",
+            "lr": "the learning rate stands in scheduler.lr: move it there",
+        },
         wrong_optimizer,
     ),
     "scheduler": (
         "mindone.trainers.lr_schedule:create_scheduler",
         "constant",
         SCHEDULERS,
-        dict.fromkeys(("steps_per_epoch", "num_epochs", "total_steps"), "follows from train.steps or train.epochs: remove it"),
+        dict.fromkeys(
+            ("steps_per_epoch", "num_epochs", "total_steps"), "follows from train.steps or train.epochs: remove it"
+        ),
         wrong_scheduler,
     ),
 }
@@ -70,21 +101,31 @@ class RecipeCheck:
     def _section(self, section):
         if section in COMPONENTS:
             given = self._tree.get(section)
-            return None if given is None else self._component(given, self._tree.marks[section], section, COMPONENTS[section])
-        return self._function(section, self._mapping(section), section) if section in _FUNCTIONS else self._schema(section)
+            return (
+                None
+                if given is None
+                else self._component(given, self._tree.marks[section], section, COMPONENTS[section])
+            )
+        return (
+            self._function(section, self._mapping(section), section) if section in _FUNCTIONS else self._schema(section)
+        )
 
     def _mapping(self, section):
         """A section's mapping, empty where the file has none."""
         given = self._tree.get(section)
         if given is not None and not isinstance(given, MarkedDict):
-            self._report(self._tree.marks[section], section, f"must be keys and values, not {given!r}")
+            self._report(self._tree.marks[section], section, f"must be keys and values, not {shown(given)}")
         return given if isinstance(given, MarkedDict) else MarkedDict(mark=self._tree.marks.get(section))
 
     def _component(self, given, mark, path, group, whole=True):
         """A component's checked mapping; whole: its required keywords must be there."""
         noun = noun_of(group)
         if not isinstance(given, MarkedDict):
-            self._report(mark, path, f"must be a {noun}'s name and keywords, not {given!r}: write {{name: {given}}}")
+            self._report(
+                mark,
+                path,
+                f"must be a {noun}'s name and keywords, not {shown(given)}: write {{name: {printable(given, 80)}}}",
+            )
             return None
         if "name" not in given:
             misspelt = [key for key in given if did_you_mean(key, ["name"])]
@@ -130,7 +171,11 @@ class RecipeCheck:
         mistakes += out_of_bounds(section, values)
         for key, text in mistakes:
             self._report(given.marks.get(key), f"{section}.{key}", text)
-        if section == "train" and isinstance(self._tree.get("train"), MarkedDict) and not {"steps", "epochs"} & {key for key, _ in mistakes}:
+        if (
+            section == "train"
+            and isinstance(self._tree.get("train"), MarkedDict)
+            and not {"steps", "epochs"} & {key for key, _ in mistakes}
+        ):
             self._steps_or_epochs(given, values)
         if section == "eval":
             self._eval_components(given, values)
@@ -150,7 +195,11 @@ class RecipeCheck:
             values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
         # A resolved recipe has the whole section, discriminator or not: only what differs from the defaults asks for one.
         defaults = SECTIONS["adversarial"]()
-        unheard = [key for key, value in values.items() if value != getattr(defaults, key)] if self._tree.get("discriminator") is None else []
+        unheard = (
+            [key for key, value in values.items() if value != getattr(defaults, key)]
+            if self._tree.get("discriminator") is None
+            else []
+        )
         for key in unheard:
             text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
             self._report(given.marks.get(key), f"adversarial.{key}", text)

@@ -6,6 +6,7 @@ from ..errors import UserError, did_you_mean, listed
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _SUFFIXES = (".yaml", ".yml")
+_MOST_BYTES = 10**6
 
 
 def recipe_names():
@@ -44,6 +45,10 @@ def read_recipe(path):
         UserError: it cannot be read, or is not UTF-8.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(
+                f"{path}: it has {path.stat().st_size} bytes; a recipe has at most {_MOST_BYTES}: give a recipe"
+            )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None

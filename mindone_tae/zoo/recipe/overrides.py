@@ -1,6 +1,7 @@
 """Keys set on the command line by their dotted path: train.steps=10."""
 
 from ..errors import UserError
+from ..printable import shown
 from .yaml_marks import COMMAND_LINE, Mark, MarkedDict, Problem, parse
 
 _HERE = Mark(COMMAND_LINE)
@@ -40,11 +41,13 @@ def _split(override):
     dotted, sign, text = override.partition("=")
     dotted = dotted.strip()
     if not sign or not all(dotted.split(".")):
-        raise UserError(f"'{override}' sets nothing: write section.key=value, such as train.steps=10")
+        raise UserError(f"{shown(override)} sets nothing: write section.key=value, such as train.steps=10")
     try:
         value, problems = parse(text, COMMAND_LINE)
     except UserError as error:
-        raise UserError(f"{dotted}: value {text!r} is {str(error).removeprefix(f'{COMMAND_LINE}: ')}; put it in quotes") from None
+        raise UserError(
+            f"{dotted}: value {shown(text)} is {str(error).removeprefix(f'{COMMAND_LINE}: ')}; put it in quotes"
+        ) from None
     return dotted, value, [Problem(_HERE, dotted, problem.text) for problem in problems]
 
 
@@ -57,7 +60,7 @@ def _set(tree, parts, value):
             mapping.marks[part] = _HERE
         if not isinstance(inner, MarkedDict):
             held, whole = ".".join(parts[:depth]), ".".join(parts)
-            return [Problem(_HERE, whole, f"{held} holds {inner!r}, which has no keys: set {held} itself")]
+            return [Problem(_HERE, whole, f"{held} holds {shown(inner)}, which has no keys: set {held} itself")]
         # A copy: YAML's anchors may have put the same mapping in another place too.
         mapping[part] = inner = MarkedDict(inner, inner.mark, inner.marks)
         mapping = inner

@@ -44,7 +44,9 @@ class Recipe:
         sections = {}
         for name in SECTION_NAMES:
             value = getattr(self, name)
-            sections[name] = {entry.name: getattr(value, entry.name) for entry in fields(value)} if name in SECTIONS else value
+            sections[name] = (
+                {entry.name: getattr(value, entry.name) for entry in fields(value)} if name in SECTIONS else value
+            )
         return dump(sections)
 
     def require(self, section):
@@ -56,7 +58,9 @@ class Recipe:
         value = getattr(self, section)
         if value is None:
             known = f" (known: {listed(names(COMPONENTS[section]))})" if section in COMPONENTS else ""
-            raise UserError(f"{self.path}: {section}: the recipe has none, and it is needed here: add {section}: {{name: ...}}{known}")
+            raise UserError(
+                f"{self.path}: {section}: the recipe has none, and it is needed here: add {section}: {{name: ...}}{known}"
+            )
         return value
 
 
@@ -82,6 +86,8 @@ def load_recipe(name_or_path, overrides=()):
     check = RecipeCheck(tree, Mark(str(path)))
     problems += check.problems
     if problems:
-        raise UserError("\n".join(str(problem) for problem in sorted(problems, key=lambda problem: problem.mark.line)))
-    sections = {name: SECTIONS[name](**values) if name in SECTIONS else values for name, values in check.sections.items()}
+        raise UserError(*sorted(problems, key=lambda problem: problem.mark.line))
+    sections = {
+        name: SECTIONS[name](**values) if name in SECTIONS else values for name, values in check.sections.items()
+    }
     return Recipe(**sections, path=path)

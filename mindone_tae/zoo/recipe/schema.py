@@ -1,6 +1,7 @@
 """The sections of a recipe that the host itself reads: their keys, types, defaults and units.
 
-`at_least` and `above` are the lower bounds of a number; `below` an upper one that it must not reach.
+`at_least` and `above` are the lower bounds of a number; `below` an upper one that it must not reach, and `at_most` the largest that
+makes sense at all: more of it would be refused by the machine, or keep it busy, long before the first step.
 """
 
 from dataclasses import dataclass, field, fields
@@ -14,9 +15,14 @@ SCHEDULERS = ("constant", "cosine_decay", "polynomial_decay", "multi_step_decay"
 # The optimizers whose betas may be 0, and the usual betas of one that has more than two.
 _TAKE_ZERO = ("adamw_re", "came", "sgd", "momentum")
 _BETAS = {"came": [0.9, 0.999, 0.9999]}
+# The most that any count may be, and steps of a run: a learning rate is worked out for each of them before the first.
+_COUNT = 10**9
+MOST_STEPS = 10**7
+_BATCH = 2**16
 _SCHEDULER_BOUNDS = {
-    **dict.fromkeys(("lr", "end_lr", "warmup_steps", "warmup_factor", "decay_steps", "decay_rate"), {"at_least": 0}),
-    "num_cycles": {"at_least": 1},
+    **dict.fromkeys(("lr", "end_lr", "warmup_factor", "decay_rate"), {"at_least": 0}),
+    **dict.fromkeys(("warmup_steps", "decay_steps"), {"at_least": 0, "at_most": MOST_STEPS}),
+    "num_cycles": {"at_least": 1, "at_most": MOST_STEPS},
 }
 
 _PRECISION_MODES = Literal[
@@ -41,11 +47,15 @@ class Env:
 
     mode: Literal[0, 1] = 0  # 0 graph, 1 PyNative
     device_target: Literal["Ascend", "CPU"] = "Ascend"
-    jit_level: Literal["O0", "O1", "O2"] | None = "O1"  # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
+    jit_level: Literal["O0", "O1", "O2"] | None = (
+        "O1"  # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
+    )
     debug: bool = False  # PyNative, and errors where they happen
     distributed: bool = False  # several workers, started by msrun
     precision_mode: _PRECISION_MODES | None = None  # Ascend only; null: MindSpore's choice
-    conv_allow_hf32: bool | None = None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
+    conv_allow_hf32: bool | None = (
+        None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
+    )
     max_device_memory: str | None = None  # Ascend only, with its unit: "59GB"; null: all
     cache_graph: bool = False  # keep compiled graphs between runs; can go stale when code changes
     cache_path: str = "./cache"  # folder for compiled graphs
@@ -56,8 +66,8 @@ class Env:
 class Loader:
     """How samples reach the training loop."""
 
-    num_workers: int = _number(2, at_least=1)  # threads that read samples
-    prefetch_steps: int = _number(2, at_least=0)  # steps read ahead
+    num_workers: int = _number(2, at_least=1, at_most=1024)  # threads that read samples
+    prefetch_steps: int = _number(2, at_least=0, at_most=10_000)  # steps read ahead
     shuffle: bool = True  # a new order every epoch
 
 
@@ -65,21 +75,25 @@ class Loader:
 class Train:
     """The training loop. Exactly one of `steps` and `epochs` is set."""
 
-    steps: int | None = _number(None, at_least=1)  # optimizer steps
-    epochs: int | None = _number(None, at_least=1)  # passes over the dataset
-    batch_size: int = _number(1, at_least=1)  # samples a step and device
-    seed: int = _number(42, at_least=0)
-    save_every: int = _number(1000, at_least=1)  # steps
-    eval_every: int = _number(0, at_least=0)  # steps; 0: never
-    log_every: int = _number(1, at_least=1)  # steps
-    keep_checkpoints: int = _number(3, at_least=1)  # the latest so many; older ones are removed
-    keep_best: str | None = None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
+    steps: int | None = _number(None, at_least=1, at_most=MOST_STEPS)  # optimizer steps
+    epochs: int | None = _number(None, at_least=1, at_most=MOST_STEPS)  # passes over the dataset
+    batch_size: int = _number(1, at_least=1, at_most=_BATCH)  # samples a step and device
+    seed: int = _number(42, at_least=0, at_most=2**32 - 1)
+    save_every: int = _number(1000, at_least=1, at_most=_COUNT)  # steps
+    eval_every: int = _number(0, at_least=0, at_most=_COUNT)  # steps; 0: never
+    log_every: int = _number(1, at_least=1, at_most=_COUNT)  # steps
+    keep_checkpoints: int = _number(3, at_least=1, at_most=_COUNT)  # the latest so many; older ones are removed
+    keep_best: str | None = (
+        None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
+    )
     clip_norm: float | None = _number(1.0, above=0)  # gradient's global norm; null: no clipping
-    gradient_accumulation_steps: int = _number(1, at_least=1)  # batches an optimizer step
+    gradient_accumulation_steps: int = _number(1, at_least=1, at_most=_COUNT)  # batches an optimizer step
     loss_scale: float = _number(1.0, above=0)  # factor
     dynamic_loss_scale: bool = False  # the factor follows overflows
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the weights
-    max_nonfinite_steps: int = _number(10, at_least=1)  # steps in a row whose loss is not finite before the run stops
+    max_nonfinite_steps: int = _number(
+        10, at_least=1, at_most=_COUNT
+    )  # steps in a row whose loss is not finite before the run stops
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,10 @@ class Adversarial:
     weight: float = _number(0.5, above=0)  # of the discriminator's opinion in the model's loss; see adaptive
     adaptive: bool = True  # weight is a share of the loss's own pull on the last layer, as in VQGAN; false: a factor
     last_layer: str | None = None  # name of the parameter where the pulls are compared; null: the model's last kernel
-    start_step: int = _number(0, at_least=0)  # steps before the discriminator is trained and heard
-    learning_rate_ratio: float = _number(1.0, above=0)  # the discriminator's learning rate, of the model's at the same step
+    start_step: int = _number(0, at_least=0, at_most=_COUNT)  # steps before the discriminator is trained and heard
+    learning_rate_ratio: float = _number(
+        1.0, above=0
+    )  # the discriminator's learning rate, of the model's at the same step
     optimizer: dict | None = None  # the discriminator's own; null: as the optimizer section
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the discriminator
 
@@ -102,9 +118,9 @@ class Eval:
     dataset: dict | None = None  # component; what differs from the dataset section
     baseline: dict | list | None = None  # model component measured beside, or a list of them; null: none
     metrics: list = field(default_factory=lambda: ["psnr", "ssim"])  # names or components
-    batch_size: int = _number(1, at_least=1)  # clips
-    max_clips: int | None = _number(None, at_least=1)  # clips; null: all
-    picture_clips: int = _number(4, at_least=0)  # clips drawn as pictures
+    batch_size: int = _number(1, at_least=1, at_most=_BATCH)  # clips
+    max_clips: int | None = _number(None, at_least=1, at_most=_COUNT)  # clips; null: all
+    picture_clips: int = _number(4, at_least=0, at_most=1000)  # clips drawn as pictures
 
 
 SECTIONS = {"env": Env, "loader": Loader, "adversarial": Adversarial, "train": Train, "eval": Eval}
@@ -163,10 +179,14 @@ def _outside(value, bounds):
         return f"must be {bounds['at_least']} or more, not {value}"
     if "above" in bounds and not value > bounds["above"]:
         return f"must be above {bounds['above']}, not {value}"
+    if "at_most" in bounds and not value <= bounds["at_most"]:
+        return f"must be {bounds['at_most']} or less, not {value}"
     if "below" in bounds and not value < bounds["below"]:
         return f"must be below {bounds['below']}, not {value}"
     return None
 
 
 def _text(annotation):
-    return annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    return (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )

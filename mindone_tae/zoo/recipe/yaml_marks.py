@@ -1,6 +1,7 @@
 """YAML that remembers where each key stands, and is read safely.
 
-Beyond PyYAML's SafeLoader: 1e-5 is a number, a date stays text, a key given twice is a mistake, and so is a tag that asks for a Python object.
+Beyond PyYAML's SafeLoader: 1e-5 is a number, a date stays text, a key given twice is a mistake, and so is any tag. What anchors and
+merge keys unfold to is counted before it is built: a few hundred bytes may stand for more values than a memory holds.
 """
 
 import re
@@ -12,6 +13,14 @@ from ..errors import UserError
 from ..signatures.values import plain
 
 COMMAND_LINE = "command line"
+
+# Recipes have about 200 values in 3000 characters; PyYAML reads 100,000 a second.
+_MOST_CHARACTERS = 200_000
+_MOST_VALUES = 20_000
+_DEEPEST = 50
+# What a 64-bit number can be; longer ones are no setting, and Python refuses to print them.
+_LARGEST_INT = 2**63
+
 
 class Mark(NamedTuple):
     """Where something was written.
@@ -67,27 +76,69 @@ def parse(text, source):
         source: what messages call it: a file's path, or "command line".
 
     Returns:
-        The value, its mappings as MarkedDict; and a list of Problem for keys given twice and for tags.
+        The value, its mappings as MarkedDict; and a list of Problem for keys given twice, tags, and values that no key can have.
 
     Raises:
-        UserError: not YAML.
+        UserError: not YAML, or more than a recipe can hold.
     """
-    loader = _Loader(text)
-    loader.source, loader.problems = source, []
+    if len(text) > _MOST_CHARACTERS:
+        raise UserError(
+            f"{source}: it has {len(text)} characters; a recipe has at most {_MOST_CHARACTERS}: give a recipe"
+        )
     try:
-        value = loader.get_single_data()
+        loader = _Loader(text)
+        loader.source, loader.problems = source, []
+        node = loader.get_single_node()
+        if node is None:
+            return None, []
+        _check_unfolded(node, source)
+        return loader.construct_document(node), loader.problems
+    except UserError:
+        raise
     except yaml.MarkedYAMLError as error:
-        raise UserError(f"{_mark(source, error.problem_mark)}: not YAML: {error.problem}{': ' + error.context if error.context else ''}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{source}: not YAML: {error}") from None
-    finally:
-        loader.dispose()
-    return value, loader.problems
+        context = f": {error.context}" if error.context else ""
+        raise UserError(f"{_mark(source, error.problem_mark)}: not YAML: {error.problem}{context}") from None
+    except yaml.reader.ReaderError as error:
+        where = Mark(source, text.count("\n", 0, error.position) + 1)
+        raise UserError(
+            f"{where}: not YAML: the character {chr(error.character)!r} is not allowed: remove it"
+        ) from None
+    except Exception as error:  # PyYAML's constructors raise whatever a value that is none leads them to
+        raise UserError(f"{source}: not YAML: {str(error) or type(error).__name__}") from None
+
+
+def _check_unfolded(node, source):
+    """Raises UserError where a node's aliases, written out, would be more than a recipe can hold."""
+    known = {}  # id of a node: (values, levels) below it; None while it is being looked at
+
+    def measure(node):
+        if id(node) in known:
+            if known[id(node)] is None:
+                raise UserError(f"{_mark(source, node.start_mark)}: a value holds itself by an alias: write it out")
+            return known[id(node)]
+        known[id(node)] = None
+        inner = [] if isinstance(node, yaml.ScalarNode) else node.value
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in inner for part in pair]
+        measured = [measure(part) for part in inner]
+        values, levels = 1 + sum(count for count, _ in measured), 1 + max((depth for _, depth in measured), default=0)
+        for count, most, what in ((values, _MOST_VALUES, "values"), (levels, _DEEPEST, "levels")):
+            if count > most:
+                where = _mark(source, node.start_mark)
+                raise UserError(
+                    f"{where}: it unfolds to more than {most} {what}, which no recipe has: write what is meant without aliases"
+                )
+        known[id(node)] = values, levels
+        return values, levels
+
+    measure(node)
 
 
 def dump(value):
     """YAML text that parse() reads back as the same value; keys in the order given."""
-    return yaml.dump(plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120)
+    return yaml.dump(
+        plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
+    )
 
 
 _RESOLVERS = {
@@ -102,6 +153,10 @@ def _mark(source, yaml_mark):
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {first: list(resolvers) for first, resolvers in _RESOLVERS.items()}
+    yaml_constructors = {
+        f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
+        for kind in ("null", "bool", "int", "float", "str", "seq", "map")
+    }
 
     def mark_of(self, node):
         return _mark(self.source, node.start_mark)
@@ -116,7 +171,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_list(dumper, data):
     """Numbers and words side by side, mappings below each other."""
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=not any(isinstance(e, (dict, list)) for e in data))
+    return dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", data, flow_style=not any(isinstance(e, (dict, list)) for e in data)
+    )
 
 
 _EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
@@ -132,7 +189,11 @@ def _construct_mapping(loader, node):
         key = loader.construct_object(key_node, deep=True)
         try:
             if key in marks:
-                text = f"given twice, first in line {marks[key].line}: keep one" if marks[key].line else "given twice: keep one"
+                text = (
+                    f"given twice, first in line {marks[key].line}: keep one"
+                    if marks[key].line
+                    else "given twice: keep one"
+                )
                 loader.problems.append(Problem(loader.mark_of(key_node), str(key), text))
             marks.setdefault(key, loader.mark_of(key_node))
         except TypeError:  # a list or mapping as a key
@@ -144,11 +205,38 @@ def _construct_mapping(loader, node):
 
 def _construct_unknown(loader, node):
     loader.problems.append(
-        Problem(loader.mark_of(node), "", f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag")
+        Problem(
+            loader.mark_of(node), "", f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag"
+        )
     )
     return None
 
 
+def _construct_int(loader, node):
+    try:
+        value = loader.construct_yaml_int(node)
+    except (ValueError, IndexError):  # Python does not read longer ones; a tag may stand before anything
+        value = _LARGEST_INT
+    if abs(value) < _LARGEST_INT:
+        return value
+    text = "no whole number of 64 bits, and no key can have another: write a smaller one"
+    loader.problems.append(Problem(loader.mark_of(node), "", text))
+    return 0
+
+
+def _construct_str(loader, node):
+    value = loader.construct_yaml_str(node)
+    wrong = _IN_NO_TEXT.search(value)
+    if wrong:
+        text = f"a text holds {wrong[0]!r}, which no name and no path can hold: remove it"
+        loader.problems.append(Problem(loader.mark_of(node), "", text))
+    return value
+
+
+# The end of a text in C, and halves of characters but those that stand for the bytes of a name that is no UTF-8.
+_IN_NO_TEXT = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_Loader.add_constructor("tag:yaml.org,2002:str", _construct_str)
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Loader.add_constructor(None, _construct_unknown)
 _Dumper.add_representer(list, _represent_list)

@@ -1,10 +1,10 @@
 """Parameters as arrays by name, to a file and back."""
 
 import numpy as np
-
-import mindspore as ms
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
+
+import mindspore as ms
 
 from ..errors import UserError
 
@@ -37,7 +37,9 @@ def read_metadata(path):
 
 def arrays_of(parameters, rename=lambda name: name):
     """Name to array of parameters."""
-    return {rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters}
+    return {
+        rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters
+    }
 
 
 def restore(parameters, arrays, source, rename=lambda name: name):
@@ -61,9 +63,13 @@ def restore(parameters, arrays, source, rename=lambda name: name):
         elif tuple(found.shape) != tuple(parameter.shape):
             problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
     if problems:
-        shown = "; ".join(problems[:_SHOWN]) + (f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else "")
+        shown = "; ".join(problems[:_SHOWN]) + (
+            f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        )
         count = f"{len(problems)} of {len(parameters)} parameters"
-        raise UserError(f"{source} does not fit this recipe in {count}: {shown}: use the recipe it was made with, or start afresh in another folder")
+        raise UserError(
+            f"{source} does not fit this recipe in {count}: {shown}: use the recipe it was made with, or start afresh in another folder"
+        )
     for parameter in parameters:
         value = arrays[rename(parameter.name)]
         parameter.set_data(ms.Tensor(value, dtype=parameter.dtype))

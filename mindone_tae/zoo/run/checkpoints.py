@@ -136,7 +136,10 @@ class Checkpoints:
                 )
             self.step = step
             return saved
-        why = "; ".join(failures) or f"{self.folder} holds no folder such as step_00000300 (one of version 0.1.0 cannot be resumed)"
+        why = (
+            "; ".join(failures)
+            or f"{self.folder} holds no folder such as step_00000300 (one of version 0.1.0 cannot be resumed)"
+        )
         raise UserError(
             f"{why}; a run goes on from a whole checkpoint, and {self.folder} holds none: "
             "bring the files back from a copy, or start afresh with another --output_path"

@@ -7,11 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..printable import printable
 
 # Figures of a training step that are no loss: key and what the panel is called.
-STEP_FIGURES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm", "loss_scale": "loss scale", "seconds": "seconds a step", "data_seconds": "waiting for data"}
+STEP_FIGURES = {
+    "learning_rate": "learning rate",
+    "gradient_norm": "gradient norm",
+    "loss_scale": "loss scale",
+    "seconds": "seconds a step",
+    "data_seconds": "waiting for data",
+}
 # What a line of metrics.jsonl says beside numbers that can be drawn.
 NOT_DRAWN = ("step", "shape", "refused")
+
+# A line has some hundred characters; what a power cut left in a file may have no end of a line at all.
+_LONGEST_LINE = 2**20
+_LARGEST_STEP = 2**53
+# Of float32, in which losses and gradients are; what is beyond was no figure of a run.
+_LARGEST_FIGURE = 3.5e38
+_LONGEST_NAME = 60
+_MOST_NAMES = 60
 
 
 @dataclass
@@ -47,10 +62,11 @@ def read_curves(path):
     path = Path(path)
     file = path / "metrics.jsonl" if path.is_dir() else path
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        entries = [entry for _, entry in metrics_entries(file)]
     except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}); a run's figures are there: give the folder that was train's --output_path") from None
-    entries = [entry for entry in map(_entry, lines) if entry]
+        raise UserError(
+            f"{file} cannot be read ({error.strerror}); a run's figures are there: give the folder that was train's --output_path"
+        ) from None
     if not entries:
         raise UserError(f"{file} holds no figures; a line comes with every step: wait for the first")
     curves = Curves(str(file.parent))
@@ -59,33 +75,67 @@ def read_curves(path):
         if "eval" in entry:
             _add_all(points, "metrics", entry["step"], entry["eval"])
             for metric, value in (entry.get("baseline") or {}).items():
-                curves.baselines[metric] = (entry.get("baseline_name") or "baseline", _number(value))
+                label = printable(entry.get("baseline_name") or "baseline", _LONGEST_NAME)
+                curves.baselines[printable(metric, _LONGEST_NAME)] = (label, _number(value))
             continue
         if entry.get("refused"):
             curves.refused.append(entry["step"])
         figures = {name: value for name, value in entry.items() if name not in NOT_DRAWN}
-        _add_all(points, "figures", entry["step"], {name: value for name, value in figures.items() if name in STEP_FIGURES})
-        _add_all(points, "losses", entry["step"], {name: value for name, value in figures.items() if name not in STEP_FIGURES})
+        _add_all(
+            points, "figures", entry["step"], {name: value for name, value in figures.items() if name in STEP_FIGURES}
+        )
+        _add_all(
+            points,
+            "losses",
+            entry["step"],
+            {name: value for name, value in figures.items() if name not in STEP_FIGURES},
+        )
     for (kind, name), pairs in points.items():
         steps, values = zip(*pairs)
         getattr(curves, kind)[name] = np.asarray(steps, float), np.asarray(values, float)
     return curves
 
 
+def metrics_entries(file):
+    """(text, content) of the whole lines of a metrics.jsonl; one that is torn or damaged, as a killed run or a power cut leaves it,
+    is left out.
+
+    Args:
+        file: path of the file.
+    """
+    with open(file, encoding="utf-8", errors="replace") as lines:
+        while line := lines.readline(_LONGEST_LINE):
+            entry = _entry(line)
+            if entry:
+                yield line.rstrip("\n"), entry
+
+
 def _entry(line):
-    """A line's dict; None for one that is torn, as a running or killed run leaves it."""
+    """A line's dict; None where it is none, or one that no run writes."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and isinstance(entry.get("step"), int) else None
+    if not isinstance(entry, dict) or type(entry.get("step")) is not int or not 0 <= entry["step"] < _LARGEST_STEP:
+        return None
+    of_figures = all(_are_figures(entry[name]) for name in ("eval", "baseline") if entry.get(name) is not None)
+    named = isinstance(entry.get("baseline_name"), (str, type(None)))
+    return entry if of_figures and named and entry.get("eval", {}) is not None else None
+
+
+def _are_figures(value):
+    if not isinstance(value, dict):
+        return False
+    figures = [figure for figure in value.values() if figure is not None]
+    return all(type(figure) is float or (type(figure) is int and abs(figure) < _LARGEST_STEP) for figure in figures)
 
 
 def _add_all(points, kind, step, figures):
     for name, value in figures.items():
-        if value is None or isinstance(value, (int, float)):
-            points.setdefault((kind, name), []).append((step, _number(value)))
+        key = kind, printable(name, _LONGEST_NAME)
+        if (value is None or type(value) in (int, float)) and (key in points or len(points) < _MOST_NAMES):
+            points.setdefault(key, []).append((step, _number(value)))
 
 
 def _number(value):
-    return np.nan if value is None else float(value)
+    return float(value) if value is not None and abs(value) < _LARGEST_FIGURE else np.nan  # a NaN is not below either

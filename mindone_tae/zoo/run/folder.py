@@ -7,9 +7,16 @@ import math
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..atomic_file import explained, remove_temporaries, replacing
+from ..atomic_file import explained, remove_temporaries, replacing, set_aside
+from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
+from .curves import metrics_entries
 from .session import differences
+
+_logger = logging.getLogger(__name__)
+
+# Characters that the last line of a killed run may have had.
+_HALF_LINE = 4096
 
 
 class RunFolder:
@@ -51,12 +58,11 @@ class RunFolder:
         """
         remove_temporaries(self.path)
         text, found, earlier = recipe.to_yaml(), [], []
-        if goes_on and self.config.exists():
-            changes = recipe_changes(self.config.read_text(encoding="utf-8"), text)
+        if goes_on:
+            changes = _read_back(self.config, lambda before: recipe_changes(before, text))
             found += [f"the recipe changed ({'; '.join(changes)})"] if changes else []
-        if goes_on and self.environment.exists():
-            earlier = json.loads(self.environment.read_text(encoding="utf-8"))["sessions"]
-            found += differences(earlier[-1], facts)
+            earlier, changed = _read_back(self.environment, lambda before: _since(before, facts)) or ([], [])
+            found += changed
         self.write_json(self.environment, {"sessions": [*earlier, {**facts, "changes": found}]})
         self.write_text(self.config, text)
         return found
@@ -72,9 +78,16 @@ class RunFolder:
 
     def start_metrics(self, last_step):
         """Drops the lines of later steps, which a resumed run makes again, and a half line of a killed one."""
-        if self.metrics.exists():
-            kept = [line for line, entry in self._metrics() if entry["step"] <= last_step]
-            self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+        if not self.metrics.exists():
+            return
+        whole = list(self._metrics())
+        bytes_kept = sum(len(line.encode("utf-8", "replace")) + 1 for line, _ in whole)
+        if self.metrics.stat().st_size - bytes_kept > _HALF_LINE:  # less is half a line, as any kill leaves it
+            _logger.warning(
+                "parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics)
+            )
+        kept = [line for line, entry in whole if entry["step"] <= last_step]
+        self.write_text(self.metrics, "".join(line + "\n" for line in kept))
 
     def last_learning_rate(self, last_step):
         """Of the last step on record up to this one, or None."""
@@ -87,21 +100,15 @@ class RunFolder:
 
     def evaluations(self, last_step):
         """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
-        found = [(entry["step"], entry["eval"]) for _, entry in self._metrics() if "eval" in entry]
-        return [(step, values) for step, values in found if step <= last_step and isinstance(values, dict)]
+        return [
+            (entry["step"], entry["eval"])
+            for _, entry in self._metrics()
+            if "eval" in entry and entry["step"] <= last_step
+        ]
 
     def _metrics(self):
         """(text, content) of the whole lines of metrics.jsonl."""
-        if not self.metrics.exists():
-            return
-        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                whole = isinstance(entry["step"], int)
-            except (ValueError, TypeError, KeyError):
-                continue
-            if whole:
-                yield line, entry
+        return metrics_entries(self.metrics) if self.metrics.exists() else ()
 
     def append_metrics(self, entry):
         """Appends one JSON line; NaN and infinity become null."""
@@ -134,13 +141,38 @@ class RunFolder:
         with explained(log):
             self.path.mkdir(parents=True, exist_ok=True)
             handler = logging.FileHandler(log, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
         try:
             yield
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _read_back(path, read):
+    """What an earlier session wrote down, where that can be read: it only describes the run, which goes on without it.
+
+    Args:
+        path: its file.
+        read: makes what is wanted of the file's text.
+    """
+    if not path.exists():
+        return None
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}"
+        _logger.warning("%s is damaged (%s): it is kept as %s, and the run goes on", path, what, set_aside(path))
+        return None
+
+
+def _since(text, facts):
+    """The sessions that environment.json tells of, and what changed since the last of them."""
+    sessions = json.loads(text)["sessions"]
+    if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in sessions):
+        raise ValueError("its sessions are no list of objects")
+    return sessions, differences(sessions[-1], facts)
 
 
 def _json_ready(value):

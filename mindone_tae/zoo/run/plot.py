@@ -1,6 +1,7 @@
 """Curves of one or several runs in one picture."""
 
 import math
+import warnings
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,10 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..atomic_file import replacing
+from ..printable import printable
 from .curves import STEP_FIGURES
 
 _INK, _FAINT, _GRID = "#222222", "#777777", "#e4e4e4"
 _COLOURS = ("#2166ac", "#d6604d", "#1b7837", "#8073ac", "#b8860b", "#01665e", "#c51b7d", "#4d4d4d")
+_LONGEST_TEXT = 120
 _DRAWN_FIGURES = ("learning_rate", "seconds")
 _METRIC_TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
 
@@ -31,8 +34,10 @@ def draw_curves(path, runs):
     panels = _panels(runs)
     columns = min((3, 4, 2), key=lambda count: -len(panels) % count)  # the fewest empty places
     rows = math.ceil(len(panels) / columns)
-    last = max(steps[-1] for run in runs for steps, _ in [*run.losses.values(), *run.metrics.values()])
-    with rc_context({"font.size": 10, "axes.titlesize": 11, "text.color": _INK}):
+    drawn = [curve for run in runs for curves in (run.losses, run.metrics, run.figures) for curve in curves.values()]
+    last = max([1.0, *(steps.max() for steps, _ in drawn)])
+    with warnings.catch_warnings(), rc_context({"font.size": 10, "axes.titlesize": 11, "text.color": _INK}):
+        warnings.simplefilter("ignore")  # letters that the font lacks, curves of NaN alone
         figure = Figure(figsize=(4.6 * columns, 3.1 * rows + 0.7), dpi=110, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(runs))]
@@ -47,11 +52,18 @@ def draw_curves(path, runs):
 
 def _panels(runs):
     """A function (axes, colours) for each panel: the losses, the metrics, then the rest."""
-    names = {kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind))) for kind in ("losses", "metrics", "figures")}
+    names = {
+        kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind)))
+        for kind in ("losses", "metrics", "figures")
+    }
     panels = [lambda axes, colours, name=name: _draw_loss(axes, colours, runs, name) for name in names["losses"]]
     panels += [lambda axes, colours, name=name: _draw_metric(axes, colours, runs, name) for name in names["metrics"]]
     drawn = {"learning_rate": _draw_learning_rate, "seconds": _draw_seconds}
-    panels += [lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs) for name in _DRAWN_FIGURES if name in names["figures"]]
+    panels += [
+        lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs)
+        for name in _DRAWN_FIGURES
+        if name in names["figures"]
+    ]
     return panels
 
 
@@ -68,17 +80,29 @@ def _axes(figure, rows, columns, number):
 
 
 def _title(axes, text, remark=""):
-    axes.set_title(text, loc="left", fontweight="bold", color=_INK)
+    axes.set_title(_plain(text), loc="left", fontweight="bold", color=_INK)
     if remark:
         axes.set_title(remark, loc="right", fontsize=9, color=_FAINT)
 
 
+def _plain(text):
+    """A text that matplotlib shows as it is: between dollars it would read formulas."""
+    return printable(text, _LONGEST_TEXT).replace("$", r"\$")
+
+
 def _name_runs(figure, runs, colours):
     if len(runs) == 1:
-        figure.suptitle(runs[0].name, x=0.01, ha="left", fontsize=13, color=_INK)
+        figure.suptitle(_plain(runs[0].name), x=0.01, ha="left", fontsize=13, color=_INK)
         return
     handles = [Line2D([], [], color=colour, linewidth=3) for colour in colours]
-    figure.legend(handles, [run.name for run in runs], loc="outside upper left", ncols=min(len(runs), 5), frameon=False, fontsize=11)
+    figure.legend(
+        handles,
+        [_plain(run.name) for run in runs],
+        loc="outside upper left",
+        ncols=min(len(runs), 5),
+        frameon=False,
+        fontsize=11,
+    )
 
 
 def _draw_loss(axes, colours, runs, name):
@@ -93,7 +117,14 @@ def _draw_loss(axes, colours, runs, name):
         axes.plot(middle, mean, color=colour, linewidth=1.8)
         lowest, highest = min([lowest, *mean]), max([highest, *mean])
         if name == "loss" and run.refused:
-            axes.plot(run.refused, np.full(len(run.refused), 0.02), "|", color="#b2182b", transform=axes.get_xaxis_transform(), markersize=9)
+            axes.plot(
+                run.refused,
+                np.full(len(run.refused), 0.02),
+                "|",
+                color="#b2182b",
+                transform=axes.get_xaxis_transform(),
+                markersize=9,
+            )
     logarithmic = bool(0 < 10 * lowest < highest)
     if logarithmic:
         axes.set_yscale("log")
@@ -111,9 +142,20 @@ def _draw_metric(axes, colours, runs, name):
         if name in run.baselines:
             baselines.setdefault(run.baselines[name], []).append(colour)
     for (label, value), owners in baselines.items():
+        if not np.isfinite(value):
+            continue
         colour = owners[0] if len(owners) < len(runs) else _FAINT
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
-        axes.annotate(f"{label.replace('_', ' ')} {value:.4g}", (0.99, value), xycoords=axes.get_yaxis_transform(), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=colour)
+        axes.annotate(
+            _plain(f"{label.replace('_', ' ')} {value:.4g}"),
+            (0.99, value),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8.5,
+            color=colour,
+        )
     axes.margins(y=0.12)
     _title(axes, _METRIC_TITLES.get(name, name), "on fixed clips")
 
@@ -130,7 +172,9 @@ def _draw_learning_rate(axes, colours, runs):
 def _draw_seconds(axes, colours, runs):
     """The scale follows the usual step: the few that compile would press all others to the floor."""
     timed = [(run.figures["seconds"], colour) for run, colour in zip(runs, colours) if "seconds" in run.figures]
-    waits = [(run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures]
+    waits = [
+        (run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures
+    ]
     for (steps, values), colour in timed:
         axes.plot(steps, values, ".", color=colour, markersize=2.5, alpha=0.35)
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.8)
@@ -138,8 +182,13 @@ def _draw_seconds(axes, colours, runs):
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.2, linestyle=":")
     top = 1.5 * max(np.nanpercentile(values, 90, method="lower") for (_, values), _ in timed)
     beyond = sum(int((values > top).sum()) for (_, values), _ in timed)
-    axes.set_ylim(0, top)
-    _title(axes, STEP_FIGURES["seconds"], "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)))
+    if top > 0:  # not where all are NaN
+        axes.set_ylim(0, top)
+    _title(
+        axes,
+        STEP_FIGURES["seconds"],
+        "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)),
+    )
 
 
 def _running(steps, values, reduce):

@@ -48,9 +48,13 @@ def differences(before, now):
     """
     found = []
     if before.get("clips") not in (None, now["clips"]):
-        found.append(f"the dataset had {before['clips']} clips and has {now['clips']}: their order is another from here on")
+        found.append(
+            f"the dataset had {before['clips']} clips and has {now['clips']}: their order is another from here on"
+        )
     if before.get("ranks", 1) != now.get("ranks", 1):
-        found.append(f"{before.get('ranks', 1)} processes shared a step and {now.get('ranks', 1)} do: a step has another number of clips from here on")
+        found.append(
+            f"{before.get('ranks', 1)} processes shared a step and {now.get('ranks', 1)} do: a step has another number of clips from here on"
+        )
     old, new = before.get("versions", {}), now["versions"]
     changed = [f"{name} {old[name]} -> {new[name]}" for name in new if name in old and old[name] != new[name]]
     if changed:
@@ -81,7 +85,9 @@ def git_state(file):
 def _git(folder, *words):
     """What git prints, or None where it fails."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.rstrip()

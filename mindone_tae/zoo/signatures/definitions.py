@@ -55,6 +55,13 @@ def _source(module):
         for part in rest:  # importlib.util.find_spec would import the parents of a submodule
             spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))
         source = spec.loader.get_source(module)
-    except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError):  # not there, compiled, or a namespace
+    except (
+        AttributeError,
+        ImportError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ):  # not there, compiled, or a namespace
         return None, None
     return source, module if spec.submodule_search_locations is not None else module.rpartition(".")[0]

@@ -12,6 +12,7 @@ from ..errors import UserError, did_you_mean, listed
 from .definitions import find_definition
 from .values import check_value
 
+
 @dataclass(frozen=True)
 class Keyword:
     """One keyword of a constructor.
@@ -117,7 +118,9 @@ def check_keywords(signature, given, whole=True):
             mistakes.append((name, f"no such keyword{did_you_mean(name, known)} (known: {listed(known)})"))
     if whole:
         missing = [name for name, keyword in known.items() if keyword.required and name not in given]
-        mistakes += [(name, f"is required and not given: add it ({known[name].annotation or 'any value'})") for name in missing]
+        mistakes += [
+            (name, f"is required and not given: add it ({known[name].annotation or 'any value'})") for name in missing
+        ]
     return values, mistakes
 
 

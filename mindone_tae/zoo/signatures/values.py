@@ -10,8 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import UserError, did_you_mean
+from ..printable import shown
 
-_SEQUENCES = {"list": list, "List": list, "tuple": tuple, "Tuple": tuple, "Sequence": None, "Iterable": None, "Collection": None}
+_SEQUENCES = {
+    "list": list,
+    "List": list,
+    "tuple": tuple,
+    "Tuple": tuple,
+    "Sequence": None,
+    "Iterable": None,
+    "Collection": None,
+}
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
 _MODULES = {"typing", "typing_extensions", "t", "collections", "abc", "pathlib", "builtins"}
 
@@ -40,7 +49,7 @@ def check_value(annotation, value):
         return _fit(form, value, exact=False)
     except _Misfit as misfit:
         remedy = f": {misfit}" if str(misfit) else ""
-        raise UserError(f"must be {_readable(form)}, not {value!r} ({_kind(value)}){remedy}") from None
+        raise UserError(f"must be {_readable(form)}, not {shown(value)} ({_kind(value)}){remedy}") from None
 
 
 def plain(value):

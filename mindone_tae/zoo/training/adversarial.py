@@ -77,7 +77,9 @@ def _build(spec):
     judge = registry.build("mindone.blocks", spec)
     lacking = [name for name in _ASKED if not hasattr(judge, name)]
     if lacking:
-        raise UserError(f"discriminator.name is {spec['name']}; a discriminator has {' and '.join(lacking)}: use patchgan_2d or patchgan_3d")
+        raise UserError(
+            f"discriminator.name is {spec['name']}; a discriminator has {' and '.join(lacking)}: use patchgan_2d or patchgan_3d"
+        )
     _prefix(judge)
     return judge
 
@@ -95,5 +97,7 @@ def _last_layer(model, name):
     if name is None:
         return [parameter for parameter in by_name.values() if parameter.ndim > 1][-1]
     if name not in by_name:
-        raise UserError(f"adversarial.last_layer is {name}; it must be a trained parameter of the model{did_you_mean(name, by_name)}")
+        raise UserError(
+            f"adversarial.last_layer is {name}; it must be a trained parameter of the model{did_you_mean(name, by_name)}"
+        )
     return by_name[name]

@@ -1,11 +1,13 @@
 """Batches by step number: what step n trains on depends on the seed and n alone, so that a resumed run goes on exactly."""
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from ..errors import UserError
+from ..recipe.schema import MOST_STEPS
 
 # One stream of random numbers for each purpose, so that adding one moves no other.
 _ORDER, _ITEM, _CHOICE, _MODEL = range(4)
@@ -33,7 +35,9 @@ class BatchLoader:
 
     def __init__(self, dataset, batch_size, seed, shuffle=True, num_workers=2, prefetch_steps=2, rank=0, ranks=1):
         if len(dataset) == 0:
-            raise UserError("the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder")
+            raise UserError(
+                "the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder"
+            )
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
@@ -45,8 +49,17 @@ class BatchLoader:
         self._orders = {}
 
     def steps_of(self, epochs):
-        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after."""
-        return -(-epochs * len(self.dataset) // (self.batch_size * self.ranks))
+        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after.
+
+        Raises:
+            UserError: more than a run can have.
+        """
+        steps = -(-epochs * len(self.dataset) // (self.batch_size * self.ranks))
+        if steps > MOST_STEPS:
+            raise UserError(
+                f"train.epochs is {epochs}, which makes {steps} steps; a run has at most {MOST_STEPS}: lower it"
+            )
+        return steps
 
     def positions(self, step):
         """(epoch, index in the dataset) of each item of this rank's batch."""
@@ -68,8 +81,26 @@ class BatchLoader:
         return range(first, first + self.batch_size)
 
     def batch(self, step):
-        """The columns of one batch, read here and now: tuple of arrays with a leading batch axis."""
-        return self._stack([self._item(*place, self._choice(step)) for place in self.positions(step)])
+        """The columns of one batch, read here and now: tuple of arrays with a leading batch axis.
+
+        Raises:
+            UserError: the machine's memory does not hold it.
+        """
+        items = []
+        for place in self.positions(step):
+            items.append(self._item(*place, self._choice(step)))
+            if len(items) == 1:
+                self._check_memory(items[0])
+        return self._stack(items)
+
+    def _check_memory(self, item):
+        batch = self.batch_size * sum(np.asarray(column).nbytes for column in item)
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if batch > machine:
+            raise UserError(
+                f"train.batch_size is {self.batch_size}; a batch takes {batch / 1e9:.3g} GB and this machine has {machine / 1e9:.3g}: "
+                "lower it, dataset.sample_n_frames or dataset.size"
+            )
 
     def stream(self, first_step, last_step):
         """Yields the batches of steps first_step up to, not including, last_step, read ahead in threads."""

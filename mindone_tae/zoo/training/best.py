@@ -26,7 +26,9 @@ class Best:
         self.name = name
         self._higher = getattr(known[name], "higher_is_better", None)
         if self._higher is None:
-            raise UserError(f"train.keep_best is {name}; this metric does not say whether higher is better: give its class higher_is_better")
+            raise UserError(
+                f"train.keep_best is {name}; this metric does not say whether higher is better: give its class higher_is_better"
+            )
 
     def beats(self, value, best):
         """Whether a value is better than that of the best so far (None: there is none). A NaN never is."""

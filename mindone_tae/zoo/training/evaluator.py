@@ -74,7 +74,11 @@ class Evaluator:
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
         figures, pictures = Figures(self.metrics), []
         simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
-        told = {"model": figures.told(), "baselines": {name: its.told() for name, its in simple.items()}, "unreadable": []}
+        told = {
+            "model": figures.told(),
+            "baselines": {name: its.told() for name, its in simple.items()},
+            "unreadable": [],
+        }
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():

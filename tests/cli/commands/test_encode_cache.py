@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
@@ -30,7 +31,11 @@ def numbers(folder):
 
 
 def files_of(folder):
-    return {path.name: path.read_bytes() for path in Path(folder).glob("*") if path.suffix in (".safetensors", ".json") or ".tmp" in path.name}
+    return {
+        path.name: path.read_bytes()
+        for path in Path(folder).glob("*")
+        if path.suffix in (".safetensors", ".json") or ".tmp" in path.name
+    }
 
 
 KILLED = """
@@ -50,9 +55,14 @@ os._exit(run(sys.argv[3:]))
 
 
 def test_a_cache_killed_twice_ends_like_one_that_was_not_and_says_what_was_left(encode, encode_words):
-    for suffix, number in (("safetensors", 1), ("json", 1)):  # before the first shard appears; with it, but not in the index
+    for suffix, number in (
+        ("safetensors", 1),
+        ("json", 1),
+    ):  # before the first shard appears; with it, but not in the index
         words = encode_words("--output_path", "killed", *SHARDS)
-        done = subprocess.run([sys.executable, "-c", KILLED, suffix, str(number), *words], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, suffix, str(number), *words], capture_output=True, text=True
+        )
         assert done.returncode == -9, done.stderr
     assert any(".tmp" in name for name in files_of("killed"))
     said = encode("killed", *SHARDS).out
@@ -65,7 +75,10 @@ def test_a_rerun_does_what_is_missing_or_stale_and_says_how_many_of_each(encode,
     first = encode("cache", "--batch_size", 2)
     assert "4 clips: 0 up to date, 4 missing, 0 stale, 0 damaged" in first.out
     assert re.search(r"frames a second in the first clips; about 00:\d\d for the other 27 frames", first.err)
-    told, written = re.search(r"to write: about (\S+ MB) for 30 frames; the disk has .* free", first.out)[1], re.search(r"4 latents, (\S+ MB)", first.out)[1]
+    told, written = (
+        re.search(r"to write: about (\S+ MB) for 30 frames; the disk has .* free", first.out)[1],
+        re.search(r"4 latents, (\S+ MB)", first.out)[1],
+    )
     assert told == written == f"{2 * 4 * 16 * (3 * 2 + 1) * 2 / 1e6:.3g} MB"
     before = {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.safetensors")}
     assert "4 up to date, 0 missing, 0 stale" in encode("cache").out
@@ -80,7 +93,10 @@ def test_a_rerun_does_what_is_missing_or_stale_and_says_how_many_of_each(encode,
 
     (videos / "new.mp4").unlink()
     said = encode("cache", "--convention", "mindone").out
-    assert "4 clips: 0 up to date, 0 missing, 4 stale (4 other settings), 0 damaged; 1 latents of other clips are left alone" in said
+    assert (
+        "4 clips: 0 up to date, 0 missing, 4 stale (4 other settings), 0 damaged; 1 latents of other clips are left alone"
+        in said
+    )
     other = encode("cache", "--ckpt_path", weights / "1.safetensors").out
     assert "4 stale (4 other checkpoint)" in other
 
@@ -129,11 +145,30 @@ def test_samples_depend_on_neither_order_nor_processes_nor_batches(encode):
 def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weights, monkeypatch):
     # compared are the frames that are handed over, not those that a video makes of them: one rounding apart, it may code them otherwise
     handed, write = {}, VideoWriter.write
-    monkeypatch.setattr(VideoWriter, "write", lambda writer, frame: (handed.setdefault(str(writer.path), []).append(frame.astype(int)), write(writer, frame)))
+    monkeypatch.setattr(
+        VideoWriter,
+        "write",
+        lambda writer, frame: (handed.setdefault(str(writer.path), []).append(frame.astype(int)), write(writer, frame)),
+    )
     encode("files")
     encode("shards", *SHARDS, "--convention", "diffusers")
     for form in ("files", "shards"):
-        assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", form, "--output_path", f"from_{form}", "--batch_size", "2"]) == 0
+        assert (
+            run(
+                [
+                    "decode",
+                    "--ckpt_path",
+                    str(weights / "0.safetensors"),
+                    "--latent_folder",
+                    form,
+                    "--output_path",
+                    f"from_{form}",
+                    "--batch_size",
+                    "2",
+                ]
+            )
+            == 0
+        )
     for name, frames in FRAMES.items():
         for form in ("files", "shards"):
             with open_video(f"from_{form}/{name}") as reader:
@@ -145,7 +180,20 @@ def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weight
 def test_decode_says_that_latents_are_of_other_weights(encode, weights, capsys):
     encode("cache")
     for number, told in ((0, False), (1, True)):
-        assert run(["decode", "--ckpt_path", str(weights / f"{number}.safetensors"), "--latent_folder", "cache", "--output_path", "back"]) == 0
+        assert (
+            run(
+                [
+                    "decode",
+                    "--ckpt_path",
+                    str(weights / f"{number}.safetensors"),
+                    "--latent_folder",
+                    "cache",
+                    "--output_path",
+                    "back",
+                ]
+            )
+            == 0
+        )
         assert ("other weights than these" in capsys.readouterr().out) is told
 
 
@@ -160,7 +208,10 @@ def test_a_video_that_fails_half_way_is_left_out_and_told(encode, monkeypatch):
     monkeypatch.setattr(TAEVideoDataset, "stream", failing)
     shown = encode("cache", "--batch_size", 3)
     assert set(numbers("cache")) == set(FRAMES) - {"b.mp4"}
-    assert "1 files cannot be used" in shown.out and "frame 8 cannot be decoded" in Path("cache/unreadable.csv").read_text()
+    assert (
+        "1 files cannot be used" in shown.out
+        and "frame 8 cannot be decoded" in Path("cache/unreadable.csv").read_text()
+    )
 
 
 def test_the_process_that_msrun_starts_beside_its_workers_encodes_nothing(encode, monkeypatch):
@@ -189,5 +240,9 @@ def test_latents_that_are_no_numbers_are_not_kept(encode, tiny):
     broken["encoder.conv_out.conv_temp.bias"][:] = np.nan
     save_weights(broken, "broken.safetensors", {"config": tiny})
     shown = encode("cache", "--ckpt_path", "broken.safetensors")
-    assert "0 latents" in shown.out and "4 files cannot be used" in shown.out and not list(Path("cache").rglob("*.safetensors"))
+    assert (
+        "0 latents" in shown.out
+        and "4 files cannot be used" in shown.out
+        and not list(Path("cache").rglob("*.safetensors"))
+    )
     assert "its latents are not finite" in Path("cache/unreadable.csv").read_text()

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
@@ -17,11 +18,19 @@ from mindone_tae.weights import save_diffusers_folder, save_weights
 
 pytestmark = pytest.mark.apart
 
-TINY = {"block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 1.5, "shift_factor": 0.25}
+TINY = {
+    "block_out_channels": [8, 8, 8, 8],
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "scaling_factor": 1.5,
+    "shift_factor": 0.25,
+}
 
 
 def command(*words, cwd):
-    done = subprocess.run([sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -43,7 +52,9 @@ def videos(tmp_path_factory):
 
 def posterior(seed=0, frames=9):
     mean, logvar = np.random.default_rng(seed).standard_normal((2, 16, -(-frames // 8), 2, 3)).astype(np.float32)
-    return LatentClip(mean, logvar - 3, frames, fps=8.0, size=(16, 24), source="a.mp4", scaling_factor=1.5, shift_factor=0.25)
+    return LatentClip(
+        mean, logvar - 3, frames, fps=8.0, size=(16, 24), source="a.mp4", scaling_factor=1.5, shift_factor=0.25
+    )
 
 
 def scaled(clip, convention):
@@ -67,7 +78,10 @@ def test_decode_undoes_the_scaling_that_each_file_carries(tae, mixed, tmp_path):
     for convention in ("none", "mindone", "diffusers"):
         with open_video(tmp_path / f"back/{convention}.mp4.mp4") as reader:
             found[convention] = reader.read(range(9)).astype(float)
-    recon = {name: pixels(tae, clip) for name, clip in {"right": posterior(), "washed out": scaled(posterior(), "mindone")}.items()}
+    recon = {
+        name: pixels(tae, clip)
+        for name, clip in {"right": posterior(), "washed out": scaled(posterior(), "mindone")}.items()
+    }
     assert np.abs(recon["right"] - recon["washed out"]).mean() > 3
     for video in found.values():
         assert np.abs(video - found["none"]).mean() < 0.5
@@ -94,13 +108,30 @@ def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(
     np.testing.assert_allclose(clip.logvar, logvar + 2 * np.log(1.5), atol=1e-3)
 
     command("latent-stats", *words, "of_videos", cwd=tmp_path)
-    assert run(["latent-stats", "--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "of_latents")]) == 0
+    assert (
+        run(
+            [
+                "latent-stats",
+                "--latent_folder",
+                str(tmp_path / "latents"),
+                "--output_path",
+                str(tmp_path / "of_latents"),
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
-    of_latents, of_videos = (json.loads((tmp_path / name / "latent_stats.json").read_text()) for name in ("of_latents", "of_videos"))
+    of_latents, of_videos = (
+        json.loads((tmp_path / name / "latent_stats.json").read_text()) for name in ("of_latents", "of_videos")
+    )
     assert of_latents["values_per_channel"] == of_videos["values_per_channel"] == (2 + 3) * 2 * 3
     assert of_latents["source"]["clips"] == of_videos["source"]["clips"] == 2
-    for entry, other in zip([of_latents["overall"], *of_latents["channels"]], [of_videos["overall"], *of_videos["channels"]], strict=True):
-        assert entry["mean"] == pytest.approx(other["mean"], abs=1e-5) and entry["std"] == pytest.approx(other["std"], abs=1e-5)
+    for entry, other in zip(
+        [of_latents["overall"], *of_latents["channels"]], [of_videos["overall"], *of_videos["channels"]], strict=True
+    ):
+        assert entry["mean"] == pytest.approx(other["mean"], abs=1e-5) and entry["std"] == pytest.approx(
+            other["std"], abs=1e-5
+        )
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line[:1].isalnum()}
     assert float(rows["all"][0]) == pytest.approx(of_latents["overall"]["mean"], abs=1e-4)
     assert float(rows["15"][1]) == pytest.approx(of_latents["channels"][15]["std"], abs=1e-4)
@@ -111,15 +142,23 @@ def test_latent_stats_of_differently_scaled_files_are_of_the_unscaled_latents(mi
     assert run(["latent-stats", "--latent_folder", str(mixed), "--output_path", str(tmp_path / "stats")]) == 0
     result = json.loads((tmp_path / "stats/latent_stats.json").read_text())
     clip = posterior()
-    expected = np.sqrt(clip.mean.var(axis=(1, 2, 3), dtype=float) + np.exp(clip.logvar.astype(float)).mean(axis=(1, 2, 3)))
+    expected = np.sqrt(
+        clip.mean.var(axis=(1, 2, 3), dtype=float) + np.exp(clip.logvar.astype(float)).mean(axis=(1, 2, 3))
+    )
     assert result["latents_std"] == pytest.approx(expected.tolist(), rel=1e-5)
     assert result["overall"]["mean"] == pytest.approx(clip.mean.mean(dtype=float), abs=1e-6)
 
 
 def test_latents_of_two_models_are_pointed_out(tmp_path, capsys):
     for number in range(2):
-        write_latents(tmp_path / f"latents/{number}.safetensors", replace(posterior(number), model={"name": "tae", "pretrained": f"{number}.ckpt"}))
-    assert run(["latent-stats", "--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "stats")]) == 0
+        write_latents(
+            tmp_path / f"latents/{number}.safetensors",
+            replace(posterior(number), model={"name": "tae", "pretrained": f"{number}.ckpt"}),
+        )
+    assert (
+        run(["latent-stats", "--latent_folder", str(tmp_path / "latents"), "--output_path", str(tmp_path / "stats")])
+        == 0
+    )
     assert "the latents come from 2 models, which share no factors" in capsys.readouterr().out
 
 

@@ -66,7 +66,11 @@ def test_the_convention_is_undone_by_the_models_factors(decode, tiny):
 @pytest.mark.parametrize(
     "array, words, message",
     [
-        (latents(16, 1, 2, 2), [], "a.npy does not say how it is scaled; --convention must, one of none, mindone, diffusers"),
+        (
+            latents(16, 1, 2, 2),
+            [],
+            "a.npy does not say how it is scaled; --convention must, one of none, mindone, diffusers",
+        ),
         (latents(16, 2, 2), ["--convention", "none"], "a.npy has shape .16, 2, 2.; a latent is"),
         (latents(8, 1, 2, 2), ["--convention", "none"], "a.npy has shape .8, 1, 2, 2.; the model's latents are"),
         (np.ones((16, 1, 2, 2), int), ["--convention", "none"], "a.npy holds int64; latents are float16"),

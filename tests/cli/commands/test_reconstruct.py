@@ -21,7 +21,23 @@ def reconstruct(videos, weights, capsys):
     """reconstruct(*words) runs the command here and gives what it printed."""
 
     def call(*words, status=0):
-        assert run(["reconstruct", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", "--output_path", "out", *words]) == status
+        assert (
+            run(
+                [
+                    "reconstruct",
+                    "--ckpt_path",
+                    str(weights / "0.safetensors"),
+                    "--video_folder",
+                    "videos",
+                    "--image_size",
+                    "8,16",
+                    "--output_path",
+                    "out",
+                    *words,
+                ]
+            )
+            == status
+        )
         return capsys.readouterr()
 
     return call
@@ -36,7 +52,10 @@ def test_what_a_killed_call_left_is_removed_and_what_a_living_one_writes_is_not(
     ended.wait()
     folder = Path("out/reconstruction/deep")
     folder.mkdir(parents=True)
-    left, living, elsewhere = (folder / f".{name}.{number}.tmp.mp4" for name, number in (("x", ended.pid), ("x", os.getpid()), ("y", ended.pid)))
+    left, living, elsewhere = (
+        folder / f".{name}.{number}.tmp.mp4"
+        for name, number in (("x", ended.pid), ("x", os.getpid()), ("y", ended.pid))
+    )
     for path in (left, living, elsewhere):
         path.write_bytes(b"half")
     for path in (left, living):
@@ -57,12 +76,18 @@ def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstr
     path.write_bytes(raw)
     shown = reconstruct("--batch_size", batch_size)
     assert written() == {"a.mp4.mp4", "deep/c.mp4.mp4", "deep/d.gif.mp4"} and shown.err.count("left out: ") == 1
-    assert "3 clips" in shown.out and "1 files cannot be used" in shown.out and "b.mp4" in Path("out/unreadable.csv").read_text()
+    assert (
+        "3 clips" in shown.out
+        and "1 files cannot be used" in shown.out
+        and "b.mp4" in Path("out/unreadable.csv").read_text()
+    )
     assert not list(Path("out").glob("**/.*.tmp*"))
 
 
 @pytest.mark.parametrize("command", ["reconstruct", "decode"])
-def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(command, reconstruct, encode, weights, capsys, monkeypatch):
+def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(
+    command, reconstruct, encode, weights, capsys, monkeypatch
+):
     write, frames = VideoWriter.write, []
 
     def stopped(writer, frame):
@@ -79,15 +104,40 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(command, 
     if command == "reconstruct":
         error, first = reconstruct(status=143).err, Path("out/reconstruction/a.mp4.mp4")
     else:
-        assert run(["decode", "--ckpt_path", str(weights / "0.safetensors"), "--latent_folder", "cache", "--output_path", "out"]) == 143
+        assert (
+            run(
+                [
+                    "decode",
+                    "--ckpt_path",
+                    str(weights / "0.safetensors"),
+                    "--latent_folder",
+                    "cache",
+                    "--output_path",
+                    "out",
+                ]
+            )
+            == 143
+        )
         error, first = capsys.readouterr().err, Path("out/a.mp4.mp4")
     assert signal.getsignal(signal.SIGTERM) is before
-    assert error.splitlines()[-1].startswith("asked to stop: the files that were done are kept") and "Traceback" not in error
+    assert (
+        error.splitlines()[-1].startswith("asked to stop: the files that were done are kept")
+        and "Traceback" not in error
+    )
     assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))
 
 
 def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(videos, weights, monkeypatch, capsys):
-    words = ["latent-stats", "--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16", "--output_path"]
+    words = [
+        "latent-stats",
+        "--ckpt_path",
+        str(weights / "0.safetensors"),
+        "--video_folder",
+        "videos",
+        "--image_size",
+        "8,16",
+        "--output_path",
+    ]
     (videos / "b.mp4").rename("b.mp4")
     assert run([*words, "without"]) == 0
     Path("b.mp4").rename(videos / "b.mp4")

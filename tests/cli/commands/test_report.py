@@ -23,7 +23,11 @@ def trained(tmp_path, videos, weights):
     from mindone_tae.zoo import load_recipe
 
     pairs = [("dataset.folder", "videos/deep"), ("dataset.size", [8, 16]), ("dataset.sample_n_frames", 3)]
-    architecture = [("model.block_out_channels", [8, 8, 8, 8]), ("model.layers_per_block", 1), ("model.norm_num_groups", 4)]
+    architecture = [
+        ("model.block_out_channels", [8, 8, 8, 8]),
+        ("model.layers_per_block", 1),
+        ("model.norm_num_groups", 4),
+    ]
     recipe = load_recipe("tae/eval/default", [*pairs, *architecture])
     folder = tmp_path / "run"
     (folder / "checkpoints").mkdir(parents=True)
@@ -42,7 +46,9 @@ def test_a_run_is_evaluated_where_it_was_not_since_its_last_checkpoint(trained, 
     page = trained / "evaluation/report.html"
     assert f"open in a browser: {page}" in capsys.readouterr().out
     data = data_of(page)
-    assert data["runs"][0]["curves"]["loss"]["values"] == [2.0, 1.0] and data["runs"][0]["curves"]["psnr"]["values"] == [20.0]
+    assert data["runs"][0]["curves"]["loss"]["values"] == [2.0, 1.0] and data["runs"][0]["curves"]["psnr"][
+        "values"
+    ] == [20.0]
     assert len(data["clips"]) == 2
     evaluation = trained / "evaluation/evaluation.json"
     before = evaluation.stat().st_mtime_ns
@@ -59,7 +65,9 @@ def test_two_checkpoints_of_a_run_stand_side_by_side(trained, capsys):
     assert run(["report", *checkpoints, "--output_path", "both.html"]) == 0
     data = data_of("both.html")
     assert [entry["label"] for entry in data["contestants"]][:2] == ["step_0", "step_1"]
-    assert len(data["clips"]) == 2 and all({"model0", "model1", "average_pooling"} == set(clip["figures"]) for clip in data["clips"])
+    assert len(data["clips"]) == 2 and all(
+        {"model0", "model1", "average_pooling"} == set(clip["figures"]) for clip in data["clips"]
+    )
     assert data["runs"][0]["sha256"] != data["runs"][1]["sha256"]
     assert all(entry["curves"]["loss"]["values"] == [2.0, 1.0] for entry in data["runs"])
 
@@ -75,7 +83,11 @@ def test_what_another_command_left_is_shown_again_without_the_model(videos, weig
 
 @pytest.mark.parametrize(
     "words, message",
-    [(["nowhere"], "nowhere holds no report"), (["videos"], "videos holds no report"), (["videos", "--output_path", "a.pdf"], "end it in .html")],
+    [
+        (["nowhere"], "nowhere holds no report"),
+        (["videos"], "videos holds no report"),
+        (["videos", "--output_path", "a.pdf"], "end it in .html"),
+    ],
 )
 def test_what_cannot_be_shown_is_told_in_one_line(words, message, videos, capsys):
     assert run(["report", *words]) == 2

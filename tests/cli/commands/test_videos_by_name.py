@@ -25,7 +25,10 @@ def test_reconstruct_one_file_gives_its_video_and_a_page(videos, small, capsys):
     with open_video(folder / "reconstruction/a.mp4.mp4") as reader:
         assert len(reader) == 9
     facts = json.loads((folder / "report/report.json").read_text())
-    assert [clip["name"] for clip in facts["clips"]] == ["a.mp4"] and facts["baselines"] == ["linear_code", "average_pooling"]
+    assert [clip["name"] for clip in facts["clips"]] == ["a.mp4"] and facts["baselines"] == [
+        "linear_code",
+        "average_pooling",
+    ]
     assert facts["clips"][0]["latent"]["shape"] == [16, 2, 1, 2]
 
 
@@ -59,7 +62,10 @@ def test_evaluate_one_file_measures_it_and_shows_it(videos, small, capsys):
 def test_the_size_that_is_taken_is_said_only_where_nobody_asked_for_one(videos, weights, capsys):
     words = ["reconstruct", "videos/a.mp4", "--ckpt_path", str(weights / "0.safetensors")]
     assert run([*words, "dataset.size=8px"]) == 0
-    assert "a.mp4: 9 frames of 16x24 (height x width), taken at 8x16; --image_size 480px takes another" in capsys.readouterr().out
+    assert (
+        "a.mp4: 9 frames of 16x24 (height x width), taken at 8x16; --image_size 480px takes another"
+        in capsys.readouterr().out
+    )
     assert run([*words, "--image_size", "8,16"]) == 0
     assert "--image_size" not in capsys.readouterr().out
 
@@ -69,7 +75,11 @@ def test_the_size_that_is_taken_is_said_only_where_nobody_asked_for_one(videos, 
     [
         (["a.mp4", "--model.dtype", "float16"], ["a.mp4"], ["model.dtype=float16"]),
         (["--model.dtype", "float16", "a.mp4", "b=c.mp4"], ["a.mp4", "b=c.mp4"], ["model.dtype=float16"]),
-        (["--image_size", "64", "a.mp4", "--num_frames", "8", "folder", "train.seed=3"], ["a.mp4", "folder"], ["train.seed=3"]),
+        (
+            ["--image_size", "64", "a.mp4", "--num_frames", "8", "folder", "train.seed=3"],
+            ["a.mp4", "folder"],
+            ["train.seed=3"],
+        ),
         (["train.seed=3"], [], ["train.seed=3"]),
     ],
 )
@@ -101,11 +111,16 @@ def test_a_mistake_in_naming_videos_is_one_line(words, message, tmp_path, monkey
     assert message in line
 
 
-def test_the_packages_own_weights_are_taken_where_no_model_is_named_and_that_is_said(videos, weights, monkeypatch, capsys):
+def test_the_packages_own_weights_are_taken_where_no_model_is_named_and_that_is_said(
+    videos, weights, monkeypatch, capsys
+):
     monkeypatch.setattr(inference, "DEFAULT_WEIGHTS", str(weights / "1.safetensors"))
     for words in (["reconstruct"], ["evaluate", "--num_frames", "4"], ["encode"]):
         assert run([*words, "videos/deep/c.mp4", "--image_size", "8,16"]) == 0
         shown = capsys.readouterr().out
-        assert f"no --ckpt_path is given: the package's own small weights are taken, --ckpt_path {weights / '1.safetensors'}" in shown
+        assert (
+            f"no --ckpt_path is given: the package's own small weights are taken, --ckpt_path {weights / '1.safetensors'}"
+            in shown
+        )
     facts = json.loads(Path("outputs/reconstruct/c/report/report.json").read_text())
     assert facts["model"]["pretrained"] == str(weights / "1.safetensors")

@@ -18,7 +18,9 @@ def one_clip(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium by way of selenium, which logs what it requests; skipped where either is missing."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no browser test: selenium is not installed (pip install '.[test]')")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="no browser test: selenium is not installed (pip install '.[test]')"
+    )
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     if None in programs.values():
         pytest.skip("no browser test: chromium or chromedriver is missing (apt-get install chromium chromium-driver)")

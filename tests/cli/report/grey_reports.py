@@ -12,7 +12,9 @@ FRAMES, FPS = 24, 12.0
 
 def level(name, number):
     """The grey of a contestant's frame; no two contestants share one at a frame, and no two frames of one."""
-    return {"source": 20 + 9 * number, "model": 240 - 9 * number, "average_pooling": 20 + 9 * ((number + 12) % 24)}[name]
+    return {"source": 20 + 9 * number, "model": 240 - 9 * number, "average_pooling": 20 + 9 * ((number + 12) % 24)}[
+        name
+    ]
 
 
 def number_of(name, grey):

@@ -20,7 +20,9 @@ from mindone_tae.zoo import UserError
 
 def data_of(path):
     """What the page's script reads."""
-    return json.loads(re.search(r'<script type="application/json" id="report">(.*?)</script>', path.read_text(), re.DOTALL)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="report">(.*?)</script>', path.read_text(), re.DOTALL)[1]
+    )
 
 
 def media_of(path, number):
@@ -38,7 +40,11 @@ def test_the_frames_in_the_page_are_h264_that_browsers_play_and_lie_where_the_pa
     clip = data_of(one_clip)["clips"][0]
     with av.open(io.BytesIO(media_of(one_clip, 0))) as container:
         stream = container.streams.video[0]
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt, float(stream.average_rate)) == ("h264", "yuv420p", FPS)
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt, float(stream.average_rate)) == (
+            "h264",
+            "yuv420p",
+            FPS,
+        )
         assert stream.codec_context.has_b_frames == 0
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) == clip["shown"] == 24
@@ -56,7 +62,10 @@ def test_the_cost_that_the_page_tells_is_the_psnr_of_its_video(one_clip):
     with av.open(io.BytesIO(media_of(one_clip, 0))) as container:
         frames = [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
     left, top = clip["sheet"]["cells"]["source"]
-    errors = [np.mean((frame[top : top + 64, left : left + 96] - wanted) ** 2) for frame, wanted in zip(frames, frames_of("source"))]
+    errors = [
+        np.mean((frame[top : top + 64, left : left + 96] - wanted) ** 2)
+        for frame, wanted in zip(frames, frames_of("source"))
+    ]
     assert clip["cost"]["source"] == pytest.approx(np.mean(10 * np.log10(255**2 / np.array(errors))), abs=1)
 
 

@@ -48,7 +48,10 @@ class Page:
         ActionChains(self.driver).send_keys(keys).perform()
 
     def seek(self, number):
-        self.run("const seek = document.getElementById('seek'); seek.value = arguments[0]; seek.dispatchEvent(new Event('input'))", number)
+        self.run(
+            "const seek = document.getElementById('seek'); seek.value = arguments[0]; seek.dispatchEvent(new Event('input'))",
+            number,
+        )
         return self.at(number)
 
     def at(self, number):
@@ -66,14 +69,18 @@ def opened(browser, one_clip):
 
 @pytest.fixture
 def page(opened):
-    opened.run("document.querySelector('#mode [data-value=side]').click(); document.querySelector('#zoom [data-value=\"1\"]').click()")
+    opened.run(
+        "document.querySelector('#mode [data-value=side]').click(); document.querySelector('#zoom [data-value=\"1\"]').click()"
+    )
     return opened
 
 
 def test_every_player_shows_the_frame_that_was_sought_whatever_the_order(page):
     for number in (5, 0, FRAMES - 1, 7, 8, 6, 22, 1):
         greys = page.seek(number)
-        assert all(abs(greys[name] - level(name, number)) <= 3 for name in CONTESTANTS)  # colours come through the video, too
+        assert all(
+            abs(greys[name] - level(name, number)) <= 3 for name in CONTESTANTS
+        )  # colours come through the video, too
 
 
 def test_the_error_is_as_bright_as_its_scale_says(page):
@@ -142,7 +149,10 @@ def test_a_click_in_a_plot_goes_to_that_frame(page):
 
     page.seek(0)
     plot = page.driver.find_element("css selector", "#plots svg")
-    box = page.run("const box = arguments[0].getBoundingClientRect(); arguments[0].scrollIntoView({block: 'center'}); return [box.width, box.height]", plot)
+    box = page.run(
+        "const box = arguments[0].getBoundingClientRect(); arguments[0].scrollIntoView({block: 'center'}); return [box.width, box.height]",
+        plot,
+    )
     wanted = 17
     across = 42 + (box[0] - 52) * wanted / (FRAMES - 1)  # the plot's margins are 42 and 10 pixels
     ActionChains(page.driver).move_to_element_with_offset(plot, across - box[0] / 2, 0).click().perform()
@@ -150,10 +160,14 @@ def test_a_click_in_a_plot_goes_to_that_frame(page):
 
 
 def test_players_are_at_least_256_pixels_high_and_everything_has_a_name_for_a_screen_reader(page):
-    heights = page.run("return [...document.querySelectorAll('#side canvas')].map((canvas) => canvas.getBoundingClientRect().height)")
+    heights = page.run(
+        "return [...document.querySelectorAll('#side canvas')].map((canvas) => canvas.getBoundingClientRect().height)"
+    )
     assert len(heights) == 5 and min(heights) >= 256
     named = page.driver.find_elements("css selector", "button, select, input, canvas, svg, section, nav")
-    nameless = [entry.get_attribute("outerHTML")[:80] for entry in named if entry.is_displayed() and not entry.accessible_name]
+    nameless = [
+        entry.get_attribute("outerHTML")[:80] for entry in named if entry.is_displayed() and not entry.accessible_name
+    ]
     assert nameless == []
     assert page.run("return [document.documentElement.lang, document.querySelectorAll('h1').length]") == ["en", 1]
     assert page.run("return document.getElementById('seek').getAttribute('aria-valuetext')").startswith("frame ")
@@ -161,7 +175,9 @@ def test_players_are_at_least_256_pixels_high_and_everything_has_a_name_for_a_sc
 
 def test_a_narrow_screen_needs_no_scrolling_to_the_side_and_begins_with_the_wipe(browser, one_clip):
     page = Page(browser, one_clip, width=500, height=850)  # as narrow as a headless window gets
-    assert page.run("return [document.documentElement.scrollWidth - innerWidth, document.getElementById('wipe').hidden]") == [0, False]
+    assert page.run(
+        "return [document.documentElement.scrollWidth - innerWidth, document.getElementById('wipe').hidden]"
+    ) == [0, False]
 
 
 def test_the_table_sorts_by_a_column_and_opens_a_clip(browser, tmp_path):
@@ -173,12 +189,17 @@ def test_the_table_sorts_by_a_column_and_opens_a_clip(browser, tmp_path):
 
     def sort_by(column):
         page.run("document.querySelectorAll('#table thead button')[arguments[0]].click()", column)
-        return page.run("return [...document.querySelectorAll('#table [aria-sort]')].map((head) => head.getAttribute('aria-sort'))")[column]
+        return page.run(
+            "return [...document.querySelectorAll('#table [aria-sort]')].map((head) => head.getAttribute('aria-sort'))"
+        )[column]
 
     assert names() == ["long.mp4", "b.mp4", "</script><b>.mp4", "still.png"]
     assert sort_by(1) == "ascending" and names() == ["still.png", "b.mp4", "</script><b>.mp4", "long.mp4"]
     assert sort_by(1) == "descending" and names()[0] == "long.mp4"
-    figures = {row["name"]: row["figures"]["model"]["psnr"] for row in json.loads((folder / "report/report.json").read_text())["table"]}
+    figures = {
+        row["name"]: row["figures"]["model"]["psnr"]
+        for row in json.loads((folder / "report/report.json").read_text())["table"]
+    }
     assert sort_by(3) == "descending" and names() == sorted(figures, key=figures.get, reverse=True)
     page.run("[...document.querySelectorAll('#table .link')].find((link) => link.textContent === 'still.png').click()")
     page.wait("return document.getElementById('clip-name').textContent === 'still.png'")
@@ -187,7 +208,9 @@ def test_the_table_sorts_by_a_column_and_opens_a_clip(browser, tmp_path):
 
 
 def test_reports_of_two_models_show_the_same_clips_side_by_side_and_their_curves(browser, tmp_path):
-    folders = [record(tmp_path / name, {"a.mp4": 9, "b.mp4": 3}, name, seed) for seed, name in enumerate(("first", "second"))]
+    folders = [
+        record(tmp_path / name, {"a.mp4": 9, "b.mp4": 3}, name, seed) for seed, name in enumerate(("first", "second"))
+    ]
     for name, best in (("first", 20.0), ("second", 25.0)):
         lines = [{"step": step, "loss": 1 / step, "learning_rate": 1e-4} for step in range(1, 30)]
         lines += [{"step": 30, "eval": {"psnr": best}, "baseline": {"psnr": 21.0}, "baseline_name": "average_pooling"}]
@@ -196,7 +219,10 @@ def test_reports_of_two_models_show_the_same_clips_side_by_side_and_their_curves
     players = page.run("return [...document.querySelectorAll('#side figure')].map((figure) => figure.dataset.name)")
     assert players == ["source", "model0", "model1", "average_pooling", "error", "latent"]
     assert len(page.driver.find_elements("css selector", "#clips button")) == 2
-    assert [caption.text.split()[0] for caption in page.driver.find_elements("css selector", "#curves strong")] == ["PSNR", "Loss,"]
+    assert [caption.text.split()[0] for caption in page.driver.find_elements("css selector", "#curves strong")] == [
+        "PSNR",
+        "Loss,",
+    ]
     assert "second 25.00 dB" in page.driver.find_element("css selector", "#curves figcaption").text
 
 

@@ -33,7 +33,9 @@ def test_figures_of_each_frame_are_those_of_numpy_and_scikit_image():
     recon = (x + rng.normal(0, 0.1, x.shape)).astype(np.float32)
     one, other = (np.clip((array.astype(np.float64) + 1) / 2, 0, 1) for array in (x, recon))
     found = frame_figures(recon, x)
-    assert found["psnr"] == pytest.approx([10 * np.log10(1 / np.mean((one[:, i] - other[:, i]) ** 2)) for i in range(4)])
+    assert found["psnr"] == pytest.approx(
+        [10 * np.log10(1 / np.mean((one[:, i] - other[:, i]) ** 2)) for i in range(4)]
+    )
     wanted = [structural_similarity(one[:, i], other[:, i], data_range=1, win_size=7, channel_axis=0) for i in range(4)]
     assert found["ssim"] == pytest.approx(wanted)
 

@@ -52,7 +52,11 @@ def test_frames_of_a_clip_change_alike_and_values_stay_in_range():
 def test_nothing_asked_is_nothing_drawn():
     rng, untouched = np.random.default_rng(6), np.random.default_rng(6)
     off = Augmentation()
-    assert off.colour(clip(), rng) is not None and off.draw_scale(rng) == 1.0 and off.draw_speed(rng, lambda speed: True) == 1
+    assert (
+        off.colour(clip(), rng) is not None
+        and off.draw_scale(rng) == 1.0
+        and off.draw_speed(rng, lambda speed: True) == 1
+    )
     assert rng.random() == untouched.random()
 
 

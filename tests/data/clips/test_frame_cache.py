@@ -49,14 +49,31 @@ def keyframes_of(name, folder):
 
 def draw(dataset, epochs):
     """All clips of some epochs."""
-    return [dataset.sample(index, np.random.default_rng([epoch, index]))[0] for epoch in range(epochs) for index in range(len(dataset))]
+    return [
+        dataset.sample(index, np.random.default_rng([epoch, index]))[0]
+        for epoch in range(epochs)
+        for index in range(len(dataset))
+    ]
 
 
-@pytest.mark.parametrize("keywords", [{}, {"size": "32px"}, {"sample_stride": 3}, {"deterministic_sample": True}, {"random_crop": False}, {"reader": "pyav"}])
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {},
+        {"size": "32px"},
+        {"sample_stride": 3},
+        {"deterministic_sample": True},
+        {"random_crop": False},
+        {"reader": "pyav"},
+    ],
+)
 @pytest.mark.parametrize("megabytes", [FRAME_BYTES * 11 / 2**20, 64])
 def test_samples_are_the_same_with_and_without(folder, keywords, megabytes):
     keywords = {**DRAWN, **keywords, "folder": folder}
-    with_cache, without = draw(TAEVideoDataset(cache_mb=megabytes, **keywords), 5), draw(TAEVideoDataset(cache_mb=0, **keywords), 5)
+    with_cache, without = (
+        draw(TAEVideoDataset(cache_mb=megabytes, **keywords), 5),
+        draw(TAEVideoDataset(cache_mb=0, **keywords), 5),
+    )
     assert all(map(np.array_equal, with_cache, without))
 
 
@@ -74,7 +91,9 @@ def test_threads_in_any_order_get_the_same_samples_from_bounded_readers(folder):
 def test_each_stretch_between_keyframes_is_read_once(folder, opened):
     dataset = TAEVideoDataset(folder=folder, **DRAWN)
     draw(dataset, 12)
-    assert opened.count(f"{folder}/c.mp4") == 1 and len(opened) <= 1 + len(keyframes_of("a.mp4", folder)) + len(keyframes_of("b.mkv", folder))
+    assert opened.count(f"{folder}/c.mp4") == 1 and len(opened) <= 1 + len(keyframes_of("a.mp4", folder)) + len(
+        keyframes_of("b.mkv", folder)
+    )
     before = len(opened)
     draw(dataset, 12)
     assert len(opened) == before
@@ -106,7 +125,10 @@ def test_file_that_changes_is_read_anew_and_its_memory_comes_back(folder, make_v
     first = dataset[2][0]
     make_video("other.mp4", 9, size=(96, 64), crf="30")
     os.replace(tmp_path / "other.mp4", tmp_path / "c.mp4")
-    (again,), plain = dataset[2], TAEVideoDataset(folder=folder, size=64, sample_n_frames=4, deterministic_sample=True, cache_mb=0)
+    (again,), plain = (
+        dataset[2],
+        TAEVideoDataset(folder=folder, size=64, sample_n_frames=4, deterministic_sample=True, cache_mb=0),
+    )
     assert np.array_equal(again, plain[2][0]) and not np.array_equal(again, first)
     assert numbers_of(to_pixels(again)) == [0, 1, 2, 3]
     assert room - dataset._roster._cache._room == sum(file.bytes() for file in dataset._roster._cache._files.values())

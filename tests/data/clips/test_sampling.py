@@ -56,7 +56,9 @@ def test_images_come_at_their_ratio():
 def test_random_lengths_share_the_rest_evenly():
     wanted = {1: 0.2, 16: 0.2, 8: 0.2, 4: 0.2, 2: 0.2}
     assert frequencies(FrameCounts(16, "mixed_video_random", 0.2)) == pytest.approx(wanted, abs=0.025)
-    assert frequencies(FrameCounts(16, "mixed_video_random", 0.0, [8, 24])) == pytest.approx({8: 0.5, 24: 0.5}, abs=0.025)
+    assert frequencies(FrameCounts(16, "mixed_video_random", 0.0, [8, 24])) == pytest.approx(
+        {8: 0.5, 24: 0.5}, abs=0.025
+    )
 
 
 def test_image_only_steps_have_one_frame():
@@ -68,7 +70,9 @@ def test_image_only_steps_have_one_frame():
     [
         ({"strategy": "mixed_video_imge"}, "must be null or one of .*did you mean 'mixed_video_image'"),
         ({"strategy": "mixed_video_image", "image_ratio": 1.5}, "mixed_image_ratio is 1.5; it is a probability"),
-        ({"sample_n_frames": 0}, "sample_n_frames is 0; it must be 1 or more, or -1"),
+        ({"sample_n_frames": 0}, "sample_n_frames is 0; it must be from 1 to"),
+        ({"sample_n_frames": 10**9}, "sample_n_frames is 1000000000; it must be from 1 to"),
+        ({"strategy": "mixed_video_random", "lengths": [10**9]}, "mixed_lengths is .*whole numbers from 1"),
         ({"strategy": "mixed_video_random", "lengths": [8, 0]}, "mixed_lengths is .*whole numbers from 1"),
         ({"strategy": "mixed_video_random", "lengths": []}, "mixed_lengths is"),
         ({"strategy": "mixed_video_random", "sample_n_frames": -1}, "give mixed_lengths"),
@@ -115,7 +119,14 @@ def test_several_clips_of_a_short_video_stay_within_it():
     assert {int(clip_indices(6, 5, 1, rng, clip, 4)[0]) for clip in range(4) for _ in range(20)} == {0, 1}
 
 
-@pytest.mark.parametrize("keywords, said", [({"sample_stride": 0}, "sample_stride is 0"), ({"sample_fps": 0.0}, "sample_fps is 0"), ({"sample_stride": 2, "sample_fps": 8.0}, "only one")])
+@pytest.mark.parametrize(
+    "keywords, said",
+    [
+        ({"sample_stride": 0}, "sample_stride is 0"),
+        ({"sample_fps": 0.0}, "sample_fps is 0"),
+        ({"sample_stride": 2, "sample_fps": 8.0}, "only one"),
+    ],
+)
 def test_bad_rate_is_refused(keywords, said):
     with pytest.raises(UserError, match=said):
         FrameRate(**keywords)

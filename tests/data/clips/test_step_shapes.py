@@ -40,7 +40,8 @@ def files_of(dataset, choice, draws=40):
 
 
 @pytest.mark.parametrize(
-    "size, bucket", [((480, 580), 0), ((480, 640), 1), ((720, 1280), 1), ((1280, 720), 2), ((100, 100), 0), ((10, 1000), 1)]
+    "size, bucket",
+    [((480, 580), 0), ((480, 640), 1), ((720, 1280), 1), ((1280, 720), 2), ((100, 100), 0), ((10, 1000), 1)],
 )
 def test_bucket_nearest_in_aspect_ratio_is_taken(size, bucket):
     assert nearest_bucket(size, [(256, 256), (192, 320), (320, 192)]) == bucket
@@ -59,7 +60,13 @@ def test_without_a_step_each_clip_has_its_own_bucket(shapes):
     dataset = TAEVideoDataset(folder=shapes, size_buckets=BUCKETS, sample_n_frames=2)
     names = [dataset.describe(index)["relative_path"] for index in range(len(dataset))]
     found = {name: dataset[index][0].shape[2:] for index, name in enumerate(names)}
-    assert found == {"wide_long.mp4": (32, 64), "wide_short.mp4": (32, 64), "tall.mp4": (64, 32), "square_a.mp4": (32, 32), "square_b.mkv": (32, 32)}
+    assert found == {
+        "wide_long.mp4": (32, 64),
+        "wide_short.mp4": (32, 64),
+        "tall.mp4": (64, 32),
+        "square_a.mp4": (32, 32),
+        "square_b.mkv": (32, 32),
+    }
 
 
 def test_long_steps_take_videos_that_are_long_enough(shapes, numbers_of):
@@ -105,7 +112,9 @@ def test_target_rate_leaves_slow_videos_out(make_video, tmp_path):
 
 def test_target_rate_is_met_by_each_videos_own_rate(make_video, tmp_path, numbers_of):
     make_video("a.mp4")
-    dataset = TAEVideoDataset(folder=str(tmp_path), size=64, sample_n_frames=4, sample_fps=5.0, deterministic_sample=True)
+    dataset = TAEVideoDataset(
+        folder=str(tmp_path), size=64, sample_n_frames=4, sample_fps=5.0, deterministic_sample=True
+    )
     assert numbers_of(to_pixels(dataset[0][0])) == [0, 4, 8, 12]
 
 
@@ -166,7 +175,9 @@ def test_epochs_differ_in_what_they_draw_of_an_item(make_video, tmp_path):
 
 
 def test_ranks_take_the_same_shapes(shapes):
-    dataset = TAEVideoDataset(folder=shapes, size_buckets=BUCKETS, mixed_strategy="mixed_video_image", sample_n_frames=4)
+    dataset = TAEVideoDataset(
+        folder=shapes, size_buckets=BUCKETS, mixed_strategy="mixed_video_image", sample_n_frames=4
+    )
     ranks = [BatchLoader(dataset, 1, seed=4, rank=rank, ranks=2) for rank in range(2)]
     for step in range(8):
         assert ranks[0].batch(step)[0].shape == ranks[1].batch(step)[0].shape
@@ -179,7 +190,13 @@ def components(shapes, tmp_path):
     common = {"name": "tae_video", "output_columns": ["video", "path"]}
     return [
         {**common, "csv_path": str(tmp_path / "wide.csv"), "size": [16, 32], "sample_n_frames": 2},
-        {**common, "csv_path": str(tmp_path / "rest.csv"), "size": [32, 16], "mixed_strategy": "mixed_video_random", "mixed_lengths": [3, 4]},
+        {
+            **common,
+            "csv_path": str(tmp_path / "rest.csv"),
+            "size": [32, 16],
+            "mixed_strategy": "mixed_video_random",
+            "mixed_lengths": [3, 4],
+        },
     ]
 
 
@@ -188,7 +205,9 @@ def test_mixture_takes_its_components_by_weight_a_step_from_one(components):
     assert len(mixture) == 5 and mixture.output_columns == ["video", "path"]
     choices = [mixture.step_choice(np.random.default_rng(seed)) for seed in range(2000)]
     assert sum(number == 0 for number, _ in choices) / 2000 == pytest.approx(0.75, abs=0.04)
-    assert {inner for number, inner in choices if number == 1} == {1, 3, 4} and {inner for number, inner in choices if number == 0} == {2}
+    assert {inner for number, inner in choices if number == 1} == {1, 3, 4} and {
+        inner for number, inner in choices if number == 0
+    } == {2}
     for choice, shape in (((0, 2), (3, 2, 16, 32)), ((1, 4), (3, 4, 32, 16))):
         assert {mixture.sample(index, np.random.default_rng(index), choice)[0].shape for index in range(5)} == {shape}
 

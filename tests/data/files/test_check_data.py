@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,7 +16,9 @@ from mindone_tae import cli
 from mindone_tae.data.files.checking import CollectionCheck
 from mindone_tae.data.files.collection import read_collection
 from mindone_tae.data.files.summary import summarize, write_histograms
+from mindone_tae.data.readers.opening import open_video
 from mindone_tae.data.tae_video import TAEVideoDataset
+from mindone_tae.data.transforms import to_pixels
 from mindone_tae.zoo.errors import UserError
 
 
@@ -76,7 +80,9 @@ def test_nothing_usable_is_a_mistake(tmp_path, capsys):
     assert "none of the 1 files can be used" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong, said", [(["--workers", "0"], "--workers is 0"), (["--reader", "pyva"], "did you mean 'pyav'")])
+@pytest.mark.parametrize(
+    "wrong, said", [(["--workers", "0"], "--workers is 0"), (["--reader", "pyva"], "did you mean 'pyav'")]
+)
 def test_wrong_flag_is_refused_before_the_work(clips, tmp_path, capsys, wrong, said):
     assert check_data(clips, "--output_path", tmp_path / "out", *wrong) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
@@ -165,7 +171,12 @@ def test_decoding_all_frames_finds_damage_inside(make_video, tmp_path, reader):
 
 def test_data_set_takes_the_manifest_and_opens_nothing_before_a_clip_is_drawn(clips, tmp_path, monkeypatch):
     assert check_data(clips / "list.csv", "--output_path", tmp_path / "out") == 0
-    keywords = {"folder": str(clips), "size_buckets": [[32, 48], [32, 64]], "sample_n_frames": 4, "short_video": "bucket"}
+    keywords = {
+        "folder": str(clips),
+        "size_buckets": [[32, 48], [32, 64]],
+        "sample_n_frames": 4,
+        "short_video": "bucket",
+    }
     wanted = TAEVideoDataset(str(clips / "list.csv"), **keywords)
     for keyword in ("clips.file_list.open_video", "files.inspection.open_video"):
         monkeypatch.setattr(f"mindone_tae.data.{keyword}", lambda *_: pytest.fail("opened"))
@@ -181,7 +192,12 @@ def test_data_set_takes_the_manifest_and_opens_nothing_before_a_clip_is_drawn(cl
 def test_table_picks_files_out_of_a_manifest(clips, tmp_path):
     assert check_data(clips, "--output_path", tmp_path / "out") == 0
     (clips / "few.csv").write_text("video\na.mp4\nempty.mp4\n")
-    keywords = {"manifest_path": str(tmp_path / "out/manifest.csv"), "folder": str(clips), "size": 32, "sample_n_frames": 2}
+    keywords = {
+        "manifest_path": str(tmp_path / "out/manifest.csv"),
+        "folder": str(clips),
+        "size": 32,
+        "sample_n_frames": 2,
+    }
     dataset = TAEVideoDataset(str(clips / "few.csv"), **keywords)
     assert len(dataset) == 1 and [reason for _, reason in dataset.unreadable] == ["0 bytes"]
     with pytest.raises(UserError, match="tells nothing of 1 files of .*list.csv, such as gone.mp4"):
@@ -190,14 +206,19 @@ def test_table_picks_files_out_of_a_manifest(clips, tmp_path):
 
 def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
     assert check_data(clips, "--output_path", tmp_path / "out") == 0
-    with pytest.raises(UserError, match="lists a.mp4, and there is no .*set dataset.folder to the folder that was checked"):
+    with pytest.raises(
+        UserError, match="lists a.mp4, and there is no .*set dataset.folder to the folder that was checked"
+    ):
         TAEVideoDataset(manifest_path=str(tmp_path / "out/manifest.csv"))
 
 
 @pytest.mark.parametrize(
     "text, said",
     [
-        (None, "dataset.manifest_path is .*manifest.csv, and there is no such file: make it with mindone-tae check-data"),
+        (
+            None,
+            "dataset.manifest_path is .*manifest.csv, and there is no such file: make it with mindone-tae check-data",
+        ),
         ("video\na.mp4\n", "has no column 'path', so it is no manifest: give it as dataset.csv_path"),
         ("path,frames\na.mp4,3\n", "has no column 'fps'; a manifest has path, frames"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n", "what is no number"),
@@ -217,7 +238,10 @@ def test_manifest_as_parquet_says_the_same(clips, tmp_path, capsys):
     pytest.importorskip("pyarrow")
     assert check_data(clips, "--output_path", tmp_path / "csv") == 0
     assert check_data(clips, "--output_path", tmp_path / "out", "--format", "parquet") == 0
-    one, other = (TAEVideoDataset(manifest_path=str(tmp_path / path), folder=str(clips)) for path in ("csv/manifest.csv", "out/manifest.parquet"))
+    one, other = (
+        TAEVideoDataset(manifest_path=str(tmp_path / path), folder=str(clips))
+        for path in ("csv/manifest.csv", "out/manifest.parquet")
+    )
     assert [one.describe(index) for index in range(3)] == [other.describe(index) for index in range(3)]
     assert one.unreadable == other.unreadable
 
@@ -227,3 +251,70 @@ def test_summary_of_bad_files_alone_can_be_drawn(tmp_path):
     rows = [{**row, "codec": "", "reader": "", "reason": f"frame {n} of 40 cannot be decoded: x"} for n in (3, 17)]
     assert summarize(rows)["reasons"] == {"frame # of # cannot be decoded": 2}
     write_histograms(tmp_path / "a.png", rows)
+
+
+CASES = Path(__file__).parents[1] / "readers" / "cases"
+
+
+@pytest.fixture
+def hdr(tmp_path):
+    """A folder of a video of PQ, one of HLG, and one that is neither."""
+    (tmp_path / "hdr").mkdir()
+    for name in ("hdr_pq.mp4", "hdr_hlg.mp4", "raw.mp4"):
+        shutil.copy(CASES / name, tmp_path / "hdr")
+    return tmp_path / "hdr"
+
+
+@pytest.mark.parametrize("check_files", [True, False])
+def test_high_dynamic_range_is_left_out_by_name_unless_it_is_tone_mapped(hdr, check_files):
+    keywords = {
+        "folder": str(hdr),
+        "size": 64,
+        "sample_n_frames": 2,
+        "deterministic_sample": True,
+        "check_files": check_files,
+    }
+    left_out = TAEVideoDataset(**keywords)
+    (sample,) = left_out[0]
+    reasons = {os.path.basename(path): reason for path, reason in left_out.unreadable}
+    assert reasons == {
+        f"hdr_{kind}.mp4": f"high dynamic range ({kind}): left out unless hdr is tonemap" for kind in ("hlg", "pq")
+    }
+    assert left_out.describe(0)["relative_path"] == "raw.mp4" and sample.shape == (3, 2, 64, 64)
+    mapped = TAEVideoDataset(hdr="tonemap", **keywords)
+    with (
+        open_video(hdr / "hdr_pq.mp4") as as_it_is,
+        open_video(hdr / "hdr_pq.mp4", timeout_s=30, tone_map=True) as video,
+    ):
+        flat, wanted = as_it_is.read([0])[0], video.read([0])[0]
+    assert wanted.std() > 1.2 * flat.std()  # PQ looks flat
+    assert len(mapped) == 3 and not mapped.unreadable
+    assert np.abs(to_pixels(mapped[1][0])[0].mean() - wanted.mean()) < 8  # the centre of it
+    with pytest.raises(UserError, match="hdr is 'tone_map'; it must be one of refuse, tonemap"):
+        TAEVideoDataset(hdr="tone_map", **keywords)
+
+
+@pytest.mark.parametrize("hdr_flag", ["refuse", "tonemap"])
+def test_manifest_tells_transfer_and_guessed_rates_and_each_data_set_decides(hdr, tmp_path, capsys, hdr_flag):
+    assert check_data(hdr, "--output_path", tmp_path / "out", "--hdr", hdr_flag) == 0
+    rows = rows_of(tmp_path / "out/manifest.csv")
+    assert {name: row["transfer"] for name, row in rows.items()} == {
+        "hdr_pq.mp4": "pq",
+        "hdr_hlg.mp4": "hlg",
+        "raw.mp4": "",
+    }
+    assert {name: row["fps_is_guess"] for name, row in rows.items()} == {
+        "hdr_pq.mp4": "0",
+        "hdr_hlg.mp4": "0",
+        "raw.mp4": "1",
+    }
+    refused = sorted(name for name, row in rows.items() if row["reason"].startswith("high dynamic range"))
+    assert refused == (["hdr_hlg.mp4", "hdr_pq.mp4"] if hdr_flag == "refuse" else [])
+    assert "the rate of 1 files is a guess" in capsys.readouterr().out
+    keywords = {
+        "manifest_path": str(tmp_path / "out/manifest.csv"),
+        "folder": str(hdr),
+        "size": 64,
+        "sample_n_frames": 2,
+    }
+    assert len(TAEVideoDataset(**keywords)) == 1 and len(TAEVideoDataset(hdr="tonemap", **keywords)) == 3

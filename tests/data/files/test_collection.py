@@ -131,7 +131,10 @@ def test_neighbour_with_the_same_beginning_is_outside(write_csv, tmp_path):
     "name, text",
     [
         ("list.tsv", "video\tcaption\nsub/a b.mp4\tone, two\nü.mp4\t\n"),
-        ("list.jsonl", '{"video": "sub/a b.mp4", "caption": "one, two"}\n\n{"caption": null, "video": "\\u00fc.mp4"}\n'),
+        (
+            "list.jsonl",
+            '{"video": "sub/a b.mp4", "caption": "one, two"}\n\n{"caption": null, "video": "\\u00fc.mp4"}\n',
+        ),
         ("list.jsonl", '\ufeff{"video": "sub/a b.mp4", "caption": "one, two"}\r\n{"video": "ü.mp4"}\r\n'),
         ("list.json", '[{"video": "sub/a b.mp4", "caption": "one, two"},\n {"video": "ü.mp4"}]\n'),
         ("list.json", '{"video": "sub/a b.mp4", "caption": "one, two"}\n{"video": "ü.mp4"}\n'),
@@ -142,7 +145,10 @@ def test_neighbour_with_the_same_beginning_is_outside(write_csv, tmp_path):
 )
 def test_tables_of_every_kind_give_the_same_items(write_csv, name, text):
     items = read_collection(write_csv(text, name))
-    assert [(item.relative_path, item.extra) for item in items] == [("sub/a b.mp4", {"caption": "one, two"}), ("ü.mp4", {"caption": ""})]
+    assert [(item.relative_path, item.extra) for item in items] == [
+        ("sub/a b.mp4", {"caption": "one, two"}),
+        ("ü.mp4", {"caption": ""}),
+    ]
 
 
 def test_a_cell_may_be_long_and_lines_are_counted_from_the_top(write_csv):
@@ -153,7 +159,10 @@ def test_a_cell_may_be_long_and_lines_are_counted_from_the_top(write_csv):
 
 
 def test_folder_is_searched_for_every_ending_that_is_read(tmp_path):
-    names = [f"{number:02d}{suffix}" for number, suffix in enumerate((".ts", ".MTS", ".flv", ".wmv", ".ogv", ".3gp", ".tif", ".vob"))]
+    names = [
+        f"{number:02d}{suffix}"
+        for number, suffix in enumerate((".ts", ".MTS", ".flv", ".wmv", ".ogv", ".3gp", ".tif", ".vob"))
+    ]
     for name in names:
         (tmp_path / name).touch()
     assert [item.relative_path for item in read_collection(folder=str(tmp_path))] == names
@@ -166,7 +175,10 @@ def test_parquet_table_is_read(tmp_path):
     path = str(tmp_path / "list.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"video": ["a.mp4", "ü.mp4"], "frames": [7, None]}), path)
     items = read_collection(path)
-    assert [(item.relative_path, item.extra) for item in items] == [("a.mp4", {"frames": "7"}), ("ü.mp4", {"frames": ""})]
+    assert [(item.relative_path, item.extra) for item in items] == [
+        ("a.mp4", {"frames": "7"}),
+        ("ü.mp4", {"frames": ""}),
+    ]
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not parquet PAR1")
     with pytest.raises(UserError, match="bad.parquet is not a parquet table"):
         read_collection(str(tmp_path / "bad.parquet"))
@@ -184,7 +196,7 @@ def test_parquet_without_pyarrow_names_it(write_csv, monkeypatch):
     [
         ('{"video": "a.mp4"\n', "neither an array of objects nor an object a line"),
         ('["a.mp4"]\n', "item 1 is not an object"),
-        ('7\n', "line 1 is not an object"),
+        ("7\n", "line 1 is not an object"),
         ('{"path": "a.mp4"}\n', "no column 'video'"),
     ],
 )

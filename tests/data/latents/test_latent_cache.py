@@ -30,7 +30,11 @@ def clip_of(name, **facts):
 
 
 def make(folder, form, rank=0, ranks=1):
-    return LatentFiles(Path(folder), rank, ranks) if form == "files" else LatentShards(Path(folder), 3 * CLIP_BYTES, rank, ranks)
+    return (
+        LatentFiles(Path(folder), rank, ranks)
+        if form == "files"
+        else LatentShards(Path(folder), 3 * CLIP_BYTES, rank, ranks)
+    )
 
 
 def fill(folder, form, rank=0, ranks=1, names=NAMES):
@@ -45,7 +49,11 @@ def fill(folder, form, rank=0, ranks=1, names=NAMES):
 
 def content(folder):
     """Every file, hidden ones but the lock included: bytes by path."""
-    return {path.relative_to(folder): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file() and path.name != ".index.lock"}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and path.name != ".index.lock"
+    }
 
 
 KILLED = """
@@ -95,7 +103,11 @@ def test_processes_share_the_work_and_none_writes_what_is_anothers(tmp_path, for
     written = [fill(tmp_path, form, rank, 3) for rank in (1, 0, 2)]
     assert sorted(sum(written, [])) == sorted(NAMES) and all(written)
     for rank, names in zip((1, 0, 2), written):  # which no two of them could give one of their files
-        shards = {int(re.search(r"latents-(\d+)", latent.where)[1]) for latent in find_latents(tmp_path)[0] if latent.name in names and form == "shards"}
+        shards = {
+            int(re.search(r"latents-(\d+)", latent.where)[1])
+            for latent in find_latents(tmp_path)[0]
+            if latent.name in names and form == "shards"
+        }
         assert {number % 3 for number in shards} <= {rank}
     assert fill(tmp_path, form) == [] == fill(tmp_path, form, 1, 2)
     latents, problems = find_latents(tmp_path)
@@ -133,7 +145,9 @@ def test_a_clip_encoded_again_stays_in_its_shard_and_the_others_stay_as_they_are
     cache.write(NAMES[4], clip_of(NAMES[4], frames=10))
     cache.finish()
     after = content(tmp_path)
-    assert {path.name for path in after if after[path] != before[path]} == {"latents-00001.safetensors"} and set(after) == set(before)
+    assert {path.name for path in after if after[path] != before[path]} == {"latents-00001.safetensors"} and set(
+        after
+    ) == set(before)
     latents = {latent.name: latent for latent in find_latents(tmp_path)[0]}
     assert {name for name in NAMES if latents[name].facts["frames"] == 10} == {NAMES[4]}
 
@@ -164,14 +178,28 @@ def test_the_two_forms_do_not_mix_in_one_folder(tmp_path, first, second):
 def test_a_latent_is_stale_when_its_source_its_checkpoint_or_a_setting_changed(tmp_path):
     fill(tmp_path, "files", names=NAMES[:1])
     (held,) = find_latents(tmp_path)[0]
-    expected = {"model": MODEL, "source_state": (5, 6), "frames": 9, "fps": 8.0, "size": (24, 24), "scaling_convention": "none", "seed": None}
+    expected = {
+        "model": MODEL,
+        "source_state": (5, 6),
+        "frames": 9,
+        "fps": 8.0,
+        "size": (24, 24),
+        "scaling_convention": "none",
+        "seed": None,
+    }
     assert why_to_encode(None, expected) == "missing"
     assert why_to_encode(held, expected) is None
     assert why_to_encode(held, {**expected, "model": {**MODEL, "pretrained": "moved/a.ckpt"}}) is None
     assert why_to_encode(held, {**expected, "model": {**MODEL, "sha256": "cd"}}) == "other checkpoint"
     assert why_to_encode(held, {**expected, "model": {**MODEL, "settings": {"use_tile": True}}}) == "other settings"
     assert why_to_encode(held, {**expected, "source_state": (5, 7)}) == "source changed"
-    for setting in ({"frames": 8}, {"size": (24, 32)}, {"crop": (0, 0, 1, 1)}, {"scaling_convention": "mindone"}, {"seed": 42}):
+    for setting in (
+        {"frames": 8},
+        {"size": (24, 32)},
+        {"crop": (0, 0, 1, 1)},
+        {"scaling_convention": "mindone"},
+        {"seed": 42},
+    ):
         assert why_to_encode(held, {**expected, **setting}) == "other settings"
 
 
@@ -180,7 +208,10 @@ def test_a_latent_is_stale_when_its_source_its_checkpoint_or_a_setting_changed(t
     [
         (lambda index: index["clips"].update({"../../x.mp4": index["clips"][NAMES[0]]}), r"a clip '\.\./\.\./x\.mp4'"),
         (lambda index: index["clips"].update({"/tmp/x.mp4": index["clips"][NAMES[0]]}), "a clip '/tmp/x.mp4'"),
-        (lambda index: index["clips"][NAMES[0]].update(shard="../elsewhere/latents-00000.safetensors"), "shards lie beside it"),
+        (
+            lambda index: index["clips"][NAMES[0]].update(shard="../elsewhere/latents-00000.safetensors"),
+            "shards lie beside it",
+        ),
         (lambda index: index["clips"][NAMES[0]].update(shard="/tmp/latents-00000.safetensors"), "shards lie beside it"),
         (lambda index: index["clips"][NAMES[0]].update(shard=["latents-00000.safetensors"]), "shards lie beside it"),
         (lambda index: index["clips"].update({NAMES[0]: "latents-00000.safetensors"}), "is no index of latents"),
@@ -242,6 +273,11 @@ def test_gigantic_shapes_and_pickles_are_one_error_each_and_cost_no_memory(tmp_p
     latents, problems = find_latents(tmp_path / "cache")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert not latents and len(problems) == 1 and "cannot be read as a latent" in problems[0][1] and len(problems[0][1].splitlines()) == 1
+    assert (
+        not latents
+        and len(problems) == 1
+        and "cannot be read as a latent" in problems[0][1]
+        and len(problems[0][1].splitlines()) == 1
+    )
     assert peak < 2**20 and not (tmp_path / "pwned").exists()
     assert make("cache", "files").damaged == {"a.mp4"}

@@ -17,7 +17,9 @@ from mindone_tae.zoo.errors import UserError
 @pytest.fixture
 def clip():
     mean, logvar = np.random.default_rng(0).standard_normal((2, 4, 2, 3, 3)).astype(np.float32)
-    return LatentClip(mean, logvar, frames=9, fps=8.0, size=(24, 24), source="a.mp4", scaling_factor=1.5, shift_factor=0.25)
+    return LatentClip(
+        mean, logvar, frames=9, fps=8.0, size=(24, 24), source="a.mp4", scaling_factor=1.5, shift_factor=0.25
+    )
 
 
 @pytest.mark.parametrize("convention", ["none", "mindone", "diffusers"])
@@ -30,7 +32,9 @@ def test_a_clip_comes_back_with_all_that_was_noted(clip, tmp_path, convention):
     assert replace(found, mean=None, logvar=None) == replace(written, mean=None, logvar=None)
 
 
-@pytest.mark.parametrize(("held", "asked"), [("mindone", "diffusers"), ("diffusers", "mindone"), ("none", "mindone"), ("diffusers", "none")])
+@pytest.mark.parametrize(
+    ("held", "asked"), [("mindone", "diffusers"), ("diffusers", "mindone"), ("none", "mindone"), ("diffusers", "none")]
+)
 def test_latents_of_one_convention_are_not_read_as_of_another(clip, tmp_path, held, asked):
     write_latents(tmp_path / "a.safetensors", replace(clip, scaling_convention=held))
     with pytest.raises(UserError, match=f"its scaling convention is '{held}', and '{asked}' was asked for"):
@@ -51,8 +55,20 @@ def test_a_scaling_nobody_could_undo_is_neither_written_nor_read(clip, tmp_path,
     with pytest.raises(UserError, match=complaint):
         write_latents(path, replace(clip, **wrong))
     assert not path.exists()
-    facts = {"frames": 9, "fps": 8.0, "size": [24, 24], "source": "a.mp4", "scaling_factor": 1.5, "shift_factor": 0.25, **wrong}
-    save_file({"mean": clip.mean, "logvar": clip.logvar}, path, {"format": FORMAT, **{key: json.dumps(value) for key, value in facts.items()}})
+    facts = {
+        "frames": 9,
+        "fps": 8.0,
+        "size": [24, 24],
+        "source": "a.mp4",
+        "scaling_factor": 1.5,
+        "shift_factor": 0.25,
+        **wrong,
+    }
+    save_file(
+        {"mean": clip.mean, "logvar": clip.logvar},
+        path,
+        {"format": FORMAT, **{key: json.dumps(value) for key, value in facts.items()}},
+    )
     with pytest.raises(UserError, match=complaint):
         read_latents(path)
 
@@ -80,7 +96,9 @@ def test_a_damaged_file_is_told(tmp_path, content):
 
 
 def test_a_sample_comes_back_without_mean_and_logvar(clip, tmp_path):
-    written = replace(clip, mean=None, logvar=None, sample=clip.mean, seed=3, crop=(0.0, 2.5, 24.0, 26.5), source_state=(10, 20))
+    written = replace(
+        clip, mean=None, logvar=None, sample=clip.mean, seed=3, crop=(0.0, 2.5, 24.0, 26.5), source_state=(10, 20)
+    )
     write_latents(tmp_path / "a.safetensors", written)
     found = read_latents(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(found.sample, clip.mean)
@@ -121,7 +139,9 @@ def test_facts_that_no_latent_has_are_one_clear_error(clip, tmp_path, wrong):
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000])
 def test_metadata_that_is_no_json_is_one_clear_error(clip, tmp_path, text):
-    save_file({"mean": clip.mean, "logvar": clip.logvar}, tmp_path / "a.safetensors", {"format": FORMAT, "frames": text})
+    save_file(
+        {"mean": clip.mean, "logvar": clip.logvar}, tmp_path / "a.safetensors", {"format": FORMAT, "frames": text}
+    )
     with pytest.raises(UserError, match="cannot be read as a latent"):
         read_latents(tmp_path / "a.safetensors")
 
@@ -139,7 +159,9 @@ def test_metadata_that_is_no_json_is_one_clear_error(clip, tmp_path, text):
 def test_tensors_that_are_no_latent_are_refused(tmp_path, tensors):
     facts = {"frames": 9, "fps": 8.0, "size": [24, 24], "source": "a.mp4", "scaling_convention": "none"}
     metadata = {"format": FORMAT, **{key: json.dumps(value) for key, value in facts.items()}}
-    save_file({name: np.zeros(shape, np.float32) for name, shape in tensors.items()}, tmp_path / "a.safetensors", metadata)
+    save_file(
+        {name: np.zeros(shape, np.float32) for name, shape in tensors.items()}, tmp_path / "a.safetensors", metadata
+    )
     with pytest.raises(UserError, match="encode the clip again"):
         read_latents(tmp_path / "a.safetensors")
 

@@ -19,7 +19,12 @@ def fuzzing():
 
 
 def test_damaged_files_are_read_in_shape_or_refused(fuzzing, make_video, tmp_path):
-    videos = [make_video("a.mp4"), make_video("b.mkv"), make_video("c.avi", codec="mpeg4"), make_video("d.webm", codec="libvpx-vp9", frames=6)]
+    videos = [
+        make_video("a.mp4"),
+        make_video("b.mkv"),
+        make_video("c.avi", codec="mpeg4"),
+        make_video("d.webm", codec="libvpx-vp9", frames=6),
+    ]
     (tmp_path / "pictures").mkdir()
     sources = [Path(path) for path in videos] + fuzzing.write_pictures(tmp_path / "pictures")
     counts = {}

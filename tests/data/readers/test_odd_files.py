@@ -60,7 +60,9 @@ def test_frame_missing_between_others_is_an_error_of_the_file(make_video, tmp_pa
 @pytest.mark.parametrize("name", ["whole.mkv", "whole.mp4"])
 def test_file_cut_between_b_frames_is_an_error_of_the_file(make_video, tmp_path, reader, name):
     """As a download that stopped: the last packet is shown after frames that never came."""
-    whole, packets, between = two_of_three_between(make_video, name, 40, container_options={"movflags": "faststart"} if "mp4" in name else None)
+    whole, packets, between = two_of_three_between(
+        make_video, name, 40, container_options={"movflags": "faststart"} if "mp4" in name else None
+    )
     last = packets[between[-4] - 1]
     assert last.pts > packets[between[-4]].pts
     cut = tmp_path / f"cut.{name}"
@@ -98,7 +100,9 @@ def test_variable_rate_keeps_every_frame_once(make_video, numbers_of, tmp_path, 
 
 def test_keyframes_delayed_unevenly_are_found_by_number(make_video, numbers_of, tmp_path):
     steady = make_video("steady.mkv", frames=24, bf="0")
-    path = rewrite(steady, tmp_path / "a.mp4", lambda _: True, lambda stamp: stamp + (stamp // 50) ** 2 * 7, lambda stamp: stamp)
+    path = rewrite(
+        steady, tmp_path / "a.mp4", lambda _: True, lambda stamp: stamp + (stamp // 50) ** 2 * 7, lambda stamp: stamp
+    )
     with open_video(path) as video:
         assert numbers_of(video.read([19])) + numbers_of(video.read([2])) + numbers_of(video.read([11])) == [19, 2, 11]
     pytest.importorskip("decord")
@@ -133,7 +137,9 @@ def test_odd_pixels_are_read_right_or_refused(make_video, numbers_of, reader, fo
 
 
 def test_transparency_in_a_mov_is_dropped(make_video, numbers_of):
-    assert numbers_of(read_all(make_video("alpha.mov", frames=6, codec="png", pix_fmt="rgba"), "auto")) == list(range(6))
+    assert numbers_of(read_all(make_video("alpha.mov", frames=6, codec="png", pix_fmt="rgba"), "auto")) == list(
+        range(6)
+    )
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -216,7 +222,9 @@ def test_images_of_one_video_have_one_size(tmp_path):
         read_all(tmp_path, "auto")
 
 
-@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile other.mkv\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.mkv\n"])
+@pytest.mark.parametrize(
+    "text", ["ffconcat version 1.0\nfile other.mkv\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.mkv\n"]
+)
 def test_playlist_under_a_videos_name_opens_nothing_else(make_video, tmp_path, text):
     make_video("other.mkv")
     (tmp_path / "list.mp4").write_text(text)

@@ -46,7 +46,9 @@ def test_decord_and_pyav_agree(make_video, form):
         assert (len(one), one.size, one.fps) == (len(other), other.size, other.fps)
         numbers = [5, 20, 11]
         difference = one.read(numbers).astype(int) - other.read(numbers)
-        assert np.abs(difference[:, 24:, 32:]).max() <= 2 and abs(difference.mean()) < 0.7  # chroma differs at the corner's edge
+        assert (
+            np.abs(difference[:, 24:, 32:]).max() <= 2 and abs(difference.mean()) < 0.7
+        )  # chroma differs at the corner's edge
 
 
 @pytest.mark.parametrize("reader", VIDEO_READERS)

@@ -1,10 +1,12 @@
 import os
+import struct
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from mindone_tae.data.readers.opening import open_video
 from mindone_tae.data.video_out.writer import VideoWriter, contact_sheet, side_by_side, write_contact_sheet, write_video
 from mindone_tae.zoo.errors import UserError
 
@@ -31,6 +33,48 @@ def test_written_video_has_the_frames_it_was_given(tmp_path, name, worst):
     assert read.shape == frames.shape and float(fps) == pytest.approx(12.5, rel=0.01)
     assert np.abs(read.astype(int) - frames).mean() < worst / 3
     assert os.listdir(tmp_path / "new") == [name]
+
+
+def test_mp4_says_its_colours_and_they_are_so(tmp_path):
+    """BT.709 of limited range, in the stream and in the container's nclx box, whatever the size; checked by its own formulas."""
+    for height, width in ((64, 96), (720, 1280)):
+        levels = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128]], np.uint8)
+        frame = levels.repeat(width // 4, axis=0)[None].repeat(height, axis=0)
+        write_video(tmp_path / "a.mp4", [frame] * 3, fps=10, crf=2)
+        assert b"nclx" + struct.pack(">HHHB", 1, 1, 1, 0) in (tmp_path / "a.mp4").read_bytes()
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            stream = container.streams.video[0]
+            decoded_frame = next(container.decode(stream))
+            context = stream.codec_context
+            assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+            assert stream.sample_aspect_ratio == 1
+        planes = decoded_frame.to_ndarray()
+        for patch, (red, green, blue) in enumerate(levels.astype(float)):
+            x = patch * width // 4 + width // 8
+            y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+            luma = planes[height // 2, x]
+            chroma = [planes[height + half * (height // 4) + height // 8, x // 2] for half in (0, 1)]
+            wanted = 16 + 219 * y / 255, 128 + 224 * (blue - y) / 1.8556 / 255, 128 + 224 * (red - y) / 1.5748 / 255
+            assert np.abs(np.subtract((luma, *chroma), wanted)).max() <= 1.5
+
+
+def test_five_generations_do_not_drift(tmp_path):
+    source = frames = (
+        np.random.default_rng(0).integers(30, 220, (4, 6, 8, 3)).astype(np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+    )
+    for _ in range(5):
+        write_video(tmp_path / "a.mp4", frames, fps=10, crf=4)
+        with open_video(tmp_path / "a.mp4") as video:
+            frames = video.read(range(len(video)))
+    drift = frames.astype(float) - source
+    assert np.abs(drift.mean(axis=(0, 1, 2))).max() < 0.5
+
+
+def test_fast_video_becomes_a_gif_that_plays_at_fifty(tmp_path, caplog):
+    write_video(tmp_path / "a.gif", gradient(12, 16, 16), fps=120)
+    assert "plays at 50 frames a second, not 120" in caplog.text
+    read, fps = decoded(tmp_path / "a.gif")
+    assert len(read) == 12 and fps == 50
 
 
 def test_film_rates_are_kept_exactly(tmp_path):

@@ -7,7 +7,9 @@ from mindone_tae.models.baselines.linear_code import LinearCode
 
 def clips(rng, number=6):
     """Smooth random clips (3, 4, 16, 8)."""
-    return [np.tanh(np.cumsum(rng.standard_normal((3, 4, 16, 8)), axis=2) / 3).astype(np.float32) for _ in range(number)]
+    return [
+        np.tanh(np.cumsum(rng.standard_normal((3, 4, 16, 8)), axis=2) / 3).astype(np.float32) for _ in range(number)
+    ]
 
 
 def blocks_of(x, t=2, s=4):
@@ -51,8 +53,14 @@ def test_a_saved_code_is_the_same_code_and_fewer_channels_are_its_leading_ones(t
 @pytest.mark.parametrize(
     "keywords, error",
     [
-        ({"time_ratio": 4, "pretrained": "code"}, "was fitted with .*'time_ratio': 2.* and is wanted with .*'time_ratio': 4"),
-        ({"time_ratio": 2, "space_ratio": 4, "latent_channels": 6, "pretrained": "code"}, "was fitted with .*'latent_channels': 5"),
+        (
+            {"time_ratio": 4, "pretrained": "code"},
+            "was fitted with .*'time_ratio': 2.* and is wanted with .*'time_ratio': 4",
+        ),
+        (
+            {"time_ratio": 2, "space_ratio": 4, "latent_channels": 6, "pretrained": "code"},
+            "was fitted with .*'latent_channels': 5",
+        ),
         ({"time_ratio": 3}, "none is shipped for .*'time_ratio': 3.*mindone-tae linear-code"),
         ({"pretrained": "nothing"}, "nothing is no file"),
         ({"pretrained": "text"}, "is no linear code"),
@@ -62,7 +70,9 @@ def test_a_code_that_does_not_fit_is_refused(keywords, error, tmp_path):
     LinearCode.fit(clips(np.random.default_rng(3)), 2, 4, 5).save(tmp_path / "code.safetensors")
     (tmp_path / "text").write_text("no weights")
     if "pretrained" in keywords:
-        keywords["pretrained"] = str(tmp_path / (keywords["pretrained"] + (".safetensors" if keywords["pretrained"] == "code" else "")))
+        keywords["pretrained"] = str(
+            tmp_path / (keywords["pretrained"] + (".safetensors" if keywords["pretrained"] == "code" else ""))
+        )
 
     with pytest.raises(ValueError, match=error):
         LinearCode(**keywords)

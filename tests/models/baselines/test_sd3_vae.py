@@ -1,8 +1,9 @@
 """The SD3.5 image VAE against a NumPy one, written from the layers' definitions."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.models.baselines.sd3_vae import SD3VAE
 
@@ -36,7 +37,10 @@ class NumpyVAE:
     def norm(self, name, x):
         groups = x.reshape(GROUPS, -1)
         groups = (groups - groups.mean(1, keepdims=True)) / np.sqrt(groups.var(1, keepdims=True) + 1e-6)
-        return groups.reshape(x.shape) * self.weights[f"{name}.gamma"][:, None, None] + self.weights[f"{name}.beta"][:, None, None]
+        return (
+            groups.reshape(x.shape) * self.weights[f"{name}.gamma"][:, None, None]
+            + self.weights[f"{name}.beta"][:, None, None]
+        )
 
     def norm_silu(self, name, x):
         x = self.norm(name, x)
@@ -86,7 +90,9 @@ def randomised(vae):
     drawn = {}
     for parameter in vae.get_parameters():
         fan_in = np.prod(parameter.shape[1:]) if len(parameter.shape) > 1 else 4
-        drawn[parameter.name] = rng.standard_normal(parameter.shape) / np.sqrt(fan_in) + parameter.name.endswith("gamma")
+        drawn[parameter.name] = rng.standard_normal(parameter.shape) / np.sqrt(fan_in) + parameter.name.endswith(
+            "gamma"
+        )
         parameter.set_data(ms.Tensor(drawn[parameter.name].astype(np.float32)))
     return vae, drawn
 

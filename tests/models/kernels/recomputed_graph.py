@@ -1,14 +1,15 @@
 """Prints how many convolutions the compiled gradient of two residual blocks runs.
 
-    python recomputed_graph.py kept|recomputed cpu|portable FOLDER
+python recomputed_graph.py kept|recomputed cpu|portable FOLDER
 """
 
 import os
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 from mindspore import nn
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,7 +20,6 @@ from test_recompute import Loss
 from mindone_tae.models.kernels.device import portable
 from mindone_tae.models.layers.residual import ResnetBlock
 
-
 how, form, folder = sys.argv[1:]
 if form == "portable":
     portable().__enter__()
@@ -28,6 +28,8 @@ if how == "recomputed":
     for block in blocks:
         block.recompute()
 ms.set_context(mode=ms.GRAPH_MODE, save_graphs=2, save_graphs_path=folder)
-ms.grad(Loss(blocks), None, ms.ParameterTuple(blocks.trainable_params()))(ms.Tensor(np.ones((1, 4, 2, 4, 4), np.float32)))
+ms.grad(Loss(blocks), None, ms.ParameterTuple(blocks.trainable_params()))(
+    ms.Tensor(np.ones((1, 4, 2, 4, 4), np.float32))
+)
 print(max(path.read_text(encoding="utf-8").count(" = Conv2D(") for path in final_graphs(folder)), flush=True)
 os._exit(0)

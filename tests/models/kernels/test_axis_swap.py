@@ -1,8 +1,9 @@
 """Two axes exchanged: as numpy exchanges them, in either mode and form, and the gradient likewise."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.models.kernels.axis_swap import swap_axes
 

@@ -1,8 +1,9 @@
 """A convolution over time has the values and gradients of its definition, in either mode and form."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.models.kernels.frame_taps import NeighbourTaps, doubled_taps

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae import TemporalAutoencoder

@@ -1,8 +1,9 @@
 """The convolution inside a frame has the gradients of its definition, in either form and mode."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.models.kernels.spatial import SameSizeConv
@@ -75,7 +76,9 @@ def test_results_are_those_of_a_convolution_whichever_way_the_channels_choose(mo
         ((2, 128, 32, 32), 128, ms.float16, False),
     ],
 )
-def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(mode, x_shape, out_channels, dtype, combines):
+def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(
+    mode, x_shape, out_channels, dtype, combines
+):
     rng = np.random.default_rng(2)
     x = 3 + rng.standard_normal(x_shape).astype(np.float32)
     kernel = (rng.standard_normal((out_channels, x_shape[1], 3, 3)) / (9 * x_shape[1]) ** 0.5).astype(np.float32)

@@ -19,7 +19,9 @@ def clips(seed=0, offset=0.0):
     """Posteriors of several lengths and sizes, channels of different mean and spread."""
     rng = np.random.default_rng(seed)
     for shape in ((1, 4, 4), (5, 2, 3), (2, 8, 8), (7, 1, 1)):
-        mean = rng.standard_normal((3, *shape)) * np.array([0.5, 2, 1]).reshape(3, 1, 1, 1) + np.array([-1, 0, 3]).reshape(3, 1, 1, 1)
+        mean = rng.standard_normal((3, *shape)) * np.array([0.5, 2, 1]).reshape(3, 1, 1, 1) + np.array(
+            [-1, 0, 3]
+        ).reshape(3, 1, 1, 1)
         yield (mean + offset).astype(np.float32), rng.uniform(-6, 0, (3, *shape)).astype(np.float32)
 
 
@@ -32,7 +34,10 @@ def measured(posteriors):
 
 def pooled(posteriors):
     """(zc, n) of all means and all variances, float64."""
-    return [np.concatenate([array.reshape(3, -1).astype(np.float64) for array in arrays], axis=1) for arrays in zip(*posteriors)]
+    return [
+        np.concatenate([array.reshape(3, -1).astype(np.float64) for array in arrays], axis=1)
+        for arrays in zip(*posteriors)
+    ]
 
 
 def test_one_clip_at_a_time_gives_what_all_together_do():
@@ -54,7 +59,9 @@ def test_the_std_is_that_of_samples_of_the_posterior():
     means, logvars = pooled(clips())
     samples = means[:, None] + np.exp(logvars / 2)[:, None] * rng.standard_normal((3, 4000, means.shape[1]))
     summary = measured(clips())
-    assert [channel["std"] for channel in summary["channels"]] == pytest.approx(samples.std(axis=(1, 2)).tolist(), rel=0.01)
+    assert [channel["std"] for channel in summary["channels"]] == pytest.approx(
+        samples.std(axis=(1, 2)).tolist(), rel=0.01
+    )
     assert summary["overall"]["std"] == pytest.approx(samples.std(), rel=0.01)
 
 
@@ -76,7 +83,9 @@ def test_chunks_and_batches_of_a_clip_count_as_the_clip_does():
     batch = LatentStatistics()
     mean, logvar = next(clips())
     batch.add(np.stack([mean, mean + 1]), np.stack([logvar, logvar]))
-    assert batch.summary()["latents_mean"] == pytest.approx((mean.astype(np.float64).mean(axis=(1, 2, 3)) + 0.5).tolist())
+    assert batch.summary()["latents_mean"] == pytest.approx(
+        (mean.astype(np.float64).mean(axis=(1, 2, 3)) + 0.5).tolist()
+    )
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -104,7 +113,9 @@ def test_a_channel_that_does_not_vary_has_no_factors_and_spoils_no_other():
     mean, logvar = next(clips())
     mean[1], logvar[1] = 2.0, -np.inf
     channels = measured([(mean, logvar)])["channels"]
-    assert channels[1]["std"] == 0 and channels[1]["diffusers"] is None and channels[0]["diffusers"]["scaling_factor"] > 0
+    assert (
+        channels[1]["std"] == 0 and channels[1]["diffusers"] is None and channels[0]["diffusers"]["scaling_factor"] > 0
+    )
 
 
 def test_memory_does_not_grow_with_the_number_of_clips():

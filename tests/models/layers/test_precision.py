@@ -1,8 +1,9 @@
 """Types to compute in: for each network its own, close to float32, float32 where it matters, and no NaN from wild inputs."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.models.kernels.attention import attend
 from mindone_tae.models.layers.normalization import GroupNorm

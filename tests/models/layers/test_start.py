@@ -2,11 +2,18 @@ import numpy as np
 import pytest
 
 import mindspore as ms
+
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.baselines.sd3_vae import SD3VAE
 from mindone_tae.models.layers.start import starting_value
 
-SMALL = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 2, "latent_channels": 4, "sample_deterministic": True}
+SMALL = {
+    "block_out_channels": (8, 16),
+    "layers_per_block": 1,
+    "norm_num_groups": 2,
+    "latent_channels": 4,
+    "sample_deterministic": True,
+}
 
 
 def off_from_linear(network, rng):

@@ -5,9 +5,10 @@ import inspect
 from importlib.util import find_spec
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.models.tiling.memory import activation_bytes
@@ -86,7 +87,13 @@ def test_tiles_are_of_32_frames_apart_by_32_in_encoding_and_by_16_in_decoding(lo
     model.decode(ms.Tensor(np.tile(latents[:, None, None], (1, 4, 1, 2, 2))))
     # the last is moved back to end where the video does
     assert [x[0, 0, [0, -1], 0, 0].tolist() for x in model.encoder.met] == [[0, 31], [32, 63], [58, 89]]
-    assert [z[0, 0, [0, -1], 0, 0].tolist() for z in model.decoder.met] == [[0, 15], [8, 23], [16, 31], [24, 39], [29, 44]]
+    assert [z[0, 0, [0, -1], 0, 0].tolist() for z in model.decoder.met] == [
+        [0, 15],
+        [8, 23],
+        [16, 31],
+        [24, 39],
+        [29, 44],
+    ]
 
 
 def test_frames_of_256_pixels_stay_whole_and_larger_ones_are_cut_every_192(local_model):

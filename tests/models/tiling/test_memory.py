@@ -3,9 +3,10 @@
 import subprocess
 import sys
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.models.tiling.memory import activation_bytes, tile_within
 
@@ -49,10 +50,14 @@ def test_estimate_is_near_what_a_pass_takes(part):
 
 def test_estimate_grows_with_the_video_and_the_width():
     base = activation_bytes("decode", TAE, (1, 8, 64, 64))
-    assert activation_bytes("decode", TAE, (2, 8, 64, 64)) == activation_bytes("decode", TAE, (1, 16, 64, 64)) == 2 * base
+    assert (
+        activation_bytes("decode", TAE, (2, 8, 64, 64)) == activation_bytes("decode", TAE, (1, 16, 64, 64)) == 2 * base
+    )
     assert activation_bytes("decode", TAE, (1, 8, 128, 128)) == 4 * base
     assert activation_bytes("decode", (64, 128, 256, 256), (1, 8, 64, 64)) == base / 2
-    assert base / 4 < activation_bytes("encode", TAE, (1, 8, 64, 64)) < base  # the decoder's first level is as wide as its second
+    assert (
+        base / 4 < activation_bytes("encode", TAE, (1, 8, 64, 64)) < base
+    )  # the decoder's first level is as wide as its second
 
 
 @pytest.mark.parametrize("part", ["encode", "decode"])
@@ -70,7 +75,10 @@ def test_budget_gets_the_largest_tile_that_fits(part, budget_gb):
 
 
 def test_budget_too_small_for_any_tile_says_what_is_needed():
-    with pytest.raises(ValueError, match=r"memory_budget_gb is 0.1; the smallest tile, 32 frames of 64x64 pixels of 2 videos, takes about .* GB to decode"):
+    with pytest.raises(
+        ValueError,
+        match=r"memory_budget_gb is 0.1; the smallest tile, 32 frames of 64x64 pixels of 2 videos, takes about .* GB to decode",
+    ):
         tile_within(0.1, "decode", TAE, (2, 32, 512, 512), 8)
 
 

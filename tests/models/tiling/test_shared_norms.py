@@ -2,13 +2,16 @@
 
 import gc
 
-import mindspore as ms
 import numpy as np
+
+import mindspore as ms
 
 from mindone_tae.models.layers.normalization import GroupNorm
 from mindone_tae.models.tiling.shared_norms import SharedStatistics
 
-TILES = dict(tile_sample_min_height=16, tile_sample_min_width=16, tile_sample_stride_height=12, tile_sample_stride_width=12)
+TILES = dict(
+    tile_sample_min_height=16, tile_sample_min_width=16, tile_sample_stride_height=12, tile_sample_stride_width=12
+)
 
 
 def normal(*shape, seed=1):

@@ -2,14 +2,13 @@
 
 import tracemalloc
 
-import mindspore as ms
 import numpy as np
 import pytest
 
+import mindspore as ms
+
 TILES = dict(encode_tile=8, encode_overlap=2, decode_tile=8, decode_overlap=4)
-SPACE = dict(
-    tile_sample_min_height=6, tile_sample_min_width=6, tile_sample_stride_height=4, tile_sample_stride_width=4
-)
+SPACE = dict(tile_sample_min_height=6, tile_sample_min_width=6, tile_sample_stride_height=4, tile_sample_stride_width=4)
 
 
 @pytest.fixture
@@ -148,7 +147,10 @@ def test_frames_held_are_less_than_two_tiles_of_each_pass(global_model):
         ([np.zeros((1, 3, 0, 8, 8), np.float32)], "frames held no frame"),
         ([np.zeros((1, 3, 2, 8, 8), np.uint8)], "a chunk is uint8; chunks must be floating"),
         ([np.zeros((1, 3, 2, 8, 9), np.float32)], "width is 9 pixels; it must be a multiple of 2"),
-        ([np.zeros((1, 3, 2, 8, 8), np.float32), np.zeros((1, 3, 2, 8, 4), np.float32)], r"chunk 1 of frames has shape \(1, 3, 2, 8, 4\)"),
+        (
+            [np.zeros((1, 3, 2, 8, 8), np.float32), np.zeros((1, 3, 2, 8, 4), np.float32)],
+            r"chunk 1 of frames has shape \(1, 3, 2, 8, 4\)",
+        ),
     ],
 )
 def test_frames_that_are_no_video_are_refused(model, chunks, message):

@@ -1,8 +1,9 @@
 """Tiles around the networks: the values of a blend computed separately, one shape for all tiles, and what may be asked for."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.models.tiling.sizes import TileSizes
@@ -71,7 +72,9 @@ def test_decoding_equals_a_blend_of_separately_decoded_tiles(random_model):
     ]
     # h: tiles at 0 and, moved back from 3, 2
     height = [np.r_[np.ones(6), two[::-1], zeros(4)], np.r_[zeros(6), two, np.ones(4)]]
-    expected = separate_blend(model.decoder, z, [(0, 2, 3), (0, 2), (0,)], [time, height, [np.ones(8)]], 1, 2, (4, 4, 4))
+    expected = separate_blend(
+        model.decoder, z, [(0, 2, 3), (0, 2), (0,)], [time, height, [np.ones(8)]], 1, 2, (4, 4, 4)
+    )
     np.testing.assert_allclose(model.decode(z).asnumpy(), expected, atol=1e-5)
     assert np.abs(model.decode(z).asnumpy() - model.decoder(z).asnumpy()).max() > 1e-3
 
@@ -191,15 +194,30 @@ def test_disabling_restores_the_untiled_call_and_keeps_the_sizes(random_model):
     [
         (dict(tile_sample_min_height=100), "tile_sample_min_height is 100; it must be a multiple of 8: use 96 or 104"),
         (dict(tile_sample_min_width=0), "tile_sample_min_width is 0; it must be at least 8"),
-        (dict(tile_sample_stride_width=264), "tile_sample_stride_width is 264; it must be at most tile_sample_min_width"),
-        (dict(tile_sample_stride_num_frames=40), "tile_sample_stride_num_frames is 40; it must be at most tile_sample_min_num_frames"),
-        (dict(tile_sample_stride_num_frames=12), "tile_sample_stride_num_frames is 12; it must be a multiple of 8: use 8 or 16"),
-        (dict(tile_sample_min_num_frames=20), "tile_sample_min_num_frames is 20; it must be a multiple of 8: use 16 or 24"),
+        (
+            dict(tile_sample_stride_width=264),
+            "tile_sample_stride_width is 264; it must be at most tile_sample_min_width",
+        ),
+        (
+            dict(tile_sample_stride_num_frames=40),
+            "tile_sample_stride_num_frames is 40; it must be at most tile_sample_min_num_frames",
+        ),
+        (
+            dict(tile_sample_stride_num_frames=12),
+            "tile_sample_stride_num_frames is 12; it must be a multiple of 8: use 8 or 16",
+        ),
+        (
+            dict(tile_sample_min_num_frames=20),
+            "tile_sample_min_num_frames is 20; it must be a multiple of 8: use 16 or 24",
+        ),
         (dict(tile_sample_min_height=64.0), "tile_sample_min_height is 64.0; it must be a whole number"),
         (dict(memory_budget_gb=0), "memory_budget_gb is 0; it must be a number above 0"),
         (dict(memory_budget_gb="4"), "memory_budget_gb is '4'; it must be a number above 0"),
         (dict(share_statistics="no"), "share_statistics is 'no'; it must be True or False"),
-        (dict(memory_budget_gb=1, tile_sample_min_height=64), "memory_budget_gb is 1 and tile_sample_min_height is given too"),
+        (
+            dict(memory_budget_gb=1, tile_sample_min_height=64),
+            "memory_budget_gb is 1 and tile_sample_min_height is given too",
+        ),
     ],
 )
 def test_impossible_tiles_are_refused_with_the_remedy(random_model, asked, message):
@@ -213,7 +231,10 @@ def test_impossible_tiles_are_refused_with_the_remedy(random_model, asked, messa
     "asked, message",
     [
         (dict(decode_overlap=20), "decode_overlap is 20; it must be a multiple of 8: use 16 or 24"),
-        (dict(encode_overlap=32), "encode_overlap is 32; it must be less than encode_tile, which is 32: use 24 or less"),
+        (
+            dict(encode_overlap=32),
+            "encode_overlap is 32; it must be less than encode_tile, which is 32: use 24 or less",
+        ),
         (dict(encode_tile=4), "encode_tile is 4; it must be at least 8"),
         (dict(decode_overlap=-8), "decode_overlap is -8; it must be at least 0"),
     ],

@@ -27,7 +27,9 @@ KINDS = {"single": "Float", "half": "Half", "brain": "BFloat16", "whole": "Long"
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("layout", ["zip", "legacy"])
 def test_every_tensor_comes_back_with_its_shape_and_type(fake_torch, tmp_path, layout, protocol):
-    state = collections.OrderedDict((name, whole(array, str(i), KINDS[name])) for i, (name, array) in enumerate(tensors().items()))
+    state = collections.OrderedDict(
+        (name, whole(array, str(i), KINDS[name])) for i, (name, array) in enumerate(tensors().items())
+    )
     state._metadata = collections.OrderedDict({"": {"version": 1}})
     if layout == "zip":
         path = write_zip(tmp_path / "t.pth", *pickled(fake_torch, state, protocol=protocol))
@@ -43,7 +45,11 @@ def test_every_tensor_comes_back_with_its_shape_and_type(fake_torch, tmp_path, l
 def test_views_of_one_storage_are_cut_out_of_it(fake_torch, tmp_path):
     numbers = np.arange(12, dtype=np.float32)
     storage = Storage(numbers, "0")
-    state = {"row": View(storage, 4, (4,), (1,)), "turned": View(storage, 0, (4, 3), (1, 4)), "empty": View(storage, 12, (0,), (1,))}
+    state = {
+        "row": View(storage, 4, (4,), (1,)),
+        "turned": View(storage, 0, (4, 3), (1, 4)),
+        "empty": View(storage, 12, (0,), (1,)),
+    }
     found = read(write_zip(tmp_path / "t.pth", *pickled(fake_torch, state)))
     np.testing.assert_array_equal(found["row"], [4, 5, 6, 7])
     np.testing.assert_array_equal(found["turned"], numbers.reshape(3, 4).T)
@@ -51,7 +57,10 @@ def test_views_of_one_storage_are_cut_out_of_it(fake_torch, tmp_path):
 
 
 @pytest.mark.torch
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch not installed: pip install 'mindone-tae[torch]' to compare with torch.save")
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None,
+    reason="torch not installed: pip install 'mindone-tae[torch]' to compare with torch.save",
+)
 def test_what_torch_saves_in_both_layouts_is_read(tmp_path):
     script = """
 import sys, numpy as np, torch

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mindspore as ms
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch_files import pickled, whole, write_zip
+
+import mindspore as ms
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.baselines.sd3_vae import SD3VAE
@@ -54,6 +56,16 @@ def test_half_precision_sources_give_float32_with_the_same_values(tmp_path, sour
     np.testing.assert_array_equal(found["encoder.down.1.block.0.nin_shortcut.conv_spat.weight"], exact)
 
 
+@pytest.mark.parametrize("name", ["vae.pt", "vae.ckpt", "diffusion_pytorch_model.bin"])
+def test_pytorchs_own_file_of_a_vae_is_inflated_as_its_safetensors_is(tmp_path, source, image_vae, fake_torch, name):
+    state = {key: whole(array, str(number)) for number, (key, array) in enumerate(image_vae("diffusers").items())}
+    write_zip(tmp_path / name, *pickled(fake_torch, {"epoch": 3, "state_dict": state}))
+    inflate(tmp_path / name, tmp_path / "from_torch.safetensors", **GROUPS)
+    inflate(source(), tmp_path / "tae.safetensors", **GROUPS)
+    found, expected = (read_weights(tmp_path / f"{stem}.safetensors") for stem in ("from_torch", "tae"))
+    assert found.keys() == expected.keys() and all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
 def test_all_targets_hold_the_same_weights(tmp_path, source):
     for target in ("tae.safetensors", "tae.ckpt", "folder"):
         inflate(source(), tmp_path / target, **GROUPS)
@@ -63,7 +75,11 @@ def test_all_targets_hold_the_same_weights(tmp_path, source):
         assert found.keys() == expected.keys()
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
     config = json.loads((tmp_path / "folder" / "config.json").read_text())
-    assert config["_class_name"] == "AutoencoderKLTAE" and config["block_out_channels"] == [4, 8] and config["norm_num_groups"] == 2
+    assert (
+        config["_class_name"] == "AutoencoderKLTAE"
+        and config["block_out_channels"] == [4, 8]
+        and config["norm_num_groups"] == 2
+    )
     assert json.loads(read_metadata(tmp_path / "tae.ckpt")["config"])["latent_channels"] == 3
     assert "encoder.norm_out.weight" in load_file(tmp_path / "folder" / "diffusion_pytorch_model.safetensors")
 
@@ -78,7 +94,9 @@ def test_every_source_tensor_is_used_and_every_parameter_filled(tmp_path, source
 def test_temporal_layers_start_as_the_identity(tmp_path, source):
     done = inflate(source(), tmp_path / "tae.safetensors", **GROUPS)
     found = read_weights(tmp_path / "tae.safetensors")
-    kernels = [name for name in done.started if name.endswith("weight") and ("conv_temp" in name or "sample_temp" in name)]
+    kernels = [
+        name for name in done.started if name.endswith("weight") and ("conv_temp" in name or "sample_temp" in name)
+    ]
     for name in kernels:
         channels, _, _, taps = found[name].shape
         expected = np.zeros((channels, channels, taps))
@@ -92,7 +110,9 @@ def test_a_config_beside_the_weights_gives_groups_and_factors(tmp_path, source):
     folder = tmp_path / "vae"
     folder.mkdir()
     source(name="vae/diffusion_pytorch_model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"_class_name": "AutoencoderKL", "norm_num_groups": 4, "scaling_factor": 1.25, "shift_factor": 0.5}))
+    (folder / "config.json").write_text(
+        json.dumps({"_class_name": "AutoencoderKL", "norm_num_groups": 4, "scaling_factor": 1.25, "shift_factor": 0.5})
+    )
     for given in (folder, folder / "diffusion_pytorch_model.safetensors"):
         config = inflate(given, tmp_path / "tae.safetensors").config
         assert [config[key] for key in ("norm_num_groups", "scaling_factor", "shift_factor")] == [4, 1.25, 0.5]
@@ -101,13 +121,21 @@ def test_a_config_beside_the_weights_gives_groups_and_factors(tmp_path, source):
 
 @pytest.mark.parametrize(("widths", "layers", "latent"), [((8,), 2, 4), ((4, 8, 12), 1, 5), ((4, 4, 4, 8), 3, 2)])
 def test_the_architecture_is_told_from_the_shapes(tmp_path, source, widths, layers, latent):
-    config = inflate(source("original", widths=widths, layers=layers, latent=latent), tmp_path / "tae.safetensors", **GROUPS).config
-    assert (config["block_out_channels"], config["layers_per_block"], config["latent_channels"]) == (widths, layers, latent)
+    config = inflate(
+        source("original", widths=widths, layers=layers, latent=latent), tmp_path / "tae.safetensors", **GROUPS
+    ).config
+    assert (config["block_out_channels"], config["layers_per_block"], config["latent_channels"]) == (
+        widths,
+        layers,
+        latent,
+    )
     load_weights(TemporalAutoencoder(**config), tmp_path / "tae.safetensors")
 
 
 def test_groups_that_cannot_be_told_are_asked_for(tmp_path, source):
-    with pytest.raises(UserError, match=r"norm_num_groups is 32; it must divide every width, and those are \(4, 8\).*--norm_num_groups"):
+    with pytest.raises(
+        UserError, match=r"norm_num_groups is 32; it must divide every width, and those are \(4, 8\).*--norm_num_groups"
+    ):
         inflate(source(), tmp_path / "tae.safetensors")
 
 
@@ -120,7 +148,10 @@ def test_of_a_whole_checkpoint_the_rest_is_named_as_skipped(tmp_path, source, im
 
     lines = []
     done = inflate(source("original", change=change), tmp_path / "tae.safetensors", report=lines.append, **GROUPS)
-    assert done.skipped == {"model.diffusion_model.x.weight": "of another network (model.diffusion_model)", "loss.logvar": "of another network (loss)"}
+    assert done.skipped == {
+        "model.diffusion_model.x.weight": "of another network (model.diffusion_model)",
+        "loss.logvar": "of another network (loss)",
+    }
     assert len(done.used) == len(image_vae("original"))
     assert "skipped 1, of another network (loss): loss.logvar" in lines
     inflate(source("original"), tmp_path / "alone.safetensors", **GROUPS)
@@ -132,7 +163,11 @@ def test_the_check_loads_the_result_and_tells_what_it_found(tmp_path, source, ta
     lines = []
     inflate(source(), tmp_path / target, check=True, report=lines.append, **GROUPS)
     checks = [line for line in lines if line.startswith("check")]
-    assert [line.split(":")[0] for line in checks] == ["check, one frame", "check, a still video of 9 frames", "check passed"]
+    assert [line.split(":")[0] for line in checks] == [
+        "check, one frame",
+        "check, a still video of 9 frames",
+        "check passed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +193,17 @@ def test_the_check_finds_one_wrong_number(tmp_path, source, tiny, name, index):
 
 
 def test_the_tool_inflates_and_checks(tmp_path, source):
-    command = [sys.executable, TOOL, "--src", source(), "--target", tmp_path / "tae.safetensors", "--norm_num_groups", "2", "--check"]
+    command = [
+        sys.executable,
+        TOOL,
+        "--src",
+        source(),
+        "--target",
+        tmp_path / "tae.safetensors",
+        "--norm_num_groups",
+        "2",
+        "--check",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "check passed" in done.stdout
     assert len(read_weights(tmp_path / "tae.safetensors")) == 196  # 124 of the image VAE, 72 temporal

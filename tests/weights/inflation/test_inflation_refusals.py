@@ -34,9 +34,15 @@ def test_everything_wrong_with_a_source_is_told_in_one_error_and_nothing_is_writ
 
 def test_an_older_vae_with_quant_convs_is_refused(tmp_path, source):
     def change(arrays):
-        return {**arrays, "quant_conv.weight": np.zeros((6, 6, 1, 1), np.float32), "quant_conv.bias": np.zeros(6, np.float32)}
+        return {
+            **arrays,
+            "quant_conv.weight": np.zeros((6, 6, 1, 1), np.float32),
+            "quant_conv.bias": np.zeros(6, np.float32),
+        }
 
-    with pytest.raises(UserError, match=r"2 that older VAEs have and SD3.5's has not \(quant_conv.bias, quant_conv.weight\)"):
+    with pytest.raises(
+        UserError, match=r"2 that older VAEs have and SD3.5's has not \(quant_conv.bias, quant_conv.weight\)"
+    ):
         inflate(source(change=change), tmp_path / "tae.safetensors", **GROUPS)
 
 
@@ -46,7 +52,10 @@ def test_an_older_vae_with_quant_convs_is_refused(tmp_path, source):
         ({"act_fn": "relu"}, "act_fn is 'relu', not 'silu'"),
         ({"use_quant_conv": True}, "use_quant_conv is True, not False"),
         ({"latents_mean": [0.0]}, "latents_mean is"),
-        ({"down_block_types": ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]}, "down_block_types has 'AttnDownEncoderBlock2D'"),
+        (
+            {"down_block_types": ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]},
+            "down_block_types has 'AttnDownEncoderBlock2D'",
+        ),
         ({"norm_num_groups": "2"}, "norm_num_groups is '2', which is no number"),
         ({"block_out_channels": 4}, "block_out_channels is 4, which is no list of widths"),
         ({"norm_num_groups": 2, "layers_per_block": 2}, r"missing \(for encoder\.down\.0\.block\.1"),

@@ -4,9 +4,10 @@ import importlib.util
 import subprocess
 import sys
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 
 from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.baselines.sd3_vae import SD3VAE
@@ -15,7 +16,10 @@ from mindone_tae.weights import inflate
 MISSING = [name for name in ("torch", "diffusers") if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.torch,
-    pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} not installed: pip install 'mindone-tae[torch]' to compare with diffusers"),
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"{' and '.join(MISSING)} not installed: pip install 'mindone-tae[torch]' to compare with diffusers",
+    ),
 ]
 
 # A process of its own: torch and MindSpore in one bring two OpenMP runtimes, and it may abort when it ends.
@@ -50,7 +54,12 @@ def case(request, tmp_path):
     widths, groups, layers, latent, shard = request.param
     arguments = [tmp_path / "vae", ",".join(map(str, widths)), *map(str, (groups, layers, latent)), shard]
     subprocess.run([sys.executable, "-c", REFERENCE, *arguments], check=True)
-    keywords = {"block_out_channels": widths, "norm_num_groups": groups, "layers_per_block": layers, "latent_channels": latent}
+    keywords = {
+        "block_out_channels": widths,
+        "norm_num_groups": groups,
+        "layers_per_block": layers,
+        "latent_channels": latent,
+    }
     return tmp_path / "vae", keywords, np.load(tmp_path / "vae" / "expected.npz")
 
 

@@ -13,7 +13,12 @@ written = []
 
 def watch(event, arguments):
     """Notes what this process opens to write below the runs' folders, and what it moves there: safetensors opens its files unseen."""
-    if event == "open" and isinstance(arguments[0], (str, bytes)) and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+    if (
+        event == "open"
+        and isinstance(arguments[0], (str, bytes))
+        and isinstance(arguments[2], int)
+        and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    ):
         note(arguments[0])
     elif event == "os.rename":
         note(arguments[1])
@@ -83,7 +88,19 @@ def one_fails():
         return read(self, epoch, index, choice)
 
     loader.BatchLoader._item = failing
-    sys.exit(main(["train", "--config", str(folder / "recipe.yaml"), "--output_path", str(folder / "runs/failing"), "env.distributed=true", "train.steps=400"]))
+    sys.exit(
+        main(
+            [
+                "train",
+                "--config",
+                str(folder / "recipe.yaml"),
+                "--output_path",
+                str(folder / "runs/failing"),
+                "env.distributed=true",
+                "train.steps=400",
+            ]
+        )
+    )
 
 
 sys.addaudithook(watch)

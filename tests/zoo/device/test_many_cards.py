@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import lines
 from safetensors.numpy import load_file
 
 from mindone_tae.zoo import Trainer, UserError, load_recipe
 from mindone_tae.zoo.device.ranks import Ranks
-from runs import lines
 
 pytestmark = pytest.mark.apart
 
 SCRIPT = Path(__file__).with_name("ranks_script.py")
 
 # A model with what can go wrong: weights that split evenly over two ranks and weights that do not, and noise drawn on the host.
-MODEL = '''
+MODEL = """
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
@@ -46,7 +46,7 @@ class Noisy(nn.Cell):
 
     def training_inputs(self, batch, rng):
         return batch[0], rng.standard_normal(batch[0].shape, dtype=np.float32)
-'''
+"""
 ENTRY_POINTS = "[mindone.models]\nnoisy = noisy_package:Noisy\n"
 RECIPE = """
 env: {mode: 0, device_target: CPU, jit_level: null}
@@ -79,9 +79,33 @@ def msrun(folder, packages, case, **variables):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     programs = Path(sys.executable).parent
-    environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(packages), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    command = [programs / "msrun", "--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True", "--log_dir=logs", "python", SCRIPT, case, folder]
-    done = subprocess.run(list(map(str, command)), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    environment = {
+        **os.environ,
+        **variables,
+        "PYTHONPATH": os.pathsep.join(packages),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [
+        programs / "msrun",
+        "--worker_num=2",
+        "--local_worker_num=2",
+        f"--master_port={port}",
+        "--join=True",
+        "--log_dir=logs",
+        "python",
+        SCRIPT,
+        case,
+        folder,
+    ]
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     return done, time.time()
 
 
@@ -132,7 +156,9 @@ def assert_equal_runs(run, other, tolerance=1e-5, parts=("weights", "ema", "stat
         first, second = arrays(run, part), arrays(other, part)
         assert first.keys() == second.keys()
         for name in first:
-            np.testing.assert_allclose(first[name], second[name], atol=tolerance, rtol=tolerance, err_msg=f"{part} {name}")
+            np.testing.assert_allclose(
+                first[name], second[name], atol=tolerance, rtol=tolerance, err_msg=f"{part} {name}"
+            )
 
 
 def test_two_ranks_with_half_the_batch_each_make_the_weights_of_one_with_the_whole(runs):
@@ -178,7 +204,9 @@ def test_only_the_first_rank_writes(runs):
     told = [json.loads((runs / f"rank_{rank}.json").read_text()) for rank in range(2)]
     assert [entry["found"]["two"] for entry in told] == [[0, 2, 4, None], [1, 2, 4, None]]
     assert {"metrics.jsonl", "step_00000004"} <= set(told[0]["written"]) and told[1]["written"] == []
-    assert sorted(path.name for path in (runs / "runs/two").iterdir()) == sorted(path.name for path in (runs / "one/two").iterdir())
+    assert sorted(path.name for path in (runs / "runs/two").iterdir()) == sorted(
+        path.name for path in (runs / "one/two").iterdir()
+    )
 
 
 def test_a_file_that_only_the_second_rank_found_unreadable_is_written_down_too(runs):
@@ -209,16 +237,30 @@ def test_a_rank_ends_with_msrun_and_no_other_process_does(tmp_path):
     told = {}
     for starter, role in (("msrun", "MS_WORKER"), ("msrun", "MS_SCHED"), ("another", "MS_WORKER")):
         (tmp_path / starter).write_text(starts)
-        process = subprocess.Popen([sys.executable, tmp_path / starter], env={**os.environ, "MS_ROLE": role}, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, tmp_path / starter], env={**os.environ, "MS_ROLE": role}, stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout.readline() == "waits\n"
         process.kill()
         process.wait()
         told[starter, role] = process.stdout.read()  # to the end of the process that it started
-    assert told == {("msrun", "MS_WORKER"): "", ("msrun", "MS_SCHED"): "went on\n", ("another", "MS_WORKER"): "went on\n"}
+    assert told == {
+        ("msrun", "MS_WORKER"): "",
+        ("msrun", "MS_SCHED"): "went on\n",
+        ("another", "MS_WORKER"): "went on\n",
+    }
 
 
-@pytest.mark.parametrize("started_by, overrides, message", [(None, "env.distributed=true", "msrun did not start this process"), ("MS_WORKER", "env.distributed=false", "each would do all of it")])
-def test_a_run_that_was_not_started_as_its_recipe_says_is_refused(foreign_recipe, tmp_path, monkeypatch, started_by, overrides, message):
+@pytest.mark.parametrize(
+    "started_by, overrides, message",
+    [
+        (None, "env.distributed=true", "msrun did not start this process"),
+        ("MS_WORKER", "env.distributed=false", "each would do all of it"),
+    ],
+)
+def test_a_run_that_was_not_started_as_its_recipe_says_is_refused(
+    foreign_recipe, tmp_path, monkeypatch, started_by, overrides, message
+):
     if started_by:
         monkeypatch.setenv("MS_ROLE", started_by)
     with pytest.raises(UserError, match=message):

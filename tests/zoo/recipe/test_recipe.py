@@ -111,7 +111,10 @@ def test_the_eval_dataset_is_the_dataset_with_what_differs(load):
 def test_an_eval_dataset_of_another_name_inherits_nothing(load, mistakes):
     recipe = load(GOOD, "eval.dataset={name: other_clips, folder: f}")
     assert recipe.eval.dataset == {"name": "other_clips", "folder": "f"}
-    assert "eval.dataset.folder: dataset 'other_clips': is required" in mistakes(GOOD, "eval.dataset={name: other_clips}")[0]
+    assert (
+        "eval.dataset.folder: dataset 'other_clips': is required"
+        in mistakes(GOOD, "eval.dataset={name: other_clips}")[0]
+    )
 
 
 def test_the_resolved_recipe_reloads_as_an_equal_one(load, tmp_path):
@@ -167,28 +170,46 @@ def test_every_mistake_is_told_in_one_error_with_its_line(mistakes):
         assert line.startswith(start) and remedy in line
 
 
-@pytest.mark.skipif(find_spec("mindone") is None, reason="the keywords are read from mindone's source, and mindone is not installed")
+@pytest.mark.skipif(
+    find_spec("mindone") is None, reason="the keywords are read from mindone's source, and mindone is not installed"
+)
 def test_optimizer_and_scheduler_take_mindones_own_keywords(load, mistakes):
     assert load(GOOD, "optimizer.betas=[0.9, 0.95]", "scheduler.milestones=null").optimizer["betas"] == [0.9, 0.95]
-    assert "optimizer.weight_dekay: no such keyword; did you mean 'weight_decay'?" in mistakes(GOOD, "optimizer.weight_dekay=0")[0]
+    assert (
+        "optimizer.weight_dekay: no such keyword; did you mean 'weight_decay'?"
+        in mistakes(GOOD, "optimizer.weight_dekay=0")[0]
+    )
     assert "scheduler.warmup_steps: must be int, not 1.5" in mistakes(GOOD, "scheduler.warmup_steps=1.5")[0]
     assert "scheduler.total_steps: follows from train.steps" in mistakes(GOOD, "scheduler.total_steps=5")[0]
 
 
-@pytest.mark.skipif(find_spec("mindone") is None, reason="the keywords are read from mindone's source, and mindone is not installed")
+@pytest.mark.skipif(
+    find_spec("mindone") is None, reason="the keywords are read from mindone's source, and mindone is not installed"
+)
 @pytest.mark.parametrize(
     "override, said",
     [
         ("optimizer.weight_decay=-1", "must be 0 or more, not -1.0"),
         ("optimizer.betas=[0.9]", "must be 2 numbers, 0 or more and below 1, not [0.9]: write such as [0.9, 0.999]"),
         ("optimizer.betas=[0.9, 1.5]", "must be 2 numbers, 0 or more and below 1, not [0.9, 1.5]"),
-        ("optimizer={name: adam, betas: [0, 0.9]}", "optimizer.betas: must be 2 numbers, above 0 and below 1, not [0.0, 0.9]"),
+        (
+            "optimizer={name: adam, betas: [0, 0.9]}",
+            "optimizer.betas: must be 2 numbers, above 0 and below 1, not [0.0, 0.9]",
+        ),
         ("optimizer={name: came, betas: [0.9, 0.99]}", "optimizer.betas: must be 3 numbers"),
         ("optimizer.eps=-1", "must be above 0, not -1.0"),
         ("optimizer.eps=[1e-30, -1]", "must be above 0, not -1.0"),
         ("scheduler.lr=-1", "must be 0 or more, not -1.0"),
         ("scheduler.warmup_steps=-5", "must be 0 or more, not -5"),
         ("scheduler.decay_steps=-5", "must be 0 or more, not -5"),
+        ("scheduler.warmup_steps=1000000000", "must be 10000000 or less, not 1000000000"),
+        ("train.batch_size=1e30", "must be int, not 1e+30"),
+        ("train.batch_size=1000000000000000000000000000000", "no whole number of 64 bits"),
+        ("train.batch_size=1000000000", "must be 65536 or less, not 1000000000"),
+        ("train.steps=1e400", "must be int or None, not inf"),
+        ("train.steps=1000000000", "must be 10000000 or less, not 1000000000"),
+        ("train.seed=4294967296", "must be 4294967295 or less, not 4294967296"),
+        ("loader.num_workers=1000000000", "must be 1024 or less, not 1000000000"),
         ("adversarial.optimizer={name: adam, betas: [0.5]}", "adversarial.optimizer.betas: must be 2 numbers"),
     ],
 )
@@ -198,7 +219,12 @@ def test_numbers_that_no_optimizer_or_scheduler_can_use_are_told(mistakes, overr
 
 
 def test_an_optimizers_betas_may_be_zero_where_it_takes_them(load):
-    assert load(GOOD, "optimizer={name: adamw_re, betas: [0, 0.9], weight_decay: 0}", "scheduler.lr=0").optimizer["betas"][0] == 0
+    assert (
+        load(GOOD, "optimizer={name: adamw_re, betas: [0, 0.9], weight_decay: 0}", "scheduler.lr=0").optimizer["betas"][
+            0
+        ]
+        == 0
+    )
 
 
 def test_missing_sections_and_keywords_are_told(mistakes):
@@ -229,8 +255,20 @@ def test_exactly_one_of_steps_and_epochs_is_set(mistakes, steps, epochs, said):
 
 
 def test_overrides_set_what_is_there_and_what_is_valid_though_absent(load):
-    recipe = load(GOOD, "train.steps=5", "model.dtype=float16", "eval.metrics=[fake_score]", "env.mode=1", "eval.dataset.csv_path=x.csv")
-    assert (recipe.train.steps, recipe.model["dtype"], recipe.eval.metrics, recipe.env.mode) == (5, "float16", ["fake_score"], 1)
+    recipe = load(
+        GOOD,
+        "train.steps=5",
+        "model.dtype=float16",
+        "eval.metrics=[fake_score]",
+        "env.mode=1",
+        "eval.dataset.csv_path=x.csv",
+    )
+    assert (recipe.train.steps, recipe.model["dtype"], recipe.eval.metrics, recipe.env.mode) == (
+        5,
+        "float16",
+        ["fake_score"],
+        1,
+    )
     assert (recipe.eval.dataset["csv_path"], recipe.dataset["csv_path"]) == ("x.csv", "train.csv")
 
 
@@ -241,13 +279,19 @@ def test_an_override_given_as_a_pair_is_taken_as_it_is(load):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("model.dtpye=float16", "command line: model.dtpye: model 'fake_model': no such keyword; did you mean 'dtype'?"),
+        (
+            "model.dtpye=float16",
+            "command line: model.dtpye: model 'fake_model': no such keyword; did you mean 'dtype'?",
+        ),
         ("trian.steps=5", "command line: trian: no such section; did you mean 'train'?"),
         ("train.steps=ten", "command line: train.steps: must be int or None, not 'ten' (str)"),
         ("train.steps.x=5", "command line: train.steps.x: train.steps holds 10, which has no keys"),
         ("train.steps", "command line: 'train.steps' sets nothing: write section.key=value"),
         ("model.dtype=[a", "command line: model.dtype: value '[a' is not YAML"),
-        ("model.dtype=!!python/name:os.system x", "command line: model.dtype: tag tag:yaml.org,2002:python/name:os.system is not allowed"),
+        (
+            "model.dtype=!!python/name:os.system x",
+            "command line: model.dtype: tag tag:yaml.org,2002:python/name:os.system is not allowed",
+        ),
     ],
 )
 def test_a_wrong_override_says_that_it_came_from_the_command_line(mistakes, override, said):
@@ -256,7 +300,9 @@ def test_a_wrong_override_says_that_it_came_from_the_command_line(mistakes, over
 
 
 def test_an_override_does_not_reach_through_a_yaml_anchor(load):
-    text = GOOD.replace("dataset:\n      name", "dataset: &d\n      name").replace("{csv_path: test.csv, random: false}", "*d")
+    text = GOOD.replace("dataset:\n      name", "dataset: &d\n      name").replace(
+        "{csv_path: test.csv, random: false}", "*d"
+    )
     recipe = load(text, "eval.dataset.csv_path=x.csv")
     assert (recipe.dataset["csv_path"], recipe.eval.dataset["csv_path"]) == ("train.csv", "x.csv")
 
@@ -267,7 +313,10 @@ def test_a_key_given_twice_is_told_with_both_lines(mistakes):
 
 
 def test_python_tags_and_broken_yaml_are_refused_with_their_line(mistakes):
-    assert "python/object/apply:os.system is not allowed" in mistakes("model: !!python/object/apply:os.system [ls]\n" + textwrap.dedent(GOOD))[0]
+    assert (
+        "python/object/apply:os.system is not allowed"
+        in mistakes("model: !!python/object/apply:os.system [ls]\n" + textwrap.dedent(GOOD))[0]
+    )
     (line,) = mistakes("model: {name: fake_model\ntrain: 5\n")
     assert line.startswith("r.yaml:2: not YAML")
 
@@ -298,7 +347,12 @@ except ValueError:
     print("failed", end=" ")
 print(sorted({{"mindspore", "mindone", "numpy", {PACKAGE!r}}} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(plugin)!r})\n{code}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(plugin)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == ("loaded []" if override == "train.steps=5" else "failed []")
 
 

@@ -44,5 +44,7 @@ def test_a_file_that_is_not_text_is_told(tmp_path):
 
 
 def test_an_unknown_recipe_is_told_with_the_nearest_and_the_list(shipped):
-    with pytest.raises(UserError, match="'tae/train/tinny' is neither a file.*did you mean 'tae/train/tiny'.*names: tae/train/tiny"):
+    with pytest.raises(
+        UserError, match="'tae/train/tinny' is neither a file.*did you mean 'tae/train/tiny'.*names: tae/train/tiny"
+    ):
         find_recipe("tae/train/tinny")

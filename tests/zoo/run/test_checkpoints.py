@@ -6,8 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from mindone_tae.zoo import UserError
-from mindone_tae.zoo import atomic_file
+from mindone_tae.zoo import UserError, atomic_file
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.run import checkpoints as module
 from mindone_tae.zoo.run.checkpoints import Checkpoints, weights_file
@@ -60,7 +59,11 @@ def test_the_best_is_kept_beside_the_latest_until_a_better_one_comes(tmp_path):
 def test_a_kill_while_saving_leaves_whole_steps_only_and_is_tidied_up(tmp_path, monkeypatch, moment):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(3, model(3))
-    target = {"writing": (module, "save_file"), "renaming": (atomic_file.os, "replace"), "removing": (module, "_remove")}[moment]
+    target = {
+        "writing": (module, "save_file"),
+        "renaming": (atomic_file.os, "replace"),
+        "removing": (module, "_remove"),
+    }[moment]
     if (pid := os.fork()) == 0:
         monkeypatch.setattr(*target, lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
         checkpoints.save(6, model(6))
@@ -74,7 +77,13 @@ def test_a_kill_while_saving_leaves_whole_steps_only_and_is_tidied_up(tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == [f"step_{last:08d}"]
 
 
-@pytest.mark.parametrize("kind, error", [("OSError", OSError(28, "No space left on device")), ("safetensors", module.SafetensorError("No space left on device"))])
+@pytest.mark.parametrize(
+    "kind, error",
+    [
+        ("OSError", OSError(28, "No space left on device")),
+        ("safetensors", module.SafetensorError("No space left on device")),
+    ],
+)
 @pytest.mark.parametrize("failing", ["weights", "ema", "state"])
 def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeypatch, failing, kind, error):
     checkpoints = Checkpoints(tmp_path, keep=1)
@@ -92,7 +101,11 @@ def test_a_disk_that_fills_up_while_saving_leaves_the_last_set(tmp_path, monkeyp
         checkpoints.save(2, model(2, ema=arrays(2)))
     for checkpoints in (checkpoints, Checkpoints(tmp_path, keep=1)):
         found = checkpoints.latest()
-        assert found.step == 1 and {part: a["w"].max() for part, a in found.networks["model"].items()} == {"weights": 1, "ema": 1, "state": 11}
+        assert found.step == 1 and {part: a["w"].max() for part, a in found.networks["model"].items()} == {
+            "weights": 1,
+            "ema": 1,
+            "state": 11,
+        }
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
 
 

@@ -21,10 +21,34 @@ def make_run(tmp_path):
         lines = []
         for step in range(1, steps + 1):
             loss = factor * 100 / step
-            figures = {"learning_rate": 0.1 / step, "gradient_norm": 1.0, "loss_scale": 1.0, "shape": [1, 3], "refused": step == 3}
-            lines.append({"step": step, "loss": None if step == 3 else loss, "l1": loss / 2, "kl": loss, **figures, "seconds": 9.0 if step == 1 else 0.5, "data_seconds": 0.01})
+            figures = {
+                "learning_rate": 0.1 / step,
+                "gradient_norm": 1.0,
+                "loss_scale": 1.0,
+                "shape": [1, 3],
+                "refused": step == 3,
+            }
+            lines.append(
+                {
+                    "step": step,
+                    "loss": None if step == 3 else loss,
+                    "l1": loss / 2,
+                    "kl": loss,
+                    **figures,
+                    "seconds": 9.0 if step == 1 else 0.5,
+                    "data_seconds": 0.01,
+                }
+            )
             if evaluated and step % 4 == 0:
-                lines.append({"step": step, "eval": {"psnr": 10.0 + step}, "baseline": {"psnr": 21.0}, "baseline_name": "average_pooling", "eval_seconds": 1.0})
+                lines.append(
+                    {
+                        "step": step,
+                        "eval": {"psnr": 10.0 + step},
+                        "baseline": {"psnr": 21.0},
+                        "baseline_name": "average_pooling",
+                        "eval_seconds": 1.0,
+                    }
+                )
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         return folder
 
@@ -64,7 +88,9 @@ def test_plot_draws_one_run_and_several(make_run, capsys):
 
 def test_a_run_whose_every_loss_is_not_finite_is_drawn_too(make_run):
     folder = make_run("nan", 3)
-    lines = [{**json.loads(line), "loss": None, "l1": None} for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        {**json.loads(line), "loss": None, "l1": None} for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert run(["plot", str(folder)]) == 0
 
@@ -83,3 +109,35 @@ def test_a_folder_without_figures_is_named(tmp_path, capsys, name, text, message
 def test_only_png_is_written(make_run, capsys):
     assert run(["plot", str(make_run("a", 3)), "--output_path", "a.pdf"]) == 2
     assert ".png" in capsys.readouterr().err
+
+
+HOSTILE_LINES = [
+    b"\x00" * 5000,
+    b"\xff\xfe\xfd",
+    b"[" * 10_000,
+    b'{"step": ' + b"9" * 5000 + b"}",
+    b'{"step": 1e999, "loss": 1}',
+    b'{"step": true, "loss": 1}',
+    b'{"step": -5, "loss": 1}',
+    b'{"step": 3, "eval": [1], "baseline": 5}',
+    b'{"step": 3, "eval": {"psnr": [1]}}',
+    b'{"step": 3, "eval": {"psnr": 1}, "baseline": {"psnr": 2}, "baseline_name": {}}',
+    b'{"step": 4, "loss": 1' + b"0" * 400 + b', "seconds": NaN}',
+    b'{"step": 4, "loss": -Infinity, "$\\\\frac$": 1e308, "a\\u001b[2J": 1}',
+    b'{"step": 4, ' + b", ".join(b'"loss%d": 1' % number for number in range(500)) + b"}",
+]
+
+
+@pytest.mark.parametrize("whole", [0, 12])
+def test_a_damaged_file_is_drawn_as_far_as_it_is_one_or_refused_in_one_line(make_run, capsys, whole):
+    folder = make_run("run $\\frac{a}$ \x1b[2J", whole)
+    with open(folder / "metrics.jsonl", "ab") as lines:
+        lines.write(b"\n".join(HOSTILE_LINES[: 10 if not whole else None]))
+    assert run(["plot", str(folder)]) == (0 if whole else 2)
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err and "Traceback" not in shown.err
+    assert len((shown.out + shown.err).splitlines()) == 1
+
+
+def test_a_name_with_a_formula_is_drawn_letter_by_letter(make_run):
+    assert run(["plot", str(make_run("$\\undefined", 3))]) == 0

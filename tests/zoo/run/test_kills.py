@@ -35,7 +35,17 @@ SETTINGS = [
 @pytest.mark.apart
 def test_ten_kills_at_random_moments_change_no_bit(foreign_folder, foreign_recipe, tmp_path):
     done = subprocess.run(
-        [sys.executable, ROOT / "tools/kill_run.py", "--config", foreign_recipe, "--output_path", "out", "--kills", "10", *SETTINGS],
+        [
+            sys.executable,
+            ROOT / "tools/kill_run.py",
+            "--config",
+            foreign_recipe,
+            "--output_path",
+            "out",
+            "--kills",
+            "10",
+            *SETTINGS,
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(foreign_folder), str(ROOT)])},
         cwd=tmp_path,
         capture_output=True,

@@ -13,7 +13,9 @@ def test_rows_stand_in_columns_with_the_baseline_beside():
         evaluation_row(20, result(9.5, 0.123456, 3.21, 18.2), pictures="run/pictures/step_00000020"),
         evaluation_row(123456, result(31.25, 0.9, 1234.5, 18.2), best=True, pictures="run/pictures/step_00123456"),
     ]
-    assert rows[0].split() == "step 20 psnr 9.500 ( 18.200) ssim 0.123 ( 0.500) 3.2 s run/pictures/step_00000020".split()
+    assert (
+        rows[0].split() == "step 20 psnr 9.500 ( 18.200) ssim 0.123 ( 0.500) 3.2 s run/pictures/step_00000020".split()
+    )
     for word in ("psnr", "ssim", " s ", "run/pictures"):
         assert rows[0].index(word) == rows[1].index(word)
     assert "best" in rows[1] and "best" not in rows[0]

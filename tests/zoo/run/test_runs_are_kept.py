@@ -3,31 +3,48 @@
 import json
 
 import pytest
+from runs import lines, train
 from safetensors.numpy import load_file
 
 from mindone_tae.zoo import UserError
-from runs import lines, train
 
 # What every process leaves, and no figure of the run.
 NO_HISTORY = (".lock", "log.txt")
 
 
 def content(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NO_HISTORY}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in NO_HISTORY
+    }
 
 
 def same_but_for_times(folder, other):
     times = ("seconds", "data_seconds", "eval_seconds")
-    rows = [[{key: value for key, value in line.items() if key not in times} for line in lines(run)] for run in (folder, other)]
+    rows = [
+        [{key: value for key, value in line.items() if key not in times} for line in lines(run)]
+        for run in (folder, other)
+    ]
     weights = [
-        {path.parent.name: load_file(path)["factor"].tobytes() for path in run.glob("checkpoints/step_*/weights.safetensors")}
+        {
+            path.parent.name: load_file(path)["factor"].tobytes()
+            for path in run.glob("checkpoints/step_*/weights.safetensors")
+        }
         for run in (folder, other)
     ]
     return rows[0] == rows[1] and weights[0] == weights[1]
 
 
 # the best of these evaluations is neither the first nor the last, see test_trainer.py
-SAVING = ("scheduler.lr=0.4", "train.save_every=2", "train.eval_every=1", "train.keep_checkpoints=2", "train.ema_decay=0.5", "train.keep_best=psnr")
+SAVING = (
+    "scheduler.lr=0.4",
+    "train.save_every=2",
+    "train.eval_every=1",
+    "train.keep_checkpoints=2",
+    "train.ema_decay=0.5",
+    "train.keep_best=psnr",
+)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
@@ -61,8 +78,9 @@ def test_a_recipe_that_does_not_fit_leaves_the_run_as_it_is(foreign_recipe, tmp_
 
 def test_another_width_at_resume_is_told_by_the_key_that_differs(foreign_recipe, tmp_path, monkeypatch):
     train(foreign_recipe, tmp_path / "run", "train.steps=2")
-    import mindspore as ms
     from foreign_package.model import Scale
+
+    import mindspore as ms
 
     def wide(self, channels: int = 3, start: float = 0.0):
         super(Scale, self).__init__()
@@ -73,13 +91,63 @@ def test_another_width_at_resume_is_told_by_the_key_that_differs(foreign_recipe,
     with pytest.raises(UserError) as caught:
         train(foreign_recipe, tmp_path / "run", "train.steps=4", "model.channels=64", "model.start=1", resume=True)
     text = str(caught.value)
-    assert "7 of 7 parameters" in text and "factor is (1, 3, 1, 1, 1), the model has (1, 3, 1, 1, 8)" in text and "and 5 more" in text
-    assert text.endswith("what differs is model.channels: not set -> 64, model.start: not set -> 1.0") and text.count("more") == 2
+    assert (
+        "7 of 7 parameters" in text
+        and "factor is (1, 3, 1, 1, 1), the model has (1, 3, 1, 1, 8)" in text
+        and "and 5 more" in text
+    )
+    assert (
+        text.endswith("what differs is model.channels: not set -> 64, model.start: not set -> 1.0")
+        and text.count("more") == 2
+    )
 
 
 @pytest.mark.parametrize("steps", [2, 4])
 def test_where_nothing_is_to_do_nothing_is_changed(foreign_recipe, tmp_path, steps):
     train(foreign_recipe, tmp_path / "run", "train.steps=4", "train.save_every=1", "train.eval_every=2")
     before = content(tmp_path / "run")
-    assert train(foreign_recipe, tmp_path / "run", f"train.steps={steps}", "train.eval_every=2", "scheduler.lr=0.1", resume=True) is None
+    assert (
+        train(
+            foreign_recipe,
+            tmp_path / "run",
+            f"train.steps={steps}",
+            "train.eval_every=2",
+            "scheduler.lr=0.1",
+            resume=True,
+        )
+        is None
+    )
     assert content(tmp_path / "run") == before
+
+
+DESCRIBING = ("config.yaml", "environment.json", "metrics.jsonl")
+DAMAGE = {
+    "zeros": lambda content: bytes(len(content)),
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "noise": lambda content: bytes(range(256)) * 20,
+    "another's": lambda content: b'{"sessions": [[1]], "step": [2], "weights": {}, "eval": 3}',
+    "nested": lambda content: b"[" * 10_000,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_only_describes_a_run_is_set_aside_where_a_power_cut_damaged_it(foreign_recipe, tmp_path, caplog, kind):
+    settings = ("train.save_every=1", "train.eval_every=2", "train.keep_best=psnr")
+    train(foreign_recipe, tmp_path / "whole", *settings, "train.steps=4")
+    train(foreign_recipe, tmp_path / "run", *settings, "train.steps=2")
+    damaged = {name: DAMAGE[kind]((tmp_path / "run" / name).read_bytes()) for name in DESCRIBING}
+    for name, content in damaged.items():
+        (tmp_path / "run" / name).write_bytes(content)
+    train(foreign_recipe, tmp_path / "run", *settings, "train.steps=4", resume=True)
+    weights = [
+        load_file(tmp_path / folder / "checkpoints/step_00000004/weights.safetensors") for folder in ("whole", "run")
+    ]
+    assert weights[0]["factor"].tobytes() == weights[1]["factor"].tobytes()
+    for name in ("config.yaml", "environment.json"):
+        may_be_whole = name == "config.yaml" and kind in ("cut", "another's")  # half a recipe may be YAML, and JSON is
+        assert may_be_whole or f"{name} is damaged" in caplog.text
+        assert (tmp_path / "run" / f"{name}.damaged").exists() == (f"{name} is damaged" in caplog.text)
+    assert (tmp_path / "run/environment.json.damaged").read_bytes() == damaged["environment.json"]
+    assert json.loads((tmp_path / "run/environment.json").read_text())["sessions"][-1]["first_step"] == 2
+    assert [line["step"] for line in lines(tmp_path / "run") if "eval" not in line] == [3, 4] or kind == "cut"

@@ -18,7 +18,12 @@ def checkout(tmp_path):
         pytest.skip("git is not installed")
 
     def git(*words):
-        return subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
 
     git("init", "--quiet", "--initial-branch=trunk")
     (tmp_path / "a.py").write_text("a = 1\n")
@@ -62,7 +67,11 @@ def test_a_checkout_that_git_cannot_look_through_is_not_called_clean(checkout, m
 def test_what_may_change_a_run_between_two_sessions_is_told():
     before = describe_session(Env(device_target="CPU"), 0, clips=5, ranks=1)
     assert before["code"] is None or before["code"]["commit"]
-    assert before["machine"]["device"] == "CPU" and before["machine"]["cpus"] >= 1 and before["machine"]["memory_bytes"] > 10**8
+    assert (
+        before["machine"]["device"] == "CPU"
+        and before["machine"]["cpus"] >= 1
+        and before["machine"]["memory_bytes"] > 10**8
+    )
     assert differences(before, before) == [] and differences({}, before) == []
     now = {**before, "clips": 6, "ranks": 2, "versions": {**before["versions"], "mindspore": "9.9"}}
     clips, ranks, versions = differences(before, now)

@@ -93,7 +93,9 @@ def test_the_constructor_of_an_only_base_is_followed(write):
 LATER = ["TwoBases", "FromOutside", "Decorated", "Meta", "New", "Twice", "Assigned", "positional", "Circle", "Missing"]
 
 
-@pytest.mark.parametrize("target", ["nowhere_at_all.m:A", "math:sqrt", "x", *(f"static_probe.m:{name}" for name in LATER)])
+@pytest.mark.parametrize(
+    "target", ["nowhere_at_all.m:A", "math:sqrt", "x", *(f"static_probe.m:{name}" for name in LATER)]
+)
 def test_what_the_text_does_not_tell_waits_for_the_import(write, target):
     write(
         m="""
@@ -201,7 +203,11 @@ REFUSED = [
     ("Sequence[str]", "ab", "must be Sequence[str]"),
     ("tuple[int, int]", [1, 2, 3], "write 2 values"),
     ("dict", [1], "must be dict"),
-    ('Literal["Ascend", "CPU"] | None', "ascend", "must be one of 'Ascend', 'CPU' or None, not 'ascend' (str): did you mean 'Ascend'?"),
+    (
+        'Literal["Ascend", "CPU"] | None',
+        "ascend",
+        "must be one of 'Ascend', 'CPU' or None, not 'ascend' (str): did you mean 'Ascend'?",
+    ),
     ("Literal[0, 1]", True, "must be one of 0, 1"),
     ("Path", 5, "must be Path"),
 ]

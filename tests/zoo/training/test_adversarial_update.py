@@ -1,13 +1,13 @@
 """One step of two networks that are trained against each other is what the formulas give."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindspore import nn
 
 from mindone_tae.zoo.training.adversarial_update import AdaptiveWeight, AdversarialStep
 from mindone_tae.zoo.training.update import NetworkUpdate
-
 
 # Two networks small enough to work out by hand: recon = factor * x, logits = slope * pixels, the square error.
 

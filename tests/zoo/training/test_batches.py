@@ -38,7 +38,10 @@ def test_an_epoch_visits_every_item_once_and_the_next_in_another_order():
     assert epochs[0] != epochs[1]
 
 
-@pytest.mark.parametrize("items, batch_size, ranks, epochs, steps", [(10, 2, 1, 3, 15), (3, 2, 1, 2, 3), (100, 64, 1, 10, 16), (100, 8, 8, 10, 16), (1, 4, 2, 3, 1)])
+@pytest.mark.parametrize(
+    "items, batch_size, ranks, epochs, steps",
+    [(10, 2, 1, 3, 15), (3, 2, 1, 2, 3), (100, 64, 1, 10, 16), (100, 8, 8, 10, 16), (1, 4, 2, 3, 1)],
+)
 def test_epochs_take_the_steps_that_their_items_fill(items, batch_size, ranks, epochs, steps):
     # the last batch of an epoch is filled from the next one: only the very last step may take more than was asked for
     assert BatchLoader(Numbers(items), batch_size, seed=0, ranks=ranks).steps_of(epochs) == steps

@@ -37,8 +37,22 @@ def test_training_on_latents_needs_no_video(foreign_folder, foreign_recipe, tmp_
     dataset = "{name: tae_latents, folder: latents, posterior: sample, convention: diffusers}"
     foreign_recipe.write_text(foreign_recipe.read_text().replace("{name: foreign_noise}", dataset))
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_VIDEO, "train", "--config", str(foreign_recipe), "--output_path", "run", "model.channels=16", "scheduler.lr=0.2"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(foreign_folder), str(Path(mindone_tae.__file__).parent.parent)])},
+        [
+            sys.executable,
+            "-c",
+            WITHOUT_VIDEO,
+            "train",
+            "--config",
+            str(foreign_recipe),
+            "--output_path",
+            "run",
+            "model.channels=16",
+            "scheduler.lr=0.2",
+        ],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(foreign_folder), str(Path(mindone_tae.__file__).parent.parent)]),
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,

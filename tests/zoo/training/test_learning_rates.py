@@ -15,14 +15,27 @@ def rates(recipe_path, folder, *overrides):
 
 
 def test_a_decay_without_decay_steps_takes_the_whole_run(foreign_recipe, tmp_path):
-    found = rates(foreign_recipe, tmp_path / "run", "scheduler.name=cosine_decay", "scheduler.end_lr=0.0", "scheduler.warmup_steps=2")
+    found = rates(
+        foreign_recipe,
+        tmp_path / "run",
+        "scheduler.name=cosine_decay",
+        "scheduler.end_lr=0.0",
+        "scheduler.warmup_steps=2",
+    )
     # two steps of warm-up, then half a cosine over six
     expected = [0, 0.025, *(0.025 * (1 + np.cos(np.pi * step / 6)) for step in range(6))]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("decay_steps, period", [(4, 4), (0, 8)])
-def test_a_cosine_with_restarts_starts_again_after_so_many_steps_whatever_an_epoch_has(foreign_recipe, tmp_path, decay_steps, period):
-    settings = ("scheduler={name: cosine_annealing_warm_restarts_lr, lr: 0.05, end_lr: 0.0}", f"scheduler.decay_steps={decay_steps}")
+def test_a_cosine_with_restarts_starts_again_after_so_many_steps_whatever_an_epoch_has(
+    foreign_recipe, tmp_path, decay_steps, period
+):
+    settings = (
+        "scheduler={name: cosine_annealing_warm_restarts_lr, lr: 0.05, end_lr: 0.0}",
+        f"scheduler.decay_steps={decay_steps}",
+    )
     found = rates(foreign_recipe, tmp_path / "run", *settings)
-    np.testing.assert_allclose(found, [0.025 * (1 + np.cos(np.pi * (step % period) / period)) for step in range(8)], atol=1e-6)
+    np.testing.assert_allclose(
+        found, [0.025 * (1 + np.cos(np.pi * (step % period) / period)) for step in range(8)], atol=1e-6
+    )

@@ -49,9 +49,21 @@ def saved_step(folder):
 
 
 # While MindSpore computes, it turns Ctrl-C into SIGTERM.
-@pytest.mark.parametrize("number, statuses, resumed", [(signal.SIGTERM, {143}, True), (signal.SIGINT, {130, 143}, False)])
-def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(foreign_folder, foreign_recipe, tmp_path, number, statuses, resumed):
-    words = ["--config", foreign_recipe, "--output_path", "run", "train.steps=1000000", "train.save_every=1000000", "dataset.pause=0.01"]
+@pytest.mark.parametrize(
+    "number, statuses, resumed", [(signal.SIGTERM, {143}, True), (signal.SIGINT, {130, 143}, False)]
+)
+def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(
+    foreign_folder, foreign_recipe, tmp_path, number, statuses, resumed
+):
+    words = [
+        "--config",
+        foreign_recipe,
+        "--output_path",
+        "run",
+        "train.steps=1000000",
+        "train.save_every=1000000",
+        "dataset.pause=0.01",
+    ]
     process = start(words, foreign_folder, tmp_path)
     wait_for_steps(tmp_path / "run", process)
     process.send_signal(number)
@@ -74,7 +86,11 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(foreign_folde
 
 def test_a_second_ctrl_c_leaves_at_once(foreign_folder, foreign_recipe, tmp_path):
     # the second step would take ten minutes
-    process = start(["--config", foreign_recipe, "--output_path", "run", "dataset.pause=600", "loader.shuffle=false"], foreign_folder, tmp_path)
+    process = start(
+        ["--config", foreign_recipe, "--output_path", "run", "dataset.pause=600", "loader.shuffle=false"],
+        foreign_folder,
+        tmp_path,
+    )
     wait_for_steps(tmp_path / "run", process, steps=1)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
@@ -91,11 +107,15 @@ def test_a_second_ctrl_c_leaves_at_once(foreign_folder, foreign_recipe, tmp_path
 def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(foreign_folder, foreign_recipe, tmp_path):
     words = ["--config", foreign_recipe, "--output_path", "run", "train.steps=400", "train.save_every=7"]
     # no file may grow beyond 20 kB: the metrics come to it
-    process = start(words, foreign_folder, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)))
+    process = start(
+        words, foreign_folder, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+    )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2, err
     errors = [line for line in err.splitlines() if not line.startswith("train ")]
-    assert [line for line in errors if "cannot be written: File too large" in line and "from which --resume goes on" in line]
+    assert [
+        line for line in errors if "cannot be written: File too large" in line and "from which --resume goes on" in line
+    ]
     assert "Traceback" not in err and "Logging error" not in err
     step = saved_step(tmp_path / "run")
     assert step % 7 == 0 and step > 0

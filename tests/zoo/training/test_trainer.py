@@ -8,12 +8,12 @@ import signal
 
 import numpy as np
 import pytest
+from runs import lines, train
 from safetensors.numpy import load_file
 
 from mindone_tae.zoo import Trainer, UserError, load_recipe
 from mindone_tae.zoo.training import evaluator
 from mindone_tae.zoo.training.stopping import Stopped
-from runs import lines, train
 
 
 def checkpoint(folder, step, part="weights"):
@@ -22,7 +22,13 @@ def checkpoint(folder, step, part="weights"):
 
 @pytest.mark.parametrize("mode", [0, 1])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(foreign_recipe, tmp_path, mode):
-    settings = (f"env.mode={mode}", "train.ema_decay=0.9", "scheduler.name=cosine_decay", "scheduler.end_lr=0.001", "scheduler.decay_steps=6")
+    settings = (
+        f"env.mode={mode}",
+        "train.ema_decay=0.9",
+        "scheduler.name=cosine_decay",
+        "scheduler.end_lr=0.001",
+        "scheduler.decay_steps=6",
+    )
     train(foreign_recipe, tmp_path / "whole", *settings, "train.steps=6", "train.save_every=3")
     # as a kill leaves it: the files of step 3, and a line of a step that was not saved
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
@@ -55,7 +61,14 @@ def test_a_used_folder_is_refused_without_resume_and_kept(foreign_recipe, tmp_pa
 
 @pytest.mark.parametrize("mode", [0, 1])
 def test_a_step_that_is_not_finite_changes_no_weight_and_is_reported(foreign_recipe, tmp_path, mode):
-    settings = (f"env.mode={mode}", "loader.shuffle=false", "train.batch_size=1", "train.save_every=1", "train.keep_checkpoints=9", "train.ema_decay=0.9")
+    settings = (
+        f"env.mode={mode}",
+        "loader.shuffle=false",
+        "train.batch_size=1",
+        "train.save_every=1",
+        "train.keep_checkpoints=9",
+        "train.ema_decay=0.9",
+    )
     train(foreign_recipe, tmp_path / "run", *settings, "dataset.broken=2", "train.steps=4")
     assert [line["refused"] for line in lines(tmp_path / "run")] == [False, False, True, False]
     for part in ("weights", "ema", "state"):
@@ -67,7 +80,14 @@ def test_a_step_that_is_not_finite_changes_no_weight_and_is_reported(foreign_rec
 
 def test_too_many_such_steps_in_a_row_stop_the_run(foreign_recipe, tmp_path):
     with pytest.raises(UserError, match="3 steps in a row.*train.max_nonfinite_steps"):
-        train(foreign_recipe, tmp_path / "run", "dataset.clips=1", "dataset.broken=0", "train.steps=9", "train.max_nonfinite_steps=3")
+        train(
+            foreign_recipe,
+            tmp_path / "run",
+            "dataset.clips=1",
+            "dataset.broken=0",
+            "train.steps=9",
+            "train.max_nonfinite_steps=3",
+        )
     assert len(lines(tmp_path / "run")) == 3
 
 
@@ -112,7 +132,14 @@ def evaluations(folder):
 
 def test_the_best_checkpoint_is_kept_when_later_ones_are_worse(foreign_recipe, tmp_path):
     # a learning rate so high that the one factor a channel overshoots: the figures go up and down
-    shared = ("scheduler.lr=0.4", "train.steps=9", "train.save_every=4", "train.eval_every=1", "train.keep_checkpoints=1", "train.ema_decay=0.5")
+    shared = (
+        "scheduler.lr=0.4",
+        "train.steps=9",
+        "train.save_every=4",
+        "train.eval_every=1",
+        "train.keep_checkpoints=1",
+        "train.ema_decay=0.5",
+    )
     train(foreign_recipe, tmp_path / "run", *shared, "train.keep_best=psnr")
     step, value = max(evaluations(tmp_path / "run"), key=lambda pair: pair[1])
     assert step not in (1, 9)
@@ -122,15 +149,20 @@ def test_the_best_checkpoint_is_kept_when_later_ones_are_worse(foreign_recipe, t
 
     # every loader takes it: ours, MindSpore's, and it holds what was measured
     import mindspore as ms
+
     from mindone_tae.weights import read_weights
     from mindone_tae.zoo import Evaluator
     from mindone_tae.zoo.protocols import build_model
 
     averaged = tmp_path / f"run/checkpoints/step_{step:08d}/ema.safetensors"
-    np.testing.assert_array_equal(ms.load_checkpoint(str(averaged), format="safetensors")["factor"].asnumpy(), load_file(averaged)["factor"])
+    np.testing.assert_array_equal(
+        ms.load_checkpoint(str(averaged), format="safetensors")["factor"].asnumpy(), load_file(averaged)["factor"]
+    )
     np.testing.assert_array_equal(read_weights(averaged)["factor"], load_file(averaged)["factor"])
     recipe = load_recipe(foreign_recipe, [f"model.pretrained={averaged}"])
-    assert Evaluator(recipe.eval, title=None).run(build_model(recipe.model))["mean"]["psnr"] == pytest.approx(value, abs=1e-9)
+    assert Evaluator(recipe.eval, title=None).run(build_model(recipe.model))["mean"]["psnr"] == pytest.approx(
+        value, abs=1e-9
+    )
 
 
 def test_keep_best_must_name_a_metric_that_is_measured(foreign_recipe, tmp_path):
@@ -211,7 +243,11 @@ def test_tensorboard_has_what_metrics_jsonl_has(foreign_recipe, tmp_path):
     assert starts == [3]
     assert pictures == {(step, f"pictures/{clip}") for step in (2, 4) for clip in range(4)}
     for line in lines(tmp_path / "run"):
-        tags = {"eval/psnr": line["eval"]["psnr"], "eval/psnr_average_pooling": line["baseline"]["psnr"]} if "eval" in line else {"train/loss": line["loss"], "train/learning_rate": line["learning_rate"]}
+        tags = (
+            {"eval/psnr": line["eval"]["psnr"], "eval/psnr_average_pooling": line["baseline"]["psnr"]}
+            if "eval" in line
+            else {"train/loss": line["loss"], "train/learning_rate": line["learning_rate"]}
+        )
         for tag, value in tags.items():
             assert scalars[line["step"], tag] == pytest.approx(value, rel=1e-6)
 
@@ -228,26 +264,41 @@ def test_evaluating_on_the_training_clips_is_said_once(foreign_recipe, tmp_path,
 def test_weights_that_overflowed_are_not_saved_and_the_last_good_checkpoint_is_named(foreign_recipe, tmp_path):
     settings = ("optimizer.name=sgd", "train.save_every=1", "train.keep_checkpoints=1", "train.steps=9")
     rates = "scheduler={name: multi_step_decay, lr: 0.01, milestones: [3], decay_rate: 3.0e+39, warmup_steps: 0}"
-    with pytest.raises(UserError, match="factor of the model's weights is not finite after step 4.*step_00000003/weights"):
+    with pytest.raises(
+        UserError, match="factor of the model's weights is not finite after step 4.*step_00000003/weights"
+    ):
         train(foreign_recipe, tmp_path / "run", *settings, rates, "train.clip_norm=1.0e+30")
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step_00000003"]
     assert np.isfinite(checkpoint(tmp_path / "run", 3)["factor"]).all()
 
 
 def test_a_loss_scale_that_is_still_halving_does_not_end_the_run(foreign_recipe, tmp_path):
-    settings = ("train.dynamic_loss_scale=true", "train.loss_scale=1.0e+20", "train.max_nonfinite_steps=2", "train.steps=40")
+    settings = (
+        "train.dynamic_loss_scale=true",
+        "train.loss_scale=1.0e+20",
+        "train.max_nonfinite_steps=2",
+        "train.steps=40",
+    )
     train(foreign_recipe, tmp_path / "run", *settings)
     refused = [line["refused"] for line in lines(tmp_path / "run")]
     assert refused[:3] == [True] * 3 and not refused[-1]
     # a clip that is spoilt is refused at any scale, and that ends it
     with pytest.raises(UserError, match="2 steps in a row"):
-        train(foreign_recipe, tmp_path / "spoilt", *settings, "train.loss_scale=4", "dataset.clips=1", "dataset.broken=0")
+        train(
+            foreign_recipe, tmp_path / "spoilt", *settings, "train.loss_scale=4", "dataset.clips=1", "dataset.broken=0"
+        )
     assert len(lines(tmp_path / "spoilt")) == 4  # 4 and 2 are still halved
 
 
 def test_extending_a_run_says_what_the_learning_rate_does(foreign_recipe, tmp_path, caplog):
     caplog.set_level(logging.INFO, "mindone_tae")
     train(foreign_recipe, tmp_path / "run", "train.steps=2", "scheduler={name: cosine_decay, lr: 0.05, end_lr: 0.001}")
-    train(foreign_recipe, tmp_path / "run", "train.steps=4", "scheduler={name: cosine_decay, lr: 0.05, end_lr: 0.001}", resume=True)
+    train(
+        foreign_recipe,
+        tmp_path / "run",
+        "train.steps=4",
+        "scheduler={name: cosine_decay, lr: 0.05, end_lr: 0.001}",
+        resume=True,
+    )
     rates = [line["learning_rate"] for line in lines(tmp_path / "run")]
     assert f"was {rates[1]:.3g} at step 2, is {rates[2]:.3g} at step 3 and {rates[3]:.3g} at step 4" in caplog.text

@@ -1,8 +1,9 @@
 """A step is a graph of gradients for each shape of the clips, and one update."""
 
-import mindspore as ms
 import numpy as np
 import pytest
+
+import mindspore as ms
 from mindone.trainers import EMA
 from mindspore import nn
 

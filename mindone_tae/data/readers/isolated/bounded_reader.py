@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from mindone_tae.zoo.errors import UserError
 
 from ..base import UnreadableVideo, VideoReader
-from .reader_pool import Crashed, Hung, ReaderPool
+from .reader_pool import Crashed, Hung, NoProcess, ReaderPool
+
+_Result = TypeVar("_Result")
 
 # Shared by all data sets and threads of this process.
 _pool = ReaderPool()
+# What a process may take of memory unless told otherwise; measured on 2 cores, 4K video takes 450 MB of it and 8K 780.
+MEMORY_MB = 2048.0
+# Seconds before a lost process is replaced, once for each time: the last of them only after the machine had time to recover.
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class BoundedReader(VideoReader):
     """A reader whose opening and whose every reading end after a time; a hang or a crash is an UnreadableVideo.
+
+    A process that is taken away from outside is no fault of the file: another one goes on in its place.
 
     Args:
         path: see `open_video`.
@@ -20,6 +33,11 @@ class BoundedReader(VideoReader):
         timeout_s: seconds that opening, and each reading, may take.
         pool: processes to use; None those shared by all.
         tone_map: see `open_video`.
+        memory_mb: megabytes that a process may take; None as many as there are.
+
+    Raises:
+        UnreadableVideo: from here and every method, the file cannot be read, or not in time.
+        UserError: from here and every method, the machine took the processes away several times in a row.
     """
 
     def __init__(
@@ -29,28 +47,56 @@ class BoundedReader(VideoReader):
         timeout_s: float = 60.0,
         pool: ReaderPool | None = None,
         tone_map: bool = False,
+        memory_mb: float | None = MEMORY_MB,
     ):
         self.path = os.path.abspath(path)
-        self._timeout_s, self._pool = timeout_s, pool or _pool
-        self._process = self._pool.take()
-        try:
-            facts = self._ask("open", path=self.path, reader=reader, tone_map=tone_map)[0]
-        except BaseException:
-            self.close()
-            raise
+        self._timeout_s, self._memory_mb, self._pool = timeout_s, memory_mb, pool or _pool
+        self._opening = {"path": self.path, "reader": reader, "tone_map": tone_map, "memory_mb": memory_mb}
+        self._process, self._closed = None, False
+        facts = self._ask("open", **self._opening)[0]
         self._count, self.size = facts.pop("frames"), tuple(facts.pop("size"))
         for name, value in facts.items():
             setattr(self, name, value)
 
     def _ask(self, do, **arguments):
         """The reply."""
-        if self._process is None:
+        if self._closed:
             raise ValueError(f"{self.path} was closed: open it again to read")
         try:
-            header, array = self._process.ask(do, self._timeout_s, **arguments)
-        except (Hung, Crashed) as error:
+            return outlasting(lambda: self._ask_once(do, arguments), self.path)
+        except BaseException:
+            if do == "open":
+                self.close()
+            raise
+
+    def _ask_once(self, do, arguments):
+        try:
+            if self._process is None:
+                self._process = self._pool.take()
+                if do != "open":
+                    self._open_again()
+            return self._reply(do, **arguments)
+        except (NoProcess, Hung, Crashed) as error:
             self._process = None
+            if isinstance(error, NoProcess):
+                raise
             raise UnreadableVideo(self.path, self._told(do, error)) from None
+
+    def _open_again(self):
+        facts = self._reply("open", **self._opening)[0]
+        if (facts["frames"], tuple(facts["size"])) != (
+            self._count,
+            self.size,
+        ):  # frame numbers given out would mean others
+            raise UnreadableVideo(self.path, "it changed while it was read")
+
+    def _reply(self, do, **arguments):
+        header, array = self._process.ask(do, self._timeout_s, **arguments)
+        if "lacked_memory" in header:
+            process, self._process = self._process, None
+            process.kill()  # its memory is full of what did not suffice
+            bound = "the machine has" if self._memory_mb is None else f"read_memory_mb allows ({self._memory_mb:g} MB)"
+            raise UnreadableVideo(self.path, f"it takes more memory than {bound}")
         if "unreadable" in header:
             raise UnreadableVideo(self.path, header["unreadable"])
         return header, array
@@ -59,7 +105,10 @@ class BoundedReader(VideoReader):
         what = "opening" if do == "open" else "reading"
         if isinstance(error, Hung):
             return f"{what} it took more than {self._timeout_s:g} s and was stopped"
-        return f"{what} it crashed the decoder ({error})"
+        bound = (
+            "" if self._memory_mb is None or str(error) != "SIGABRT" else f" with read_memory_mb {self._memory_mb:g}"
+        )
+        return f"{what} it crashed the decoder ({error}){bound}"
 
     def __len__(self):
         return self._count
@@ -74,14 +123,40 @@ class BoundedReader(VideoReader):
         return tuple(self._ask("stretch", first=int(first), last=int(last))[0]["stretch"])
 
     def close(self):
+        self._closed = True
         process, self._process = self._process, None
         if process is None:
             return
         try:
             process.ask("close", self._timeout_s)
-        except (Hung, Crashed):
+        except (Hung, Crashed, NoProcess):
             return
         self._pool.give_back(process)
+
+
+def outlasting(attempt: Callable[[], _Result], path: str) -> _Result:
+    """What an attempt gives, made again in a new process each time that the machine takes one away.
+
+    Args:
+        attempt: may raise NoProcess.
+        path: the file that is read.
+
+    Raises:
+        UserError: it was taken away every time, over half a minute.
+    """
+    started, losses = time.monotonic(), []
+    for pause in _PAUSES:
+        time.sleep(pause)
+        try:
+            return attempt()
+        except NoProcess as error:
+            losses.append(str(error))
+    seconds = time.monotonic() - started
+    raise UserError(
+        f"{path} could not be read, by no fault of its own: its process was lost {len(losses)} times in {seconds:.0f} s "
+        f"({', '.join(dict.fromkeys(losses))}), as the system does where memory runs out: free memory, or lower loader.num_workers "
+        "(--workers of check-data), and start again with what was done so far"
+    )
 
 
 def bounded_stamp(path: str | os.PathLike, timeout_s: float, pool: ReaderPool | None = None) -> tuple[int, ...] | None:
@@ -91,12 +166,19 @@ def bounded_stamp(path: str | os.PathLike, timeout_s: float, pool: ReaderPool | 
         path: the file.
         timeout_s: seconds that it may take.
         pool: processes to use; None those shared by all.
+
+    Raises:
+        UserError: the machine took the processes away several times in a row.
     """
-    pool = pool or _pool
-    process = pool.take()
+    pool, path = pool or _pool, os.path.abspath(path)
+
+    def ask():
+        process = pool.take()
+        stamp = process.ask("stamp", timeout_s, path=path)[0].get("stamp")
+        pool.give_back(process)
+        return stamp and tuple(stamp)
+
     try:
-        stamp = process.ask("stamp", timeout_s, path=os.path.abspath(path))[0].get("stamp")
+        return outlasting(ask, path)
     except (Hung, Crashed):
         return None
-    pool.give_back(process)
-    return stamp and tuple(stamp)

@@ -21,6 +21,16 @@ _START_SECONDS = 120.0
 _GRACE_SECONDS = 5.0
 # decord keeps some memory of every file: a new process now and then gives it back.
 _FILES_A_PROCESS = 1000
+# What a decoder does to its own process. Any other signal comes from outside: SIGKILL where the memory runs out, SIGTERM by hand.
+_OF_A_DECODER = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+)
 
 # sys.path as it is here, so that the package is found however it came here; nothing of this process's main module is imported.
 _CODE = (
@@ -37,6 +47,10 @@ class Crashed(Exception):
     """The process ended by itself; the text says how."""
 
 
+class NoProcess(Exception):
+    """The machine took the process away or gave none, which says nothing of the file; the text says how."""
+
+
 class ReaderProcess:
     """One process.
 
@@ -45,10 +59,26 @@ class ReaderProcess:
 
     Attributes:
         files: opened so far.
+
+    Raises:
+        NoProcess: the machine gives none, or took it away.
     """
 
     def __init__(self, opener: str):
         self.files = 0
+        try:
+            self._start(opener)
+        except OSError as error:  # no memory, no more processes or files for this user
+            raise NoProcess(f"none can be started: {error.strerror or error}") from error
+        try:
+            self._receive(_START_SECONDS)
+        except (Hung, Crashed) as error:
+            remedy = 'see what python -c "import mindone_tae.data.readers.isolated.reader_process" says'
+            raise RuntimeError(
+                f"a process to read files in did not start ({error or 'no answer'}): {remedy}"
+            ) from error
+
+    def _start(self, opener):
         self._connection, theirs = Pipe()
         lifeline, self._lifeline = os.pipe()
         handles = (theirs.fileno(), lifeline)
@@ -66,11 +96,6 @@ class ReaderProcess:
         finally:
             theirs.close()
             os.close(lifeline)
-        try:
-            self._receive(_START_SECONDS)
-        except (Hung, Crashed) as error:
-            remedy = 'see what python -c "import mindone_tae.data.readers.isolated.reader_process" says'
-            raise RuntimeError(f"a process to read files in did not start ({error or 'no answer'}): {remedy}") from error
 
     @property
     def pid(self) -> int:
@@ -86,7 +111,8 @@ class ReaderProcess:
 
         Raises:
             Hung: it took longer.
-            Crashed: the process ended.
+            Crashed: the process ended by itself.
+            NoProcess: it was ended or stopped from outside.
         """
         if self._connection.closed:
             raise Crashed("it was killed")
@@ -101,8 +127,9 @@ class ReaderProcess:
         try:
             return receive(self._connection, seconds)
         except Late:
+            stopped = self._is_stopped()
             self.kill()
-            raise Hung from None
+            raise (NoProcess("stopped from outside") if stopped else Hung) from None
         except Ended:
             self._lost()
         except BaseException:  # Ctrl-C: what is still on its way would be taken for the next answer
@@ -118,8 +145,18 @@ class ReaderProcess:
         self.kill()
         if status == -signal.SIGALRM:
             raise Hung from None
-        name = signal.Signals(-status).name if status is not None and status < 0 else f"status {status}"
-        raise Crashed(name) from None
+        if status is None or status >= 0:
+            raise Crashed(f"status {status}") from None
+        name = signal.Signals(-status).name
+        raise (Crashed(name) if -status in _OF_A_DECODER else NoProcess(f"killed from outside by {name}")) from None
+
+    def _is_stopped(self):
+        """Whether somebody holds the process (SIGSTOP): then its own clock could not end it either."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+        except (OSError, IndexError):
+            return False
 
     def kill(self) -> None:
         """End it now."""
@@ -160,7 +197,11 @@ class ReaderPool:
         self._idle, self._lock = [], threading.Lock()
 
     def take(self) -> ReaderProcess:
-        """A process for the caller alone, until `give_back`."""
+        """A process for the caller alone, until `give_back`.
+
+        Raises:
+            NoProcess: the machine gives none.
+        """
         with self._lock:
             if self._idle:
                 return self._idle.pop()

@@ -6,15 +6,21 @@ else. It never outlives the one that started it, nor the time it is given, by me
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import resource
 import signal
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 
 from ..base import UnreadableVideo
 from ..file_stamp import stamp_of
 from .messages import Ended, receive, send
+
+# Of the memory that the process may take, where it is about to be refused more.
+_NEARLY_ALL = 0.9
 
 
 def main(opener: str, handle: int, lifeline: int) -> None:
@@ -51,21 +57,60 @@ def _die_with(lifeline):
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
+class _MemoryBound:
+    """Has the kernel refuse this process more memory of its own than it may take."""
+
+    def __init__(self):
+        self._bytes = None
+
+    def set(self, megabytes):
+        """From now on so many megabytes in all; None takes the bound away."""
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        self._bytes = None if megabytes is None else int(megabytes * 2**20)
+        soft = hard if self._bytes is None else self._bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+        with suppress(OSError), open("/proc/self/clear_refs", "w") as peak:
+            peak.write("5")  # counts the peak anew
+
+    def was_reached(self, error):
+        """Whether an exception comes from it: says so itself, or came when nearly all was taken, as decoders keep quiet of it."""
+        if _says_no_memory(error):
+            return True
+        with suppress(OSError, IndexError, ValueError), open("/proc/self/status") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+            return self._bytes is not None and peak * 1024 > _NEARLY_ALL * self._bytes
+        return False
+
+
+def _says_no_memory(error):
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if any(told in str(error) for told in ("Cannot allocate memory", "bad_alloc", "Unable to allocate")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class _Server:
     """One open file."""
 
     def __init__(self, open_file):
         self._open_file = open_file
         self._reader = None
+        self._memory = _MemoryBound()
 
-    def answer(self, do, **arguments):
+    def answer(self, do, memory_mb=None, **arguments):
         """The header and the array of the reply to one request."""
         try:
+            if do == "open":
+                self._memory.set(memory_mb)
             return getattr(self, do)(**arguments)
-        except UnreadableVideo as error:
-            return {"unreadable": error.reason}, None
-        except Exception as error:  # a decoder's own, or no memory for what a damaged header claims
-            return {"unreadable": f"reading it failed: {type(error).__name__}: {error}"}, None
+        except Exception as error:  # ours, a decoder's own, or no memory for what a damaged header claims
+            if self._memory.was_reached(error):
+                return {"lacked_memory": True}, None
+            told = f"reading it failed: {type(error).__name__}: {error}"
+            return {"unreadable": error.reason if isinstance(error, UnreadableVideo) else told}, None
 
     def open(self, path, reader, tone_map):
         self.close()

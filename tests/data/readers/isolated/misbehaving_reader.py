@@ -27,7 +27,34 @@ class _Reader(VideoReader):
         if self._behaviour == f"{moment}_crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         if self._behaviour == f"{moment}_error":
-            raise MemoryError("no room")
+            raise KeyError("no room")
+        if self._behaviour == f"{moment}_memory":
+            np.ones(2**29)  # 4 GB
+        if self._behaviour == f"{moment}_hidden_memory":
+            self._fill()
+        for name in ("KILL", "TERM", "STOP"):
+            if (
+                self._behaviour == f"{moment}_{name}"
+                or self._behaviour == f"{moment}_{name}_3_times"
+                and self._count(3)
+            ):
+                os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
+                time.sleep(100)
+
+    def _count(self, most):
+        """Whether this was done fewer times than so many to this file before, by any process."""
+        with open(f"{self.path}.times", "a+") as times:
+            times.write("x")
+            return times.tell() <= most
+
+    def _fill(self):
+        """Takes the memory that it may, and says nothing of it."""
+        kept = []
+        try:
+            while True:
+                kept.append(np.ones(2**20))
+        except MemoryError:
+            raise UnreadableVideo(self.path, "odd") from None
 
     def __len__(self):
         return 4

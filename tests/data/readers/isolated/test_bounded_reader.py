@@ -13,6 +13,7 @@ from mindone_tae.data.readers.isolated.bounded_reader import BoundedReader
 from mindone_tae.data.readers.isolated.reader_pool import ReaderPool
 from mindone_tae.data.readers.opening import open_video
 from mindone_tae.data.tae_video import TAEVideoDataset
+from mindone_tae.zoo import UserError
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def test_reason_of_a_bad_file_is_that_of_this_process(touch):
         open_video("gone.mp4", timeout_s=30)
 
 
-@pytest.mark.parametrize("name, reason", [("open_hang", "opening it took more than 1 s"), ("open_crash", r"crashed the decoder \(SIGSEGV\)")])
+@pytest.mark.parametrize(
+    "name, reason", [("open_hang", "opening it took more than 1 s"), ("open_crash", r"crashed the decoder \(SIGSEGV\)")]
+)
 def test_file_that_hangs_or_crashes_on_opening_costs_its_process_and_nothing_else(pool, touch, name, reason):
     with BoundedReader(touch("good.mp4"), "decord", 1, pool) as good:
         first = good._process.pid
@@ -82,13 +85,65 @@ def test_file_that_hangs_or_crashes_on_opening_costs_its_process_and_nothing_els
         ("read_hang", "reading it took more than 1 s and was stopped"),
         ("read_sleep", "reading it took more than 1 s"),
         ("read_crash", "SIGSEGV"),
-        ("read_error", "MemoryError: no room"),
+        ("read_error", "KeyError: 'no room'"),
+        ("read_memory", r"it takes more memory than read_memory_mb allows \(300 MB\)"),
+        ("read_hidden_memory", r"it takes more memory than read_memory_mb allows \(300 MB\)"),
     ],
 )
 def test_file_that_fails_while_it_is_read_is_unreadable(pool, touch, name, reason):
-    with BoundedReader(touch(f"{name}.mp4"), "decord", 1, pool) as video:
+    with BoundedReader(touch(f"{name}.mp4"), "decord", 1 if "memory" not in name else 20, pool, memory_mb=300) as video:
         with pytest.raises(UnreadableVideo, match=reason):
             video.read([0])
+    with BoundedReader(touch("good.mp4"), "decord", 20, pool, memory_mb=None) as good:
+        assert good.read([3])[0, 0, 0, 0] == 3
+
+
+@pytest.fixture
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(bounded_reader, "_PAUSES", (0.0, 0.0, 0.1, 0.1))
+
+
+@pytest.mark.parametrize("name", ["open_KILL", "read_KILL", "read_TERM", "read_STOP"])
+def test_a_process_that_is_taken_away_from_outside_is_replaced_and_the_file_stays_good(
+    pool, touch, short_pauses, monkeypatch, name
+):
+    monkeypatch.setattr("mindone_tae.data.readers.isolated.reader_pool._GRACE_SECONDS", 0.3)
+    with BoundedReader(touch(f"{name}_3_times.mp4"), "decord", 1, pool) as video:
+        assert video.read([2])[0, 0, 0, 0] == 2 and len(video) == 4
+
+
+@pytest.mark.parametrize("name, signal_name", [("open_KILL", "SIGKILL"), ("read_TERM", "SIGTERM")])
+def test_after_several_losses_it_is_said_as_a_fact_about_the_machine(pool, touch, short_pauses, name, signal_name):
+    with pytest.raises(
+        UserError, match=f"by no fault of its own: its process was lost 4 times.*killed from outside by {signal_name}"
+    ) as caught:
+        with BoundedReader(touch(f"{name}.mp4"), "decord", 1, pool) as video:
+            video.read([0])
+    assert not isinstance(caught.value, UnreadableVideo)
+
+
+def test_a_kill_between_two_readings_changes_no_frame(pool, touch):
+    with BoundedReader(touch("good.mp4"), "decord", 20, pool) as video:
+        for number in (1, 3, 2):
+            os.kill(video._process.pid, signal.SIGKILL)
+            assert video.read([number])[0, 0, 0, 0] == number
+    idle = pool._idle[-1].pid
+    os.kill(idle, signal.SIGKILL)
+    with BoundedReader(touch("other.mp4"), "decord", 20, pool) as video:
+        assert video.read([3])[0, 0, 0, 0] == 3 and video._process.pid != idle
+
+
+def test_no_process_to_be_had_is_the_machines_fault_too(pool, touch, short_pauses, monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    before = descriptors()
+    with pytest.raises(
+        UserError, match="by no fault of its own.*none can be started: Resource temporarily unavailable"
+    ):
+        BoundedReader(touch("good.mp4"), "decord", 20, pool)
+    assert descriptors() == before
 
 
 def test_hanging_file_of_a_data_set_is_reported_and_the_others_are_served(pool, touch, tmp_path, monkeypatch):
