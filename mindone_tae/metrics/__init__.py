@@ -1,4 +1,7 @@
-"""Metrics: how good reconstructions are, one float a clip or a set. Imported on first use: PSNR and SSIM need no MindSpore."""
+"""Metrics: how good reconstructions are, one float a clip or a set.
+
+Imported on first use: PSNR and SSIM need no MindSpore.
+"""
 
 from mindone_tae.lazy import lazy_names
 

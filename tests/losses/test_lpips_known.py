@@ -11,12 +11,10 @@ import mindspore as ms
 from mindone_tae.losses import LPIPS
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "models/lpips_vgg16.safetensors"
+FETCH = "mindone-tae lpips-weights --output models/lpips_vgg16.safetensors, in the checkout's folder"
 
 
-@pytest.mark.skipif(
-    not WEIGHTS.is_file(),
-    reason="in the checkout's folder: mindone-tae lpips-weights --output models/lpips_vgg16.safetensors",
-)
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason=FETCH)
 def test_known_pairs_are_as_far_apart_as_the_lpips_package_says():
     net = LPIPS(str(WEIGHTS))
     found = {

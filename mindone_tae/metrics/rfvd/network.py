@@ -1,4 +1,4 @@
-"""I3D's layers and tensors (Carreira and Zisserman, 2017: Inception inflated to three axes), named as in DeepMind's release."""
+"""I3D's layers and tensors, named as in DeepMind's release: Inception inflated (Carreira and Zisserman, 2017)."""
 
 from typing import NamedTuple
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def resize_bilinear(clip, size):
-    """Bilinear interpolation between pixel centres, without antialiasing, borders repeated: TensorFlow 2's and PyTorch's default.
+    """Bilinear interpolation between pixel centres, borders repeated, no antialiasing: PyTorch's and TensorFlow 2's.
 
     Args:
         clip: (..., h, w).

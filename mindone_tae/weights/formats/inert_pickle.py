@@ -1,8 +1,9 @@
 """Pickles of tensors taken apart without being run.
 
 A pickle is a program for a small stack machine, and one of its instructions calls any function of any module. Here the
-instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls nothing:
-it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses every other name.
+instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls
+nothing: it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses
+every other name.
 
 A few hundred bytes can describe a structure that is exponentially large once it is walked, since its parts may be shared. So
 nothing that a pickle built is ever hashed, compared or printed: keys are str or int, everything else is told by its type, and
@@ -61,9 +62,9 @@ class Vocabulary(NamedTuple):
     """The names that a pickle may mention.
 
     Attributes:
-        calls: name to what is done where the pickle calls it; the arguments may be anything, and are not to be hashed, compared or
-            printed before their types are known. What it returns may have a method `build`, which is given the state
-            that the pickle sets on it; without one the state is dropped.
+        calls: name to what is done where the pickle calls it; the arguments may be anything, and are not to be hashed,
+            compared or printed before their types are known. What it returns may have a method `build`, which is given
+            the state that the pickle sets on it; without one the state is dropped.
         values: names that may only be mentioned, as an argument.
     """
 
@@ -128,11 +129,12 @@ def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
         most_bytes: that are read of the file.
 
     Returns:
-        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the vocabulary makes.
-        Its parts may be shared, so that only its top level is to be looked at.
+        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the
+        vocabulary makes. Its parts may be shared, so that only its top level is to be looked at.
 
     Raises:
-        ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction they do not need.
+        ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction
+            they do not need.
         ValueError: it is not a whole pickle, or one of more instructions or bytes than a file of tensors has.
     """
     machine = _Machine({} if storages is None else storages, vocabulary)

@@ -1,4 +1,4 @@
-"""Pickles of NumPy arrays in nested dicts, as Flax's parameters are published, read without running them; see `inert_pickle`."""
+"""Pickles of NumPy arrays in nested dicts, as Flax's parameters are published, read without being run."""
 
 from __future__ import annotations
 

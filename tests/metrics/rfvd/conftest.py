@@ -1,9 +1,9 @@
-"""I3D an eighth as wide, with numbers drawn at random, and the same network in NumPy, written from its paper and release."""
+"""I3D an eighth as wide, with numbers drawn at random, and the same network in NumPy, from its paper and release."""
 
 import numpy as np
 import pytest
 
-# DeepMind's Inception blocks: widths of the four branches' units (1x1; 1x1, 3x3; 1x1, 3x3; 1x1 after a pooling), over 8.
+# DeepMind's Inception blocks: widths of the branches' units (1x1; 1x1, 3x3; 1x1, 3x3; 1x1 after a pooling), over 8.
 BLOCKS = {
     "Mixed_3b": (8, 12, 16, 2, 4, 4),
     "Mixed_3c": (16, 16, 24, 4, 12, 8),
@@ -109,7 +109,7 @@ def i3d_by_numpy(narrow_weights):
 
 @pytest.fixture(scope="session")
 def logits_by_numpy(narrow_weights):
-    """A function from (c, t, 7, 7), the last stage's, to (400,): average pooling of 2x7x7 without padding, then the classifier."""
+    """A function from (c, t, 7, 7), the last stage's, to (400,): means of 2x7x7 without padding, then the classifier."""
 
     def head(x):
         view = np.lib.stride_tricks.sliding_window_view(x, (2, 7, 7), axis=(1, 2, 3))  # (c, t - 1, 1, 1, 2, 7, 7)
