@@ -72,7 +72,7 @@ def words_of(name, clips, weights):
     shared = ["--config", name, "--output_path", "out", "--video_folder", str(clips), *small(recipe)]
     test = str(clips / "test.csv")
     if kind == "train":
-        steps = ["train.steps=2", "train.epochs=null", "train.save_every=2"]
+        steps = ["train.steps=2", "train.epochs=null", "train.save_every=2", "train.log_every=1"]
         if recipe.loss.get("perceptual_weight"):
             steps.append(f"loss.lpips_path={weights / 'lpips.safetensors'}")
         if recipe.model.get("pretrained"):
@@ -176,7 +176,7 @@ def _of_training(folder):
         and all(loss is not None and math.isfinite(loss) for loss in losses)
         and not any(line["refused"] for line in steps)
     )
-    return f"losses {losses[0]:.1f} and {losses[1]:.1f} ({shapes}){measured}", good
+    return f"losses {losses[0]:.5g} and {losses[1]:.5g} ({shapes}){measured}", good
 
 
 def _of_inference(folder):

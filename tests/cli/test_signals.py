@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,12 +71,17 @@ def test_the_block_is_left_by_way_of_what_tidies_up_and_handlers_are_given_back(
 def test_a_main_thread_that_hears_nothing_is_ended_and_leaves_nothing_half_written(tmp_path, monkeypatch):
     monkeypatch.setattr(sigterm, "_GRACE_SECONDS", 0.2)
     if (pid := os.fork()) == 0:
-        with sigterm.stoppable("go on so", (tmp_path / "told").write_text), replacing(tmp_path / "file") as temporary:
-            temporary.write_text("half")
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the other thread's handler runs
-            os.kill(os.getpid(), signal.SIGTERM)
-            ctypes.CDLL(None).sleep(60)  # as a compilation, which does not come back to Python
-        os._exit(0)
+        try:
+            with (
+                sigterm.stoppable("go on so", (tmp_path / "told").write_text),
+                replacing(tmp_path / "file") as temporary,
+            ):
+                temporary.write_text("half")
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the other thread's handler runs
+                threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+                ctypes.CDLL(None).sleep(60)  # as a compilation, which does not come back to Python
+        finally:
+            os._exit(1)  # whatever happens, this is no second pytest
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 143
     assert (tmp_path / "told").read_text() == "go on so"
     assert [path.name for path in tmp_path.iterdir()] == ["told"]
