@@ -11,11 +11,11 @@ from .. import flags
 RECIPE = "tae/train/tiny_weights"
 # About a minute and a half on two cores; one shape, so that one graph is compiled.
 SHORT_TRAINING = (
-    "train.steps=200",
+    "train.steps=150",
     "dataset.mixed_strategy=null",
     "train.eval_every=0",
     "train.keep_best=null",
-    "train.save_every=200",
+    "train.save_every=150",
 )
 
 
