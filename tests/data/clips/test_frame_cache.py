@@ -144,14 +144,20 @@ def test_file_that_is_gone_is_reported_and_the_next_takes_its_place(folder, time
     assert dataset.unreadable == [(f"{folder}/a.mp4", "no such file")]
 
 
-def test_file_whose_state_is_not_told_in_time_costs_its_process_and_nothing_else(folder, monkeypatch):
+def test_a_process_that_is_held_from_outside_is_replaced_and_one_that_hangs_tells_nothing(folder, monkeypatch):
     monkeypatch.setattr(reader_pool, "_GRACE_SECONDS", 0.5)
     pool = ReaderPool()
     path = f"{folder}/a.mp4"
     assert bounded_stamp(path, 30, pool) == stamp_of(path) != stamp_of(f"{folder}/b.mkv")
-    os.kill(pool._idle[0].pid, signal.SIGSTOP)  # as on a disk that does not answer
-    assert bounded_stamp(path, 0.1, pool) is None
-    assert bounded_stamp(path, 30, pool) == stamp_of(path)
+    process = pool._idle[0]
+    os.kill(process.pid, signal.SIGSTOP)  # the machine's doing, not the file's
+    assert bounded_stamp(path, 5, pool) == stamp_of(path)
+
+    def hang(*arguments, **keywords):
+        raise reader_pool.Hung
+
+    monkeypatch.setattr(type(process), "ask", hang)  # as on a disk that does not answer
+    assert bounded_stamp(path, 30, pool) is None
     pool.close()
 
 
