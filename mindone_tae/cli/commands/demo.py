@@ -9,7 +9,7 @@ from mindone_tae.zoo import UserError
 from .. import flags
 
 RECIPE = "tae/train/tiny_weights"
-# About a minute and a half on two cores; one shape, so that one graph is compiled.
+# Short, and of one shape, so that one graph is compiled.
 SHORT_TRAINING = (
     "train.steps=150",
     "dataset.mixed_strategy=null",
