@@ -63,7 +63,8 @@ def trained_network(network, learning_rates, optimizer, ema_decay, train):
     """
     network.set_train(True)
     built = create_optimizer(network.trainable_params(), lr=learning_rates, **optimizer)
-    ema = EMA(network, ema_decay) if ema_decay else None
+    # not offloading: set_data, which that uses, is refused for what a PyNative gradient of recomputed blocks has read
+    ema = EMA(network, ema_decay, offloading=False) if ema_decay else None
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:
         scale = nn.DynamicLossScaleUpdateCell(train.loss_scale, scale_factor=2, scale_window=1000)
