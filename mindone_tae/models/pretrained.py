@@ -1,10 +1,10 @@
-"""`pretrained=...`: the one place where a model asks the weights room for something."""
+"""`pretrained=...`: the only module of `models` that imports `mindone_tae.weights`."""
 
 
 def load_pretrained(model, path):
     """Loads a .ckpt, .safetensors or folder into a model; every name must match.
 
-    The import waits until it is called, so that the models room depends on nothing but MindSpore.
+    The import is inside the function, so that importing `models` needs MindSpore alone.
     """
     from mindone_tae.weights import load_weights
 
@@ -12,11 +12,11 @@ def load_pretrained(model, path):
 
 
 def with_shipped(pretrained, **keywords):
-    """Constructor keywords, those of the package's own weights where `pretrained` names them: nobody has to look their widths up.
+    """Constructor keywords, replaced by those stored with the shipped weights where `pretrained` names such weights.
 
     Args:
         pretrained: as a model takes it.
-        **keywords: what the model was built with.
+        **keywords: the constructor's keywords and values.
 
     Returns:
         The values, in the order given.
