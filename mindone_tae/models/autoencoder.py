@@ -111,16 +111,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         share_statistics: bool = True,
         start: str = "random",
     ):
+        sizes = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor)
         latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
-            with_shipped(
-                pretrained,
-                latent_channels=latent_channels,
-                block_out_channels=block_out_channels,
-                layers_per_block=layers_per_block,
-                norm_num_groups=norm_num_groups,
-                scaling_factor=scaling_factor,
-                shift_factor=shift_factor,
-            )
+            with_shipped(pretrained, *sizes)
         )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")

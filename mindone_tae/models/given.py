@@ -70,7 +70,7 @@ class Given:
         if low >= -_FAR and high <= _FAR:
             return False
         warnings.warn(
-            f"x holds numbers from {low:.4g} to {high:.4g}; pixels must lie in [-1, 1]: "
+            f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "
             "give x / 127.5 - 1 for numbers from 0 to 255 (this warning is shown once)",
             stacklevel=3,
         )

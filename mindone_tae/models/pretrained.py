@@ -11,16 +11,26 @@ def load_pretrained(model, path):
     load_weights(model, path)
 
 
-def with_shipped(pretrained, **keywords):
+def with_shipped(
+    pretrained, latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor
+):
     """Constructor keywords, replaced by those stored with the shipped weights where `pretrained` names such weights.
 
     Args:
         pretrained: as a model takes it.
-        **keywords: the constructor's keywords and values.
+        latent_channels, block_out_channels, ...: the constructor's keywords.
 
     Returns:
-        The values, in the order given.
+        The values from latent_channels to shift_factor.
     """
+    keywords = {
+        "latent_channels": latent_channels,
+        "block_out_channels": block_out_channels,
+        "layers_per_block": layers_per_block,
+        "norm_num_groups": norm_num_groups,
+        "scaling_factor": scaling_factor,
+        "shift_factor": shift_factor,
+    }
     if isinstance(pretrained, str):
         from mindone_tae.weights import finding, read_model
 

@@ -188,16 +188,9 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
+        sizes = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor)
         latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
-            with_shipped(
-                pretrained,
-                latent_channels=latent_channels,
-                block_out_channels=block_out_channels,
-                layers_per_block=layers_per_block,
-                norm_num_groups=norm_num_groups,
-                scaling_factor=scaling_factor,
-                shift_factor=shift_factor,
-            )
+            with_shipped(pretrained, *sizes)
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)

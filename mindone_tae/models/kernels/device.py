@@ -31,6 +31,11 @@ def on_cpu():
     return not _forced and ms.get_context("device_target") == "CPU"
 
 
+def has_kernels_of(dtype):
+    """Whether the current device computes in this type: MindSpore's CPU kernels lack bfloat16."""
+    return dtype != ms.bfloat16 or ms.get_context("device_target") != "CPU"
+
+
 class _Compiling(PrimitiveWithInfer):
     """True in a graph, where the compiler infers its value; False in plain Python, where it is called."""
 

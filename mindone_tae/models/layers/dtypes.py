@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import ops
 
+from ..kernels.device import has_kernels_of
+
 _NAMES = {
     "float32": ms.float32,
     "fp32": ms.float32,
@@ -33,7 +35,7 @@ def compute_dtype(dtype, name="dtype"):
     found = _NAMES.get(dtype) if isinstance(dtype, str) else dtype
     if found not in list(_NAMES.values()):
         raise ValueError(f"{name} is {dtype!r}; it must be float32, float16 or bfloat16: use one of those")
-    if found == ms.bfloat16 and ms.get_context("device_target") == "CPU":
+    if not has_kernels_of(found):
         raise ValueError(
             f"{name} is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: "
             "use float32 there, or float16"
