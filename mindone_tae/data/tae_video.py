@@ -8,7 +8,7 @@ from mindone_tae.zoo.errors import UserError, did_you_mean
 
 from .clips.augmentation import Augmentation
 from .clips.buckets import Buckets, ClipSizes, Suitable
-from .clips.file_list import Roster
+from .clips.file_list import FileList
 from .clips.sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .files.collection import read_collection
 from .files.inspection import info_of
@@ -157,15 +157,15 @@ class TAEVideoDataset:
         items, found = (
             known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
         )
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
+        self._files = FileList(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
         self.output_columns = self._checked_columns(output_columns)
-        found = self._roster.check(num_check_threads) if found is None and check_files else found
+        found = self._files.check(num_check_threads) if found is None and check_files else found
         if found is not None:
-            self._roster.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
+            self._files.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
         self._buckets = self._made_buckets(found is not None)
 
     def _checked_columns(self, output_columns):
-        known = ["video", "path", *(name for name in self._roster.items[0].extra if name not in ("video", "path"))]
+        known = ["video", "path", *(name for name in self._files.items[0].extra if name not in ("video", "path"))]
         columns = ["video"] if output_columns is None else list(output_columns)
         for name in columns:
             if name not in known:
@@ -183,16 +183,16 @@ class TAEVideoDataset:
                 f"{what} needs every file's size and length, and check_files is false: "
                 "give manifest_path, or set check_files to true"
             )
-        infos = [self._roster.known(item) for item in self._roster.items]
+        infos = [self._files.known(item) for item in self._files.items]
         return Buckets(infos, self._sizes.buckets, self._suitable.long_enough if self._suitable.by_length else None)
 
     @property
     def unreadable(self) -> list[tuple[str, str]]:
         """(path, reason) of the files that are left out; grows when a file fails later."""
-        return self._roster.unreadable
+        return self._files.unreadable
 
     def __len__(self) -> int:
-        return len(self._roster.items) * self._clips_per_video
+        return len(self._files.items) * self._clips_per_video
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """The sample that belongs to an index, the same every time."""
@@ -235,14 +235,14 @@ class TAEVideoDataset:
                 place = int(np.random.default_rng([seed, 1]).integers(len(among)))
             position = place
         while True:
-            item = self._roster.readable(position, among)
+            item = self._files.readable(position, among)
             try:
                 wanted = clip_frames or self._counts.default, clip, bucket
                 video = (
                     self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
                 )
             except UnreadableVideo as error:
-                self._roster.report(error)
+                self._files.report(error)
                 continue
             return tuple(
                 video if name == "video" else np.asarray(item.path if name == "path" else item.extra[name])
@@ -252,7 +252,7 @@ class TAEVideoDataset:
     def _clip(self, item, clip_frames, clip, bucket, rng):
         """One clip of a file, float32 (c, t, h, w)."""
         starts = None if self._deterministic else rng
-        with self._roster.open_kept(item, stretches=starts is not None) as reader:
+        with self._files.open_kept(item, stretches=starts is not None) as reader:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
@@ -280,7 +280,7 @@ class TAEVideoDataset:
         Raises:
             UnreadableVideo: the file can no longer be read.
         """
-        with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
+        with self._files.open(self._files.readable(index // self._clips_per_video)) as reader:
             refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
             if refusal is not None:
                 raise refusal
@@ -306,11 +306,11 @@ class TAEVideoDataset:
         For a file that turned out bad it is the file that replaces it, as in `self[index]`.
         """
         while True:
-            item = self._roster.readable(index // self._clips_per_video)
+            item = self._files.readable(index // self._clips_per_video)
             try:
-                info = self._roster.info(item)
+                info = self._files.info(item)
             except UnreadableVideo as error:
-                self._roster.report(error)
+                self._files.report(error)
                 continue
             found = {
                 "path": item.path,

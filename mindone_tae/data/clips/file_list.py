@@ -20,7 +20,7 @@ from .frame_cache import FrameCache
 logger = logging.getLogger(__name__)
 
 
-class Roster:
+class FileList:
     """Files in a fixed order; threads may share it.
 
     Args:
