@@ -34,7 +34,8 @@ Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
 and a whole section by its name: "discriminator={name: patchgan_3d}"
 
-Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
+Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can correct,
+128 + n ended by signal n, 1 anything else.
 """
 
 # In the order of --help.
@@ -45,7 +46,7 @@ _COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours: one line, status 2; flags are whole words."""
+    """argparse that raises UserError, and takes no abbreviated flags."""
 
     def __init__(self, *args, **keywords):
         super().__init__(*args, **{**keywords, "allow_abbrev": False})
@@ -58,11 +59,12 @@ def parse(arguments):
     """Options of one command: `command` to call, `overrides` as (dotted path, YAML text) pairs, and the flags.
 
     Raises:
-        UserError: an argument that no command takes, or --output_path is no folder and cannot become one.
+        UserError: an unknown argument, or --output_path is not a folder and cannot become one.
     """
     parser = _Parser(
         prog="mindone-tae",
-        description="Movie Gen's Temporal Autoencoder on MindSpore: train, evaluate, reconstruct, encode and decode video.",
+        description="Movie Gen's Temporal Autoencoder on MindSpore: "
+        "train, evaluate, reconstruct, encode and decode video.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,7 +92,7 @@ def parse(arguments):
 
 
 def _joined(words):
-    """The words with "--a.b c" made "--a.b=c": argparse would take c for a video."""
+    """The words with "--a.b c" joined to "--a.b=c", as argparse would take c for a video."""
     joined, words = [], list(words)
     while words:
         word = words.pop(0)
@@ -101,7 +103,7 @@ def _joined(words):
 
 
 def _separate_videos(words):
-    """Videos, and what else stood between them: flags that are not known and key=value."""
+    """(videos, other words): the others are unknown flags and key=value."""
     is_video = [not word.startswith("-") and (Path(word).exists() or "=" not in word) for word in words]
     videos = [word for word, video in zip(words, is_video) if video]
     return videos, [word for word, video in zip(words, is_video) if not video]
@@ -120,12 +122,13 @@ def _check_videos(options):
 
 
 def _check_folder(path):
-    """Here, before the first command writes there: each would stumble at another file, and say it in other words."""
+    """Raises UserError unless an output path is a folder or free; one check, with one message, for all commands."""
     there = next((place for place in (path, *path.parents) if place.exists()), None)
     if there is not None and not there.is_dir():
         inside = "" if there == path else f", and {there} is a file"
         raise UserError(
-            f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: choose another --output_path"
+            f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: "
+            "choose another --output_path"
         )
 
 
