@@ -52,10 +52,11 @@ class StockLoading:
         dduf_entries=None,
         **_,
     ):
-        """Stock from_pretrained's last step. Reads the files again: stock code has read them without our names."""
+        """Stock from_pretrained's last step; reads the files again, as stock code has read them by other names."""
         if dduf_entries:
             raise UserError(
-                f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: unpack it and give its folder"
+                f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: "
+                "unpack it and give its folder"
             )
         if state_dict:
             state_dict.clear()

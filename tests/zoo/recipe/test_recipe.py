@@ -13,7 +13,9 @@ PACKAGE = "recipe_plugin"
 SOURCE = """
     raise SystemExit("a component was imported")
     class Model:
-        def __init__(self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None): pass
+        def __init__(
+            self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None
+        ): pass
     class Clips:
         def __init__(self, csv_path: str, size: int | tuple[int, int] = 64, random: bool = True): pass
     class Other:
