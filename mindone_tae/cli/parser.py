@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from mindone_tae.version import __version__
@@ -15,16 +16,14 @@ from .commands import (
     demo,
     encode,
     evaluate,
-    inflate,
     latent_stats,
-    linear_code,
     listing,
     plot,
-    published_weights,
     reconstruct,
     report,
     train,
 )
+from .commands.weights import card, inflate, linear_code, published_weights
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
 _KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
@@ -41,8 +40,11 @@ Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 
 # In the order of --help.
 _COMMANDS = (
     *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
-    *(inflate, linear_code, published_weights, plot, report, demo, check_data),
+    *(inflate, linear_code, published_weights, plot, report, card, demo, check_data),
 )
+
+# Entry points by which other packages add commands: each names a module with `add_to`, as those above have.
+_GROUP = "mindone_tae.commands"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,6 +74,7 @@ def parse(arguments):
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
     for module in _COMMANDS:
         module.add_to(commands)
+    _add_others(commands, next((word for word in arguments if not word.startswith("-")), None))
     if not arguments:
         parser.print_help(sys.stdout)
         raise SystemExit(2)
@@ -89,6 +92,42 @@ def parse(arguments):
     ):
         _check_folder(Path(options.output_path))
     return options
+
+
+def _add_others(commands, word):
+    """Adds the commands of other packages, which are imported only where they are the one that is given.
+
+    Raises:
+        UserError: the command that is given is claimed by two packages, or cannot be imported.
+    """
+    if word in commands.choices:
+        return
+    claims = {}
+    for claim in metadata.entry_points(group=_GROUP):
+        claims.setdefault(claim.name, {})[claim.value] = claim  # a package that is found twice counts once
+    for name in sorted(claims.keys() - commands.choices.keys()):
+        packages = " and ".join(f"{claim.dist.name} ({value})" for value, claim in claims[name].items())
+        if name != word:
+            commands.add_parser(name, help=f"of package {packages}")
+        elif len(claims[name]) > 1:
+            raise UserError(
+                f"command '{name}' is claimed by {packages}: only one may have the name; uninstall the other"
+            )
+        else:
+            _add_other(commands, name, *claims[name].values(), packages)
+
+
+def _add_other(commands, name, claim, package):
+    try:
+        claim.load().add_to(commands)
+    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+        raise UserError(
+            f"command '{name}' cannot be added: package {package} gave {type(error).__name__}: {error}; mend or uninstall it"
+        ) from error
+    if name not in commands.choices:
+        raise UserError(
+            f"command '{name}' of package {package} adds no command of that name: its add_to must call add_parser('{name}')"
+        )
 
 
 def _joined(words):

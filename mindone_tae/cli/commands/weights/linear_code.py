@@ -1,6 +1,6 @@
 """`mindone-tae linear-code`: fits the baseline `linear_code` to clips."""
 
-from .. import flags
+from ... import flags
 
 
 def add_to(commands):
