@@ -120,13 +120,15 @@ def _add_others(commands, word):
 def _add_other(commands, name, claim, package):
     try:
         claim.load().add_to(commands)
-    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+    except (Exception, SystemExit) as error:  # a plugin that fails at import must not affect the others
         raise UserError(
-            f"command '{name}' cannot be added: package {package} gave {type(error).__name__}: {error}; mend or uninstall it"
+            f"command '{name}' cannot be added: package {package} gave {type(error).__name__}: {error}; "
+            "mend or uninstall it"
         ) from error
     if name not in commands.choices:
         raise UserError(
-            f"command '{name}' of package {package} adds no command of that name: its add_to must call add_parser('{name}')"
+            f"command '{name}' of package {package} adds no command of that name: "
+            f"its add_to must call add_parser('{name}')"
         )
 
 
