@@ -108,10 +108,8 @@ DEFERRED = {
 EXCEPTIONS = {
     # the scaling conventions are defined in models; defined once in a place that both may import, this goes
     "data.tae_latents": {"models.latent.scaling"},
-    # whole_clips belongs beside what commands share
-    "cli.commands.encode": {"cli.commands.reconstruct"},
-    # whole_clips, and the latents that commands take, belong beside what commands share
-    "cli.commands.latent_stats": {"cli.commands.decode", "cli.commands.reconstruct"},
+    # the latents that commands take belong beside what commands share
+    "cli.commands.latent_stats": {"cli.commands.decode"},
 }
 
 

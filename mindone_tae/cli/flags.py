@@ -68,6 +68,19 @@ def data_overrides(options, section="dataset"):
     return pairs
 
 
+def whole_clips(options):
+    """The data flags as pairs, for whole clips: all frames, the centre, unflipped, whatever the recipe trained on."""
+    return [
+        ("dataset.sample_n_frames", -1),
+        ("dataset.deterministic_sample", True),
+        ("dataset.random_crop", False),
+        ("dataset.random_flip", False),
+        ("dataset.mixed_strategy", None),
+        ("dataset.mixed_lengths", None),
+        *data_overrides(options),
+    ]
+
+
 def output_folder(options, command):
     """--output_path; without it outputs/COMMAND, and below it the name of the one video or folder that was named."""
     if options.output_path:

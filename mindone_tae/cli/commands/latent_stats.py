@@ -74,9 +74,8 @@ def _of_latents(options, console):
 def _of_videos(options, console):
     """Statistics of a model's latents of videos, and their source."""
     from ..inference import load
-    from .reconstruct import whole_clips
 
-    recipe = load(options, whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.whole_clips(options), "tae/infer/default")
     console.quiet(options.output_path)
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress

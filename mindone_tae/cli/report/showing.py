@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mindone_tae.zoo import build
+from mindone_tae.zoo.training.evaluator import baseline_specs
 
 from .recording import Recorder
 
@@ -20,7 +21,7 @@ class Showing:
     """
 
     def __init__(self, folder, command, recipe, model):
-        baselines = [(spec["name"], build("mindone.models", spec)) for spec in baseline_specs(recipe.eval)]
+        baselines = [(spec["name"], build("mindone.models", spec)) for spec in baseline_specs(recipe.eval.baseline)]
         self._folder, self.model = Path(folder), model
         self._recorder = Recorder(folder, command, recipe, model, baselines)
 
@@ -72,14 +73,6 @@ def run_of(weights):
     path = Path(str(weights))
     places = (path, *path.parents[:3]) if path.exists() else ()
     return next((place for place in places if (place / "metrics.jsonl").is_file()), None)
-
-
-def baseline_specs(section):
-    """The baselines of an eval section, each as a component."""
-    found = section.baseline or []
-    return [
-        {"name": spec} if isinstance(spec, str) else spec for spec in (found if isinstance(found, list) else [found])
-    ]
 
 
 def source_facts(size, path):

@@ -15,7 +15,7 @@ from .figures import Figures, over
 _logger = logging.getLogger(__name__)
 
 
-def listed(baseline):
+def baseline_specs(baseline):
     """A recipe's `eval.baseline`, one component or a list of them or None, as a list."""
     return baseline if isinstance(baseline, list) else [baseline] if baseline else []
 
@@ -35,7 +35,9 @@ class Evaluator:
     def __init__(self, section, title="evaluate", ranks=None):
         self.dataset = registry.build("mindone.datasets", section.dataset)
         self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
-        self.baselines = {spec["name"]: registry.build("mindone.models", spec) for spec in listed(section.baseline)}
+        self.baselines = {
+            spec["name"]: registry.build("mindone.models", spec) for spec in baseline_specs(section.baseline)
+        }
         self.clips = min(len(self.dataset), section.max_clips or len(self.dataset))
         self.batch_size = section.batch_size
         self.picture_clips = section.picture_clips
@@ -74,15 +76,15 @@ class Evaluator:
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
         figures, pictures = Figures(self.metrics), []
         simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
-        told = {
-            "model": figures.told(),
-            "baselines": {name: its.told() for name, its in simple.items()},
+        found = {
+            "model": figures.results(),
+            "baselines": {name: its.results() for name, its in simple.items()},
             "unreadable": [],
         }
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
-                    told = None
+                    found = None
                     break
                 recons = reconstruct(model, batch)
                 rebuilt = {name: reconstruct(self.baselines[name], batch) for name in simple}
@@ -98,23 +100,25 @@ class Evaluator:
                     if on_clip is not None:
                         on_clip(index, x, recon)
                     progress.advance()
-        if told:
-            told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
-        return self._together(self.ranks.gather(told), compute_baselines, with_baseline, pictures, started)
+        if found:
+            found["unreadable"] += [
+                [str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])
+            ]
+        return self._together(self.ranks.gather(found), compute_baselines, with_baseline, pictures, started)
 
-    def _together(self, told, compute_baselines, with_baseline, pictures, started):
+    def _together(self, parts, compute_baselines, with_baseline, pictures, started):
         """The result, from the figures of all ranks."""
-        if None in told:
+        if None in parts:
             return None
-        rows, mean, sets = over(self.metrics, [part["model"] for part in told])
+        rows, mean, sets = over(self.metrics, [part["model"] for part in parts])
         if compute_baselines:
             self._measured = []
             for name in self.baselines:
-                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in told])
+                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in parts])
                 self._measured.append({"name": name, "mean": its_mean, "clips": clips})
         baselines = self._measured if with_baseline else []
         self._warn(sets)
-        unreadable = dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])
+        unreadable = dict.fromkeys(tuple(problem) for part in parts for problem in part["unreadable"])
         return {
             "mean": mean,
             "clips": rows,

@@ -34,27 +34,27 @@ class Figures:
         for metric in self._of_sets:
             self.collected[metric.name].append(metric.collect(recon, x))
 
-    def told(self):
+    def results(self):
         """The input of `over`, as JSON values."""
         return {"rows": self.rows, "collected": self.collected}
 
 
-def over(metrics, told):
+def over(metrics, parts):
     """The figures over all clips.
 
     Args:
         metrics: by `protocols`, of both kinds.
-        told: the result of `Figures.told` of each rank.
+        parts: the `Figures.results` of each rank.
 
     Returns:
         (rows, mean, sets): the rows of all clips; metric to the mean over clips, or to the figure of the whole set; and
         metric over a set to its facts, such as the number of clips.
     """
-    rows = [row for part in told for row in part["rows"]]
+    rows = [row for part in parts for row in part["rows"]]
     mean, sets = {}, {}
     for metric in metrics:
         if is_set_metric(metric):
-            collected = [clip for part in told for clip in part["collected"][metric.name]]
+            collected = [clip for part in parts for clip in part["collected"][metric.name]]
             mean[metric.name] = float(metric.finish(collected))
             sets[metric.name] = metric.describe(collected) if hasattr(metric, "describe") else {"clips": len(collected)}
         else:
