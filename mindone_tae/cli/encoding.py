@@ -6,6 +6,8 @@ import numpy as np
 
 from mindone_tae.zoo import UserError
 
+from .factors import warn_of_factors
+
 CONVENTIONS = ("none", "mindone", "diffusers")
 
 
@@ -37,6 +39,8 @@ class ClipEncoder:
             raise UserError(
                 f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: leave it out"
             )
+        if convention != "none":
+            warn_of_factors(section, convention, self.factors)
         # as JSON gives it back, to compare with
         settings = json.loads(
             json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")})
