@@ -59,8 +59,12 @@ class Given:
             check_floating(value, name)
             self.tensor = value
 
-    def warn_if_far_outside(self):
-        """Whether some numbers of an array lie far outside [-1, 1], which pixels do not; warns where they do."""
+    def warn_if_far_outside(self, stacklevel=3):
+        """Whether some numbers of an array lie far outside [-1, 1], which pixels do not; warns where they do.
+
+        Args:
+            stacklevel: of who gave them, as `warnings.warn` counts.
+        """
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
@@ -69,7 +73,7 @@ class Given:
         warnings.warn(
             f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1], and a model makes nothing of others: "
             "x / 127.5 - 1 brings numbers from 0 to 255 there (said once)",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
         return True
 
@@ -85,6 +89,13 @@ class Given:
         if self._is_array:
             return np.rint((recon + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return ((recon + 1) * 127.5).round().clamp(0, 255).astype(ms.uint8)
+
+
+def warn_of_first(model, x):
+    """Warns as `Given.warn_if_far_outside` of the first Tensor that a model is given; later ones are not looked at, as a device would wait."""
+    if not model._looked:
+        model._looked = True
+        model._warned = model._warned or Given(x.astype(ms.float32).asnumpy(), "x").warn_if_far_outside(stacklevel=4)
 
 
 def _no_array(value, name):
