@@ -17,7 +17,7 @@ ROOMS = {
     "zoo": set(),
     "models": set(),
     "weights": {"models", "zoo.errors", "zoo.atomic_file"},
-    # one place reads and writes files of tensors, and is told of their damage: data's latents and LPIPS's weights are such files
+    # weights.formats reads and writes all files of tensors, such as data's latents and LPIPS's weights
     "data": {"zoo.errors", "zoo.printable", "zoo.atomic_file", "weights.formats"},
     "losses": {"zoo.errors", "zoo.atomic_file", "weights.formats"},
     "metrics": {"losses", "zoo.errors"},
@@ -32,8 +32,8 @@ ROOMS = {
 FOR_EVERY_INIT = {"lazy"}
 
 # Place in a room: places and modules of the same room that it may import. A place is a folder or a module at the room's
-# top; "" stands for the top modules that are not listed by name. Modules of one place may import one another; where several
-# listed places hold a module, the longest counts.
+# top; "" stands for the top modules that are not listed by name. Modules of one place may import one another; where
+# several listed places hold a module, the longest counts.
 INSIDE = {
     "zoo": {
         "__init__": {"errors", "registry", "recipe"},
@@ -260,7 +260,6 @@ def test_setup_cfg_lists_every_package():
 def test_only_kernels_ask_which_device_they_are_on():
     of_models = [file for file in FILES if file.startswith("models/")]
     asking = {file for file in of_models if "device_target" in FILES[file].read_text()}
-    asking -= {"models/layers/dtypes.py"}  # refuses bfloat16 on a CPU
     assert asking and all(file.startswith("models/kernels/") for file in asking)
 
 

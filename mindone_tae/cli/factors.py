@@ -30,8 +30,8 @@ def warn_of_factors(section, convention, factors):
         far = far_from_unit(measured["mean"], measured["std"], convention, **factors)
         if far:
             _logger.warning(
-                "--convention %s with factors %.4g and %.4g gives mean %.2f and deviation %.2f where 0 and 1 are wanted, by the statistics "
-                "saved with the weights, whose factors are for %s",
+                "--convention %s with factors %.4g and %.4g gives mean %.2f and deviation %.2f where 0 and 1 are "
+                "wanted, by the statistics saved with the weights, whose factors are for %s",
                 *(convention, factors["scaling_factor"], factors["shift_factor"], *far, measured["convention"]),
             )
     elif not {"scaling_factor", "shift_factor"} & section.keys() and tuple(factors.values()) == (
@@ -73,8 +73,8 @@ def how_far(overall, given):
             far = far_from_unit(overall["mean"], overall["std"], used, scaling_factor, shift_factor)
             if far:
                 yield (
-                    f"the model's factors {scaling_factor:g} and {shift_factor:g} are off by more than a tenth: {used} brings these latents "
-                    f"to mean {far[0]:.2f} and std {far[1]:.2f}"
+                    f"the model's factors {scaling_factor:g} and {shift_factor:g} are off by more than a tenth: "
+                    f"{used} brings these latents to mean {far[0]:.2f} and std {far[1]:.2f}"
                 )
 
 
@@ -85,7 +85,8 @@ def check_save(options):
     if not options.ckpt_path or options.convention is None:
         missing = "--convention" if options.ckpt_path else "--ckpt_path"
         raise UserError(
-            f"--save is given without {missing}; it copies the weights of --ckpt_path and notes the factors of one convention: add {missing}"
+            f"--save is given without {missing}; it copies the weights of --ckpt_path and notes the factors of one "
+            f"convention: add {missing}"
         )
     if is_folder(options.save) or Path(options.save).suffix not in (".safetensors", ".ckpt"):
         raise UserError(f"--save is {options.save}; weights are saved as .safetensors or .ckpt: end it so")
@@ -124,5 +125,6 @@ def _check_same(arrays, path, models):
     # parameters are float32 whatever their file holds, and so are those that the latents' checksum is of
     if noted and noted != {arrays_sha256((name, arrays[name].astype(np.float32)) for name in sorted(arrays))}:
         raise UserError(
-            f"the latents come from other weights than {path}; --save keeps factors with the weights that they are of: give those by --ckpt_path"
+            f"the latents come from other weights than {path}; --save keeps factors with the weights that they are of: "
+            "give those by --ckpt_path"
         )

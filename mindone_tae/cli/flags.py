@@ -1,4 +1,4 @@
-"""The flags that commands share, and what they mean in a recipe."""
+"""The flags that commands share, and the recipe keys that they set."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def add_videos(parser):
 
 
 def add_data(parser):
-    """Which clips, and how they are cut."""
+    """Flags that choose clips, their frames and their size."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
     parser.add_argument(
         "--video_folder",
@@ -29,7 +29,7 @@ def add_data(parser):
 
 
 def add_trained(parser):
-    """Which model, for a command that trains none."""
+    """Flags that choose the model, for a command that does not train."""
     parser.add_argument(
         "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
     )
@@ -37,7 +37,7 @@ def add_trained(parser):
 
 
 def add_model(parser):
-    """Which weights, and how much at a time."""
+    """Flags that choose weights, batch size and tiling."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
     parser.add_argument(
         "--ckpt_path",

@@ -66,7 +66,8 @@ def test_what_needs_no_device_imports_no_mindspore(words):
     code = (
         "import sys\nimport mindone_tae\nfrom mindone_tae.cli import run\n"
         f"status = run({words!r})\n"
-        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\nsys.exit(status)"
+        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\n"
+        "sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -74,7 +75,10 @@ def test_what_needs_no_device_imports_no_mindspore(words):
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "reconstruct", "encode", "decode", "demo", "latent-stats"])
 def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(name):
-    words = "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 --image_size 64 --enable_tile"
+    words = (
+        "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 "
+        "--image_size 64 --enable_tile"
+    )
     options = vars(parse([name, *words.split(), *(["--latent_folder", "f"] if name == "decode" else [])]))
     taken = {
         "config": "a.yaml",

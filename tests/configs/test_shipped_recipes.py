@@ -1,4 +1,4 @@
-"""Every recipe that comes with the package is what it says it is, and the commands that it opens with are understood."""
+"""Every shipped recipe is what its comment says, and the commands in the comment can be parsed."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""How many graphs MindSpore compiles, counted where it compiles them, whoever asks for it; a few seconds each, so tiny networks."""
+"""The number of graphs that MindSpore compiles, counted in its compiler; a few seconds each, so tiny networks."""
 
 import numpy as np
 

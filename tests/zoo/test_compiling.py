@@ -1,4 +1,4 @@
-"""While a graph compiles: a line that ticks on a terminal, one line of the log elsewhere, nothing for what compiled before."""
+"""While a graph compiles: a line that ticks on a terminal, one line of the log elsewhere."""
 
 import io
 import logging

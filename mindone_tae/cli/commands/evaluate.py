@@ -16,8 +16,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "evaluate",
         help="PSNR and SSIM on fixed clips, beside baselines",
-        description="Measures a model on fixed clips: first frames, centre crop, no chance involved. Writes evaluation.json, pictures, and "
-        "report.html, a page with players in step and figures of every frame.",
+        description="Measures a model on fixed clips: first frames, centre crop, deterministic. Writes "
+        "evaluation.json, pictures, and report.html, a page with players in step and figures of every frame.",
     )
     flags.add_videos(parser)
     parser.add_argument(
@@ -117,7 +117,7 @@ def page_rows(result):
 
 
 def table(result):
-    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baselines'."""
+    """The lines of the table: a row for each clip and one for all, with the figures of the model and the baselines."""
     metrics, baselines = list(result["mean"]), result["baselines"]
     owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
     last = "mean, or whole set" if result["sets"] else "mean over clips"

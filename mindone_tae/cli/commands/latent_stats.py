@@ -14,8 +14,9 @@ def add_to(commands):
     parser = commands.add_parser(
         "latent-stats",
         help="mean, std, scaling and shift factors of latents",
-        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and standard deviation 1. "
-        "Takes what `encode` wrote (--latent_folder), or videos and a model (--video_folder or --csv_path, with --ckpt_path or --config).",
+        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and "
+        "standard deviation 1. Takes latents that `encode` wrote (--latent_folder), or videos and a model "
+        "(--video_folder or --csv_path, with --ckpt_path or --config).",
     )
     parser.add_argument("--latent_folder", metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument(
@@ -45,7 +46,8 @@ def run(options, console):
     videos = options.video_folder or options.csv_path or options.config
     if bool(options.latent_folder) == bool(videos):
         raise UserError(
-            "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): give one of the two"
+            "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): "
+            "give one of the two"
         )
     if options.save:
         check_save(options)
@@ -64,7 +66,11 @@ def run(options, console):
 
 
 def _of_latents(options, console):
-    """Statistics of files, what they are of, and the factors noted with them, (convention, scaling_factor, shift_factor) each."""
+    """Statistics of latents in files, their source, and the factors noted with them.
+
+    Returns:
+        LatentStatistics; a dict for JSON; and a list of (convention, scaling_factor, shift_factor).
+    """
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
@@ -87,15 +93,15 @@ def _of_latents(options, console):
     for (convention, *factors), count in given.items():
         if convention != "none":
             console.print(
-                f"{count} of the {len(latents)} latents are scaled, {convention} with {factors[0]:g} and {factors[1]:g}; "
-                "the figures are of the latents before that"
+                f"{count} of the {len(latents)} latents are scaled, {convention} with {factors[0]:g} and "
+                f"{factors[1]:g}; the figures are of the latents before that"
             )
     source = {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
     return statistics, source, list(given)
 
 
 def _of_videos(options, console):
-    """Statistics of what a model makes of videos, what they are of, and its factors as `_of_latents` gives them."""
+    """Statistics of a model's latents of videos, their source, and its factors, as `_of_latents` gives them."""
     from ..inference import load
     from .reconstruct import whole_clips
 
@@ -112,9 +118,8 @@ def _of_videos(options, console):
     used_clips, failed = [], []
 
     def add(group):
-        for mean, logvar in list(
-            posteriors(model, batched(group))
-        ):  # all of it first: a clip that fails half way counts for nothing
+        # a list: a clip that fails half way must not count
+        for mean, logvar in list(posteriors(model, batched(group))):
             statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
         used_clips.extend(group)
 
@@ -132,7 +137,8 @@ def _of_videos(options, console):
 
 def table(result):
     """The lines of the table, and how to use it."""
-    yield f"{result['source']['clips']} clips, {result['values_per_channel']:,} values a channel; the shift is by convention"
+    counts = f"{result['source']['clips']} clips, {result['values_per_channel']:,} values a channel"
+    yield f"{counts}; the shift is by convention"
     yield f"{'channel':<9}{'mean':>10}{'std':>10}{'std of means':>14}{'scaling':>10}{'diffusers':>11}{'mindone':>10}"
     for name, entry in [("all", result["overall"]), *enumerate(result["channels"])]:
         factors = [entry["diffusers"], entry["mindone"]]
@@ -140,7 +146,8 @@ def table(result):
         if all(factors):
             diffusers, mindone = factors
             shown.append(
-                f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}{mindone['shift_factor']:>10.4f}"
+                f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}"
+                f"{mindone['shift_factor']:>10.4f}"
             )
         yield f"{name:<9}" + "".join(shown)
     yield ""
@@ -148,5 +155,6 @@ def table(result):
         factors = result["overall"][convention]
         words = " ".join(f"model.{name}={value:.4f}" for name, value in factors.items())
         yield f"{convention}: {formula}; to copy: --convention {convention} {words}"
-    yield "by channel (Wan, Cosmos): (z - latents_mean) / latents_std; the lists are in the file, AutoencoderKLTAE takes them"
+    by_channel = "by channel (Wan, Cosmos): (z - latents_mean) / latents_std"
+    yield f"{by_channel}; the lists are in the file, AutoencoderKLTAE takes them"
     yield f"how: {result['how']}"

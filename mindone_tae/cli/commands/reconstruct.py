@@ -17,8 +17,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "reconstruct",
         help="videos through the model and back, to look at",
-        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and report.html, a page with "
-        "players in step, figures of every frame and the latent.",
+        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and "
+        "report.html, a page with players in step, figures of every frame and the latent.",
     )
     flags.add_videos(parser)
     parser.add_argument(
@@ -80,7 +80,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
         console: to print on.
         suffix: "mp4" or "gif".
         batch_size: clips at a time.
-        names_size: say which size the frames are taken at, as nobody asked for one.
+        names_size: print the size that frames are resized to, where no flag gave it.
 
     Returns:
         The report page's path, None where no clip could be read.
@@ -132,7 +132,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
 
 
 def _size_taken(clips, size):
-    """Which size frames are taken at, for who did not ask for one."""
+    """A line with the size that frames are resized to."""
     from mindone_tae.data import parse_size
 
     if size is None:

@@ -18,8 +18,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "serve",
         help="a page on which one drops a video and sees its report",
-        description="Serves a page on 127.0.0.1, for this machine alone: drop a video, pick size, frames and weights, and see the report that "
-        "reconstruct makes.",
+        description="Serves a page on 127.0.0.1, for this machine alone: drop a video, pick size, frames and weights, "
+        "and see the report that reconstruct makes.",
     )
     parser.add_argument(
         "--output_path", default="outputs/serve", metavar="DIR", help="gets a folder for each report (outputs/serve)"

@@ -135,7 +135,8 @@ class Jobs:
         height, width = info.size
         if height * width > limits.source_pixels:
             raise UserError(
-                f"a frame has {width}x{height} pixels; at most {limits.source_pixels:,} in all are taken: give a smaller video"
+                f"a frame has {width}x{height} pixels; at most {limits.source_pixels:,} in all are taken: "
+                "give a smaller video"
             )
         return info.frames
 

@@ -24,7 +24,8 @@ _PARTS = {
 _NUMBERED = re.compile(r"/(reports|uploads)/([0-9]{1,9})")
 _IDLE_SECONDS = 60.0
 _CHUNK = 1 << 16
-_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+_OWN = "; ".join(f"{kind}-src 'self'" for kind in ("style", "script", "connect", "frame"))
+_POLICY = f"default-src 'none'; {_OWN}; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
 
 
 class Server(ThreadingHTTPServer):

@@ -1,7 +1,7 @@
-"""The image VAE of Stable Diffusion 3.5: what a TAE is inflated from, and what it is measured beside.
+"""The image VAE of Stable Diffusion 3.5, from which a TAE is inflated and with which it is compared.
 
-A video goes through it frame by frame. Inside, the frames of all videos are rows (n, c, h, w) of one batch, n = t*b, and every
-norm is told n for its batch size, so that its statistics stay within a frame.
+Frames are independent: the frames of all videos form one batch (n, c, h, w), n = t*b, and every norm is given n as its
+batch size, so that its statistics are those of a frame.
 """
 
 from __future__ import annotations
@@ -141,9 +141,8 @@ class ImageDecoder(FramesCell):
     def frames(self, z, b):
         """(t*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
-        for i in range(
-            len(self.up) - 1, -1, -1
-        ):  # a reversed slice would be a new CellList, which renames its parameters
+        # by index: a slice would be a new CellList, which renames the parameters in it
+        for i in range(len(self.up) - 1, -1, -1):
             x = self.up[i](x)
         x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
@@ -159,11 +158,12 @@ class SD3VAE(nn.Cell):
         block_out_channels: width of each level; every level but the last halves height and width.
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
-        scaling_factor: brings latents to about unit variance, see `scale_latents`.
-        shift_factor: centres them.
+        scaling_factor: scales latents to about unit variance, see `scale_latents`.
+        shift_factor: centres latents on zero, see `scale_latents`.
         pretrained: a diffusers `vae/` folder, or a .safetensors, .ckpt, .bin, .pt or .pth file in that or the original
             layout; None starts at random.
-        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
+        dtype: the type computed in, "float32", "float16" or "bfloat16". Parameters, norms, softmax and results stay
+            float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
         start: "random" or "linear", as TemporalAutoencoder takes it.
@@ -188,16 +188,9 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
+        sizes = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor)
         latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
-            with_shipped(
-                pretrained,
-                latent_channels=latent_channels,
-                block_out_channels=block_out_channels,
-                layers_per_block=layers_per_block,
-                norm_num_groups=norm_num_groups,
-                scaling_factor=scaling_factor,
-                shift_factor=shift_factor,
-            )
+            with_shipped(pretrained, *sizes)
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)

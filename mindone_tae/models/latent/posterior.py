@@ -1,4 +1,4 @@
-"""The diagonal Gaussian that the encoder gives."""
+"""The encoder's posterior: a diagonal Gaussian."""
 
 from mindspore import ops
 

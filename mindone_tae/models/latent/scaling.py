@@ -1,9 +1,9 @@
 """Latents scaled to about unit variance for a generator, in the two conventions in use.
 
-They differ, and mixing them up spoils a generator without an error, so the convention is always named:
+Mixing them up ruins a generator without an error, so the convention is always named:
 
-    "mindone":   scaled = scale * z + shift          z = (scaled - shift) / scale      (MindONE's TAE guide)
-    "diffusers": scaled = (z - shift) * scale        z = scaled / scale + shift        (Diffusers, SD3, MindONE's Movie Gen)
+    "mindone":   scaled = scale * z + shift      z = (scaled - shift) / scale    (MindONE's TAE guide)
+    "diffusers": scaled = (z - shift) * scale    z = scaled / scale + shift      (Diffusers, SD3, MindONE's Movie Gen)
 """
 
 import math
@@ -83,7 +83,8 @@ def fitting_factors(mean, std, convention):
     """
     if not std > 0:
         raise ValueError(
-            f"the standard deviation is {std}; latents that do not vary cannot be scaled to 1: take more, or other, videos"
+            f"the standard deviation is {std}; latents that do not vary cannot be scaled to 1: "
+            "take more, or other, videos"
         )
     return 1 / std, (-mean / std if _check(convention) == "mindone" else mean)
 
@@ -111,6 +112,7 @@ def far_from_unit(mean, std, convention, scaling_factor, shift_factor):
 def _check(convention):
     if convention not in CONVENTIONS:
         raise ValueError(
-            f'convention is {convention!r}; it must be "mindone" (scale * z + shift) or "diffusers" ((z - shift) * scale)'
+            f'convention is {convention!r}; it must be "mindone" (scale * z + shift) or "diffusers" '
+            "((z - shift) * scale): use the one that the generator was trained with"
         )
     return convention

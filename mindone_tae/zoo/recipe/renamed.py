@@ -1,4 +1,4 @@
-"""A component that the command line names in the place of the recipe's: the recipe's keywords stay, and may be none of its own."""
+"""A component that the command line names in the place of the recipe's, whose keywords may be none of its own."""
 
 from ..errors import listed
 from .yaml_marks import COMMAND_LINE
@@ -31,7 +31,7 @@ def without_left_over(mistakes, given, named_at, path, what, signature):
     required = [keyword.name for keyword in signature.keywords if keyword.required]
     keywords = "".join(f", {name}: ..." for name in required)
     cure = (
-        f"{what} is named on the command line, and what the recipe says of another ({listed(left_over)}) is none of its keywords: "
-        f'give the section whole, "{path}={{name: {given["name"]}{keywords}}}"'
+        f"{what} is named on the command line, and what the recipe says of another ({listed(left_over)}) is none of "
+        f'its keywords: give the section whole, "{path}={{name: {given["name"]}{keywords}}}"'
     )
     return [(key, text) for key, text in mistakes if key not in (*left_over, *required)], cure

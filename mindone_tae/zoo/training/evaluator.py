@@ -1,4 +1,4 @@
-"""Metrics on fixed clips, for any model, beside baselines."""
+"""Metrics on fixed clips, for any model and for baselines."""
 
 import logging
 import time
@@ -63,14 +63,14 @@ class Evaluator:
         Args:
             model: by `protocols`.
             with_baseline: measure the recipe's baselines too; they are computed once.
-            interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
+            interrupted: called before each batch of clips; True ends the evaluation.
             on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
         Returns:
-            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of metrics of a
-            clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of these), `baselines` (a list
-            of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`, `unreadable`, `seconds`; and
-            `pictures`, a list of (name, x, recon) for the first clips, on the first rank.
+            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of
+            metrics of a clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of
+            these), `baselines` (a list of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`,
+            `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the first clips, on rank 0.
         """
         started = time.monotonic()
         compute_baselines = with_baseline and self._measured is None
@@ -96,7 +96,7 @@ class Evaluator:
                     if index in pictured:
                         pictures.append((name, x, recon))
                     if index not in share:
-                        continue  # another rank's, reconstructed here for its picture
+                        continue  # another rank measures it; here it is reconstructed for its picture
                     figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
                     for baseline, its in simple.items():
                         its.add({"path": name}, rebuilt[baseline][place], x)
@@ -108,7 +108,7 @@ class Evaluator:
         return self._together(self.ranks.gather(told), compute_baselines, with_baseline, pictures, started)
 
     def _together(self, told, compute_baselines, with_baseline, pictures, started):
-        """The result, of what each rank found."""
+        """The result, from the figures of all ranks."""
         if None in told:
             return None
         rows, mean, sets = over(self.metrics, [part["model"] for part in told])
@@ -133,7 +133,7 @@ class Evaluator:
         }
 
     def _warn(self, sets):
-        """Logs what metrics of a whole set warn of, each sentence once."""
+        """Logs the warnings of metrics of a whole set, each once."""
         for name, facts in sets.items():
             for warning in facts.get("warnings", []):
                 if self.ranks.first and (name, warning) not in self._warned:

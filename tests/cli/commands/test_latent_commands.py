@@ -245,7 +245,8 @@ def test_latent_stats_without_anything_to_measure_says_what_it_takes(tmp_path, m
 def test_latent_stats_of_files_needs_no_mindspore(mixed, tmp_path):
     code = (
         "import sys\nfrom mindone_tae.cli import run\n"
-        f"assert run(['latent-stats', '--latent_folder', {str(mixed)!r}, '--output_path', {str(tmp_path / 'stats')!r}]) == 0\n"
+        f"words = ['latent-stats', '--latent_folder', {str(mixed)!r}, '--output_path', {str(tmp_path / 'stats')!r}]\n"
+        "assert run(words) == 0\n"
         "assert 'mindspore' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -13,7 +13,9 @@ PACKAGE = "recipe_plugin"
 SOURCE = """
     raise SystemExit("a component was imported")
     class Model:
-        def __init__(self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None): pass
+        def __init__(
+            self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None
+        ): pass
     class Clips:
         def __init__(self, csv_path: str, size: int | tuple[int, int] = 64, random: bool = True): pass
     class Other:
@@ -310,8 +312,8 @@ def test_an_override_does_not_reach_through_a_yaml_anchor(load):
 def test_a_component_exchanged_on_the_command_line_is_told_once_with_the_cure(mistakes, load):
     (line, of_eval) = mistakes(GOOD, "dataset.name=other_clips")
     assert line == (
-        "command line: dataset: dataset 'other_clips' is named on the command line, and what the recipe says of another (csv_path, size) "
-        'is none of its keywords: give the section whole, "dataset={name: other_clips, folder: ...}"'
+        "command line: dataset: dataset 'other_clips' is named on the command line, and what the recipe says of "
+        'another (csv_path, size) is none of its keywords: give the section whole, "dataset={name: other_clips, folder: ...}"'
     )
     assert of_eval.startswith("command line: eval.dataset: ") and "(csv_path, random)" in of_eval
     whole = "dataset={name: other_clips, folder: a}", "eval.dataset={name: other_clips, folder: b}"
