@@ -313,7 +313,8 @@ def test_a_component_exchanged_on_the_command_line_is_told_once_with_the_cure(mi
     (line, of_eval) = mistakes(GOOD, "dataset.name=other_clips")
     assert line == (
         "command line: dataset: dataset 'other_clips' is named on the command line, and what the recipe says of "
-        'another (csv_path, size) is none of its keywords: give the section whole, "dataset={name: other_clips, folder: ...}"'
+        "another (csv_path, size) is none of its keywords: give the section whole, "
+        '"dataset={name: other_clips, folder: ...}"'
     )
     assert of_eval.startswith("command line: eval.dataset: ") and "(csv_path, random)" in of_eval
     whole = "dataset={name: other_clips, folder: a}", "eval.dataset={name: other_clips, folder: b}"
