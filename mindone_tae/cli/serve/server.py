@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"/(reports|uploads)/([0-9]{1,9})")
 _IDLE_SECONDS = 60.0
 _CHUNK = 1 << 16
 _OWN = "; ".join(f"{kind}-src 'self'" for kind in ("style", "script", "connect", "frame"))
-_POLICY = f"default-src 'none'; {_OWN}; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+_POLICY = f"default-src 'none'; {_OWN}; img-src data:; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
 
 
 class Server(ThreadingHTTPServer):
@@ -93,6 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": str(refused)}, refused.status)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+        except OSError as error:  # a disk that is full, a report that cannot be read
+            self.close_connection = True
+            self._json({"error": f"{error.strerror}: check the disk of --output_path"}, 507)
 
     def _get(self, url):
         if url.path in _PARTS:
