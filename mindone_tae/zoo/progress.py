@@ -75,7 +75,7 @@ def _left(facts):
     return tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"])
 
 
-class _Tolerant:
+class Tolerant:
     """A stream that drops what cannot be written, so that a closed terminal or a full disk does not end the work.
 
     Args:
@@ -116,7 +116,7 @@ class Progress:
 
     def __init__(self, title, total, unit="steps", done=0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
-        self._stream = _Tolerant(sys.stderr)
+        self._stream = Tolerant(sys.stderr)
         self.bar = _Bar(
             desc=title,
             total=total,
@@ -194,6 +194,6 @@ class BarFriendlyHandler(logging.StreamHandler):
 
     def emit(self, record):
         try:
-            tqdm.write(self.format(record), file=_Tolerant(self.stream))
+            tqdm.write(self.format(record), file=Tolerant(self.stream))
         except Exception:
             self.handleError(record)
