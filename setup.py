@@ -1,4 +1,4 @@
-"""Everything is in setup.cfg but the long description: a package index shows README.md without the repository around it."""
+"""All is in setup.cfg but the long description: an index shows README.md without the repository around it."""
 
 import configparser
 import re
@@ -19,7 +19,8 @@ def for_an_index(readme, source=None):
         source: the repository's address, as project_urls in setup.cfg names it under `Source`; None where it has none.
 
     Returns:
-        Markdown: with an address, links and pictures lead there; without one, links are their text and pictures are left out.
+        Markdown: with an address, links and pictures lead there; without one, links are their text and pictures are
+        left out.
     """
 
     def replaced(match):

@@ -1,4 +1,4 @@
-"""Model cards: what somebody who finds a folder of weights has to know, as Markdown with the front matter that Hugging Face reads."""
+"""Model cards: what somebody who finds weights has to know, as Markdown with Hugging Face's front matter."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def model_card(
         loading: Python that loads and uses them.
         data: what they were trained on, and under which licences; None says that this is not told.
         training: how.
-        evaluation: content of an evaluation.json, as `mindone-tae evaluate` writes it; None says that nothing was measured.
+        evaluation: content of an evaluation.json, as `mindone-tae evaluate` writes it; None says that nothing was
+        measured.
 
     Returns:
         Markdown.
@@ -66,8 +67,9 @@ def model_card(
     own = (scale, shift) != (SCALING_FACTOR, SHIFT_FACTOR)
     parts = [
         f"{_FRONT}{_MARK}\n\n# {title}",
-        f"A Temporal Autoencoder of Movie Gen (arXiv 2410.13720) for MindSpore: video {ratio}x smaller in time and {ratio}x{ratio} in space, in "
-        f"{network['latent_channels']} latent channels. Pixels are (b, c, t, h, w) in [-1, 1], h and w multiples of {ratio}.",
+        f"A Temporal Autoencoder of Movie Gen (arXiv 2410.13720) for MindSpore: video {ratio}x smaller in time and "
+        f"{ratio}x{ratio} in space, in {network['latent_channels']} latent channels. "
+        f"Pixels are (b, c, t, h, w) in [-1, 1], h and w multiples of {ratio}.",
         f"## Use\n\n```python\n{loading.strip()}\n```",
         _table(
             ("network", ""),
@@ -104,7 +106,8 @@ def read_evaluation(source: str | os.PathLike | dict | None) -> dict | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: it must be what `mindone-tae evaluate` writes, and cannot be read ({error}): give an evaluation.json"
+            f"{path}: it must be what `mindone-tae evaluate` writes, and cannot be read ({error}): "
+            "give an evaluation.json"
         ) from error
 
 
@@ -146,13 +149,15 @@ def _figures(evaluation):
         count = len(evaluation["clips"])
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"an evaluation lacks {error}; it must be the content of an evaluation.json: let `mindone-tae evaluate` write it"
+            f"an evaluation lacks {error}; it must be the content of an evaluation.json: "
+            "let `mindone-tae evaluate` write it"
         ) from error
     table = _table(("", *metrics), rows)
     sizes = ", ".join("x".join(map(str, shape)) for shape in shapes[:4]) + (" and others" if len(shapes) > 4 else "")
     told = "\n".join(f"- `{name}`: {protocol[name]}." for name in metrics if name in protocol)
     clips = "1 clip" if count == 1 else f"{count} clips"
-    return f"By `mindone-tae evaluate` on {clips} of {sizes} (frames x height x width), first frames, centre crop.\n\n{table}\n\n{told}"
+    origin = f"By `mindone-tae evaluate` on {clips} of {sizes} (frames x height x width), first frames, centre crop."
+    return f"{origin}\n\n{table}\n\n{told}"
 
 
 def _table(heads, rows):

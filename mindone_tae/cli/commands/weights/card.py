@@ -10,8 +10,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "card",
         help="a model card for a training run",
-        description="Writes README.md into a run's folder: what the weights are, how to load them, what they were trained on, scaling factors, and "
-        "the figures of `evaluate` with their protocol. A README.md written by hand is kept.",
+        description="Writes README.md into a run's folder: what the weights are, how to load them, what they were "
+        "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md written by hand is kept.",
     )
     parser.add_argument("run", metavar="RUN", help="a folder that train made")
     parser.add_argument(
@@ -89,7 +89,8 @@ def _training(recipe):
     clips = recipe.train.batch_size * recipe.train.gradient_accumulation_steps
     start = recipe.model.get("pretrained")
     return (
-        f"{length} of {clips} clip{'s' * (clips > 1)} a card, `{recipe.loss['name']}`, `{recipe.optimizer['name']}`, learning rate "
-        f"{recipe.scheduler.get('lr')}, seed {recipe.train.seed}; from {f'`{Path(str(start)).name}`' if start else 'nothing'}. "
+        f"{length} of {clips} clip{'s' * (clips > 1)} a card, `{recipe.loss['name']}`, `{recipe.optimizer['name']}`, "
+        f"learning rate {recipe.scheduler.get('lr')}, seed {recipe.train.seed}; "
+        f"from {f'`{Path(str(start)).name}`' if start else 'nothing'}. "
         "`config.yaml` has every key."
     )
