@@ -11,8 +11,7 @@ def add_to(commands):
         "card",
         help="a model card for a training run",
         description="Writes README.md into a run's folder: what the weights are, how to load them, what they were "
-        "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md written by hand "
-        "is kept.",
+        "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md written by hand is kept.",
     )
     parser.add_argument("run", metavar="RUN", help="a folder that train made")
     parser.add_argument(
@@ -78,7 +77,7 @@ def _loading(folder, model):
 
 
 def _data(dataset, told):
-    """The user's text, then the recipe's dataset, with file names instead of paths."""
+    """A sentence of what the recipe says, after what the user does; of paths only the names."""
     names = [Path(str(dataset[key])).name for key in ("csv_path", "folder") if dataset.get(key)]
     cut = [f"{key} {dataset[key]}" for key in ("size", "sample_n_frames") if dataset.get(key) is not None]
     said = f"`{dataset['name']}`" + "".join(f", `{name}`" for name in names) + "".join(f", {part}" for part in cut)
@@ -92,5 +91,6 @@ def _training(recipe):
     return (
         f"{length} of {clips} clip{'s' * (clips > 1)} a card, `{recipe.loss['name']}`, `{recipe.optimizer['name']}`, "
         f"learning rate {recipe.scheduler.get('lr')}, seed {recipe.train.seed}; "
-        f"from {f'`{Path(str(start)).name}`' if start else 'nothing'}. `config.yaml` has every key."
+        f"from {f'`{Path(str(start)).name}`' if start else 'nothing'}. "
+        "`config.yaml` has every key."
     )
