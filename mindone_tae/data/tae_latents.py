@@ -136,7 +136,7 @@ class LatentsDataset:
         return held if self._convention == UNSCALED else scale_latents(held, self._convention, *factors)
 
     def describe(self, index: int) -> dict:
-        """What `self[index]` is: path of the clip, frames, fps and size (h, w) that it had, shape of its latent."""
+        """Facts of `self[index]`: path, frames, fps and size (h, w) of the clip, shape of its latent."""
         latent = self._latents[index]
         facts = {name: latent.facts[name] for name in ("frames", "fps", "size")}
         return {"path": latent.name, "relative_path": latent.name, **facts, "shape": latent.shape}

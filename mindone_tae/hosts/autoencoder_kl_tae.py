@@ -162,19 +162,19 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         recon = self.decoder(z)[:, :, : sample.shape[2]]
         return DecoderOutput(sample=recon) if return_dict else (recon,)
 
-    def enable_tiling(self, *sizes, **named_sizes):
+    def enable_tiling(self, *sizes, **named_sizes) -> None:
         """Encodes and decodes in tiles from now on, as `TemporalAutoencoder.enable_tiling`."""
         self._tae.enable_tiling(*sizes, **named_sizes)
 
-    def disable_tiling(self):
+    def disable_tiling(self) -> None:
         """Encodes and decodes whole videos from now on."""
         self._tae.disable_tiling()
 
-    def enable_slicing(self):
+    def enable_slicing(self) -> None:
         """Runs the networks on one video of a batch at a time from now on."""
         self._tae.enable_slicing()
 
-    def disable_slicing(self):
+    def disable_slicing(self) -> None:
         """Runs the networks on whole batches from now on."""
         self._tae.disable_slicing()
 
@@ -193,7 +193,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         """The type computed in."""
         return self._tae.dtype
 
-    def to(self, dtype: ms.Type | None = None):
+    def to(self, dtype: ms.Type | None = None) -> AutoencoderKLTAE:
         """Computes in float32, float16 or bfloat16 from now on; parameters stay float32.
 
         Raises:
@@ -207,11 +207,11 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             self._tae.networks_changed()
         return self
 
-    def half(self):
+    def half(self) -> AutoencoderKLTAE:
         """Computes in float16 from now on."""
         return self.to(ms.float16)
 
-    def float(self):
+    def float(self) -> AutoencoderKLTAE:
         """Computes in float32 from now on."""
         return self.to(ms.float32)
 
@@ -227,7 +227,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         evaluation: str | os.PathLike | dict | None = None,
         data: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         """Writes config.json, the weights, in PyTorch's layout, and a model card, every file whole or not at all.
 
         A README.md that was written by hand is kept.

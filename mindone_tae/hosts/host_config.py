@@ -15,7 +15,7 @@ class HostConfig(FrozenDict):
         ratio: pixels a latent position stands for, in time, height and width alike.
     """
 
-    def __init__(self, given, ratio):
+    def __init__(self, given: dict, ratio: int):
         super().__init__(given)
         channels = given["latent_channels"]
         # not setattr, which FrozenDict refuses

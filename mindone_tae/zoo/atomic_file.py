@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _in_work = set()
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path` to write to, and moves it into place when the block ends without an error.
 
     A kill at any moment leaves the previous file; an error removes the temporary one.
@@ -46,7 +47,7 @@ def replacing(path):
 
 
 @contextmanager
-def replacing_folder(path):
+def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
     """`replacing` for a folder of files: yields an empty one. A previous folder is removed just before the move.
 
     Args:
@@ -75,7 +76,7 @@ def replacing_folder(path):
 
 
 @contextmanager
-def explained(path):
+def explained(path: str | os.PathLike) -> Iterator[None]:
     """Converts an OSError to a UserError that names the file and the remedy.
 
     Args:
@@ -93,7 +94,7 @@ def explained(path):
         ) from error
 
 
-def set_aside(path):
+def set_aside(path: Path) -> Path:
     """Renames a damaged file, so that a new one in its place does not overwrite it.
 
     Args:
@@ -112,7 +113,7 @@ def set_aside(path):
 
 
 @contextmanager
-def locked(folder, name=".lock", wait=False):
+def locked(folder: str | os.PathLike, name: str = ".lock", wait: bool = False) -> Iterator[None]:
     """Locks a folder while the block runs; the system releases the lock however the process ends.
 
     On a file system without locks nothing is locked.
@@ -148,7 +149,9 @@ def locked(folder, name=".lock", wait=False):
         os.close(handle)
 
 
-def remove_temporaries(folder, of=lambda path: True, below=False):
+def remove_temporaries(
+    folder: str | os.PathLike, of: Callable[[Path], bool] = lambda path: True, below: bool = False
+) -> None:
     """Removes temporary files that killed processes left in a folder while they were in `replacing`.
 
     Args:
@@ -161,7 +164,7 @@ def remove_temporaries(folder, of=lambda path: True, below=False):
             _remove(path)
 
 
-def remove_unfinished(folder):
+def remove_unfinished(folder: str | os.PathLike) -> None:
     """Removes temporary files that killed processes left in a folder and those below it.
 
     Only files whose process does not run here and that have not changed for an hour: another machine may be writing.
@@ -172,7 +175,7 @@ def remove_unfinished(folder):
                 _remove(path)
 
 
-def remove_own():
+def remove_own() -> None:
     """Removes this process's temporary files, where it is about to end without leaving its `replacing` blocks."""
     for path in list(_in_work):
         with suppress(OSError):

@@ -16,7 +16,7 @@ _LONGEST_LINE = 4000
 _LONGEST_VALUE = 200
 
 
-def printable(text, most=_LONGEST_LINE):
+def printable(text: object, most: int = _LONGEST_LINE) -> str:
     """A text as one line, its control characters escaped and its length limited.
 
     Args:
@@ -29,7 +29,7 @@ def printable(text, most=_LONGEST_LINE):
     return _ACTING.sub(lambda match: _escape(match[0]), text)
 
 
-def shown(value, most=_LONGEST_VALUE):
+def shown(value: object, most: int = _LONGEST_VALUE) -> str:
     """A user's value as errors show it: its repr, cut to a length."""
     return printable(_repr(value, most), most)
 
@@ -71,10 +71,10 @@ def _joined(parts, most):
 class PrintableFormatter(logging.Formatter):
     """A log formatter that makes each record one line, whatever text is in it; a traceback keeps its lines."""
 
-    def formatMessage(self, record):
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
         return printable(super().formatMessage(record))
 
-    def formatException(self, exc_info):
+    def formatException(self, exc_info: tuple) -> str:
         """See logging.Formatter."""
         return "\n".join(map(printable, super().formatException(exc_info).split("\n")))

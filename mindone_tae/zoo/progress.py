@@ -5,6 +5,7 @@ import io
 import logging
 import sys
 import time
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ class _Bar(tqdm):
         return fitted(fields(facts, self.figures), columns - 1)  # in the last column a terminal may wrap
 
 
-def fields(facts, figures):
+def fields(facts: dict, figures: dict[str, str]) -> dict[str, str]:
     """The bar's fields, name to text, in order.
 
     Args:
@@ -47,7 +48,7 @@ def fields(facts, figures):
     return {name: text for name, text in shown.items() if text}
 
 
-def fitted(shown, columns):
+def fitted(shown: dict[str, str], columns: int) -> str:
     """A line of as many whole fields as fit.
 
     Args:
@@ -114,7 +115,7 @@ class Progress:
         done: units done before.
     """
 
-    def __init__(self, title, total, unit="steps", done=0):
+    def __init__(self, title: str, total: int | None, unit: str = "steps", done: int = 0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
         self._stream = Tolerant(sys.stderr)
         self.bar = _Bar(
@@ -129,7 +130,7 @@ class Progress:
         self.tenth = self._tenth()
         self._last = time.monotonic()
 
-    def advance(self, figures=None, count=1, usual=True):
+    def advance(self, figures: dict[str, str] | None = None, count: int = 1, usual: bool = True) -> None:
         """Advances the bar.
 
         Args:
@@ -152,7 +153,7 @@ class Progress:
             self._stream.flush()
 
     @contextlib.contextmanager
-    def attempt(self):
+    def attempt(self) -> Iterator[None]:
         """Resets the bar to where it was if its block ends in an error: the work will be repeated or abandoned."""
         before = self.bar.n
         try:
@@ -185,14 +186,14 @@ class NoProgress:
     def __exit__(self, *exception):
         pass
 
-    def advance(self, figures=None, count=1, usual=True):
+    def advance(self, figures: dict[str, str] | None = None, count: int = 1, usual: bool = True) -> None:
         """Shows nothing."""
 
 
 class BarFriendlyHandler(logging.StreamHandler):
     """Writes a log line above the bar instead of through it."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         try:
             tqdm.write(self.format(record), file=Tolerant(self.stream))
         except Exception:

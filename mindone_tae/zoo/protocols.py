@@ -48,7 +48,7 @@ from .run.arrays import read_arrays, restore
 from .run.checkpoints import weights_file
 
 
-def build_model(section):
+def build_model(section: dict):
     """Builds a recipe's model, weights included, in inference mode.
 
     Args:
@@ -72,7 +72,7 @@ def build_model(section):
     return model
 
 
-def reconstruct(model, x):
+def reconstruct(model, x: np.ndarray) -> np.ndarray:
     """Runs a model on pixels.
 
     Args:
@@ -88,12 +88,12 @@ def reconstruct(model, x):
     return np.asarray(recon.asnumpy() if isinstance(recon, ms.Tensor) else recon, np.float32)
 
 
-def is_set_metric(metric):
+def is_set_metric(metric) -> bool:
     """Whether a metric measures a whole set of clips rather than each."""
     return hasattr(metric, "collect") and hasattr(metric, "finish")
 
 
-def model_inputs(model, batch, rngs):
+def model_inputs(model, batch: tuple, rngs: list[np.random.Generator]) -> tuple:
     """The arrays that a training step calls the model with.
 
     Args:

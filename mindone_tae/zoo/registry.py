@@ -10,10 +10,12 @@ Installed metadata is read again at every call (a few milliseconds), so that a p
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import Any
 
 from .errors import UserError, did_you_mean, listed
-from .signatures.signature import check_keywords, read_signature, signature_of
+from .signatures.signature import Signature, check_keywords, read_signature, signature_of
 
 GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
 
@@ -25,7 +27,7 @@ _ALIASES = {
 _logger = logging.getLogger(__name__)
 
 
-def full_group(group):
+def full_group(group: str) -> str:
     """A group in full: "mindone.models" for "mindone.models", "models" or "model".
 
     Raises:
@@ -36,12 +38,12 @@ def full_group(group):
     return _ALIASES[group]
 
 
-def noun_of(group):
+def noun_of(group: str) -> str:
     """The noun for an entry of a group in messages: "model", "dataset", ..."""
     return _NOUNS[full_group(group).removeprefix("mindone.")]
 
 
-def names(group):
+def names(group: str) -> list[str]:
     """The names that installed packages register in a group, sorted; nothing is imported.
 
     Args:
@@ -50,7 +52,7 @@ def names(group):
     return sorted(_entries(full_group(group)))
 
 
-def entry_point(group, name):
+def entry_point(group: str, name: str) -> metadata.EntryPoint:
     """The entry point of a name; nothing is imported.
 
     Returns:
@@ -72,7 +74,7 @@ def entry_point(group, name):
     return claims[0]
 
 
-def get(group, name):
+def get(group: str, name: str) -> Callable:
     """Imports one component, and no other.
 
     Args:
@@ -101,7 +103,7 @@ def get(group, name):
     return component
 
 
-def signature(group, name, imports=False):
+def signature(group: str, name: str, imports: bool = False) -> Signature | None:
     """The keywords that a component's constructor takes.
 
     Args:
@@ -119,7 +121,7 @@ def signature(group, name, imports=False):
     return signature_of(get(group, name)) if found is None and imports else found
 
 
-def build(group, spec, **extra):
+def build(group: str, spec: Mapping | str, **extra) -> Any:
     """Constructs a component from its name and keywords.
 
     Args:

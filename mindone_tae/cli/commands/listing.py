@@ -1,4 +1,4 @@
-"""`mindone-tae list`: what can be named."""
+"""`mindone-tae list`: the names of components and recipes."""
 
 
 def add_to(commands):

@@ -28,7 +28,7 @@ def write_frames(path, frames):
 
 
 def read_frames(path):
-    """What `write_frames` wrote, uint8 (t, h, w, 3).
+    """Reads a file of `write_frames`: uint8 (t, h, w, 3).
 
     Raises:
         UserError: the file is missing or damaged.

@@ -63,7 +63,7 @@ class LatentClip:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is kept of mean, logvar and sample, by name."""
+        """Those of mean, logvar and sample that are not None, by name."""
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @property

@@ -1,4 +1,4 @@
-"""The encoder's posterior, a diagonal Gaussian, and what autoencoders share around it."""
+"""The encoder's posterior, a diagonal Gaussian, and the methods of autoencoders that use it."""
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class LatentModel:
         return sample_posterior(mean, logvar, noise), mean, logvar
 
     def training_inputs(self, batch: tuple, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """What one training step calls the model with: the pixels and the posterior's noise, drawn on the host.
+        """The model's inputs in one training step: the pixels and the posterior's noise, drawn on the host.
 
         With the noise as an input a step is a pure function of its inputs: a resumed run repeats it exactly, and the
         graph runs the network once instead of once for the loss and once for its gradient.

@@ -16,7 +16,7 @@ SHIFT_FACTOR = 0.0609
 _TOLERANCE = 0.1
 
 
-def scale_latents(z, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
+def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR):
     """Latents as a generator takes them.
 
     Args:
@@ -36,14 +36,16 @@ def scale_latents(z, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHI
     return (z - shift_factor) * scaling_factor
 
 
-def unscale_latents(scaled, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
+def unscale_latents(
+    scaled, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR
+):
     """The inverse of `scale_latents`: latents as the decoder takes them."""
     if _check(convention) == "mindone":
         return (scaled - shift_factor) / scaling_factor
     return scaled / scaling_factor + shift_factor
 
 
-def scale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+def scale_posterior(mean, logvar, convention: str, scaling_factor: float, shift_factor: float) -> tuple:
     """The posterior of scaled latents, from that of latents.
 
     Args:
@@ -62,12 +64,12 @@ def scale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
     return scale_latents(mean, convention, scaling_factor, shift_factor), logvar + 2 * math.log(abs(scaling_factor))
 
 
-def unscale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+def unscale_posterior(mean, logvar, convention: str, scaling_factor: float, shift_factor: float) -> tuple:
     """The inverse of `scale_posterior`."""
     return unscale_latents(mean, convention, scaling_factor, shift_factor), logvar - 2 * math.log(abs(scaling_factor))
 
 
-def fitting_factors(mean, std, convention):
+def fitting_factors(mean: float, std: float, convention: str) -> tuple[float, float]:
     """The factors with which latents of this mean and standard deviation come out with 0 and 1.
 
     Args:

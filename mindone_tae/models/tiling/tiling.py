@@ -34,7 +34,7 @@ class Tiling:
     use_slicing = False
     tile_sizes = TileSizes()
 
-    def set_tile_sizes(self, sizes: TileSizes):
+    def set_tile_sizes(self, sizes: TileSizes) -> None:
         """Sets the tiles' sizes, leaving tiling on or off; streams use those in time. ValueError for bad sizes."""
         sizes.check(2**self.halvings)
         self.tile_sizes = sizes
@@ -49,7 +49,7 @@ class Tiling:
         tile_sample_stride_num_frames: int | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool | None = None,
-    ):
+    ) -> None:
         """Encodes and decodes in tiles from now on, outside graphs: tiles pass through the host. None changes nothing.
 
         A video that fits one tile is computed exactly as without tiling. In longer ones the norms' statistics are those
@@ -102,15 +102,15 @@ class Tiling:
         self.set_tile_sizes(dataclasses.replace(self.tile_sizes, **changes))
         self.use_tiling = True
 
-    def disable_tiling(self):
+    def disable_tiling(self) -> None:
         """Encodes and decodes whole videos from now on; the sizes are kept for the next `enable_tiling()`."""
         self.use_tiling = False
 
-    def enable_slicing(self):
+    def enable_slicing(self) -> None:
         """Runs the networks on one video of a batch at a time from now on."""
         self.use_slicing = True
 
-    def disable_slicing(self):
+    def disable_slicing(self) -> None:
         """Runs the networks on whole batches from now on."""
         self.use_slicing = False
 
@@ -131,7 +131,7 @@ class Tiling:
             )
         return {**changes, "decode_overlap": tile - stride}
 
-    def networks_changed(self):
+    def networks_changed(self) -> None:
         """Call after changing or replacing cells inside the encoder or decoder: discards copies made of them."""
         self._shared.clear()
         self._called.clear()

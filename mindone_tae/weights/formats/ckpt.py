@@ -57,7 +57,7 @@ def open_ckpt(path: Path) -> Stored:
     return Stored(path, tensors, _metadata(path, texts.get(_METADATA)), {})
 
 
-def write_ckpt(path, arrays, metadata):
+def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Writes a checkpoint of arrays by name, with metadata, str to str."""
     entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None

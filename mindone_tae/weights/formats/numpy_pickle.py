@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -69,7 +70,7 @@ _NUMPY = Vocabulary(
 )
 
 
-def open_numpy_pickle(file, path) -> Stored:
+def open_numpy_pickle(file: BinaryIO, path: str | Path) -> Stored:
     """The arrays of a pickled dict of dicts, read into memory.
 
     Args:

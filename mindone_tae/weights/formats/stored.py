@@ -29,7 +29,7 @@ class StoredTensor(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What one source of weights holds.
+    """The content of one source of weights.
 
     Attributes:
         path: the file or folder, as messages name it.

@@ -34,7 +34,7 @@ _WEIGHTS = "state_dict"
 _MOST_SHARING = 8
 
 
-def open_torch(path) -> Stored:
+def open_torch(path: str | Path) -> Stored:
     """The tensors of a state_dict that torch.save wrote; the numbers are read on demand.
 
     Args:

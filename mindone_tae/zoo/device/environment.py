@@ -21,7 +21,7 @@ _BFLOAT16 = ("bfloat16", "bf16")
 _ASCEND_ONLY = ("precision_mode", "jit_level", "max_device_memory")
 
 
-def check_device(env, model):
+def check_device(env, model: dict) -> None:
     """Refuses settings that would fail on the device or between processes, before anything is built.
 
     Args:
@@ -40,7 +40,7 @@ def check_device(env, model):
         )
     if started_by_msrun() and not env.distributed:
         raise UserError(
-            "msrun started this process, and env.distributed is false, so that each process would do all of the work: "
+            "msrun started this process, and env.distributed is false, so that each would do all of it: "
             "add env.distributed=true to the command"
         )
     if env.device_target == "CPU" and model.get("dtype") in _BFLOAT16:
@@ -56,7 +56,7 @@ def check_device(env, model):
         )
 
 
-def start(env, model, seed):
+def start(env, model: dict, seed: int) -> Ranks:
     """Initializes MindSpore by the recipe's env section.
 
     Args:
@@ -99,7 +99,7 @@ def start(env, model, seed):
     return Ranks(rank, ranks)
 
 
-def seed_step(seed, step, rank):
+def seed_step(seed: int, step: int, rank: int) -> None:
     """Seeds the generators of Python, NumPy and MindSpore for one step.
 
     So a step's draws depend neither on the steps before it nor on how often the run was stopped. Random operators

@@ -12,17 +12,17 @@ _PR_SET_PDEATHSIG = 1
 _ROLE = "MS_ROLE"
 
 
-def started_by_msrun():
+def started_by_msrun() -> bool:
     """Whether msrun started this process."""
     return _ROLE in os.environ
 
 
-def first_by_environment():
+def first_by_environment() -> bool:
     """Whether this process is rank 0 or the only one, by its environment alone, before MindSpore is initialized."""
     return not started_by_msrun() or (os.environ[_ROLE] == "MS_WORKER" and os.environ.get("RANK_ID") == "0")
 
 
-def end_with_msrun():
+def end_with_msrun() -> None:
     """Makes the kernel send a rank SIGTERM when msrun ends: msrun, ended by SIGTERM or SIGKILL, leaves its ranks alone.
 
     Not for the scheduler process, which ends with the ranks, nor for a rank that msrun does not wait for

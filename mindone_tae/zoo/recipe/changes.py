@@ -1,10 +1,10 @@
-"""What changed in a recipe since a run's last session."""
+"""Differences between a recipe and that of a run's last session."""
 
 from ..errors import UserError
 from .yaml_marks import parse
 
 
-def recipe_changes(before, now):
+def recipe_changes(before: str, now: str) -> list[str]:
     """The keys whose values differ.
 
     Args:
@@ -23,7 +23,7 @@ def recipe_changes(before, now):
     return section_changes(*trees)
 
 
-def section_changes(before, now, prefix=""):
+def section_changes(before: dict, now: dict, prefix: str = "") -> list[str]:
     """`recipe_changes` of two parsed mappings; prefix: their dotted path in the recipe."""
     old, new = _flat(before, prefix), _flat(now, prefix)
     keys = [*new, *(key for key in old if key not in new)]

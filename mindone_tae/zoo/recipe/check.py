@@ -16,7 +16,7 @@ from .schema import (
     wrong_optimizer,
     wrong_scheduler,
 )
-from .yaml_marks import MarkedDict, Problem
+from .yaml_marks import Mark, MarkedDict, Problem
 
 # Section: group of its component.
 COMPONENTS = {
@@ -79,7 +79,7 @@ class RecipeCheck:
         problems: list of Problem.
     """
 
-    def __init__(self, tree, mark):
+    def __init__(self, tree: MarkedDict, mark: Mark):
         self.problems = []
         self._tree, self._mark = tree, mark
         for key in tree:

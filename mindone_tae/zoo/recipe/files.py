@@ -9,18 +9,18 @@ _SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 10**6
 
 
-def recipe_names():
+def recipe_names() -> list[str]:
     """The names of the recipes that come with the package, such as "tae/train/tiny_64x64x8", sorted."""
     return sorted(_known())
 
 
-def purpose(name):
+def purpose(name: str) -> str:
     """The first line of a recipe's opening comment: what it is for; "" where it has none."""
     first = read_recipe(find_recipe(name)).partition("\n")[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
-def find_recipe(name_or_path):
+def find_recipe(name_or_path: str | Path) -> Path:
     """The file of a recipe.
 
     Args:
@@ -48,7 +48,7 @@ def find_recipe(name_or_path):
     return known[name]
 
 
-def read_recipe(path):
+def read_recipe(path: Path) -> str:
     """The text of a recipe's file.
 
     Raises:

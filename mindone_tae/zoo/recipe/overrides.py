@@ -1,5 +1,8 @@
 """Keys set on the command line by their dotted path: train.steps=10."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from ..errors import UserError
 from ..printable import shown
 from .yaml_marks import COMMAND_LINE, Mark, MarkedDict, Problem, parse
@@ -9,7 +12,7 @@ _HERE = Mark(COMMAND_LINE)
 _DISPLACES = {"train.steps": "epochs", "train.epochs": "steps"}
 
 
-def apply_overrides(tree, overrides):
+def apply_overrides(tree: MarkedDict, overrides: Iterable[str | tuple[str, Any]]) -> list[Problem]:
     """Sets keys in a parsed recipe, creating missing mappings on the way.
 
     Whether a key is valid is checked later, together with the file's own keys.

@@ -1,7 +1,9 @@
 """Recipes: a YAML file read, overridden, checked and resolved, before anything heavy is imported."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError, listed
 from ..registry import names
@@ -40,7 +42,7 @@ class Recipe:
     eval: Eval
     path: Path = field(compare=False)
 
-    def to_yaml(self):
+    def to_yaml(self) -> str:
         """The resolved recipe as YAML text; load_recipe reads it back as an equal Recipe."""
         sections = {}
         for name in SECTION_NAMES:
@@ -50,7 +52,7 @@ class Recipe:
             )
         return dump(sections)
 
-    def require(self, section):
+    def require(self, section: str) -> dict:
         """A section that the caller needs.
 
         Raises:
@@ -66,7 +68,7 @@ class Recipe:
         return value
 
 
-def load_recipe(name_or_path, overrides=()):
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
     """Reads and checks a recipe; imports no component, no MindSpore.
 
     Args:

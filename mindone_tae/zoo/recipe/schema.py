@@ -122,12 +122,12 @@ class Eval:
 SECTIONS = {"env": Env, "loader": Loader, "adversarial": Adversarial, "train": Train, "eval": Eval}
 
 
-def signature_of_section(section):
+def signature_of_section(section: str) -> Signature:
     """A section's keys as a Signature, to be checked like a component's keywords."""
     return Signature(tuple(Keyword(entry.name, False, _text(entry.type)) for entry in fields(SECTIONS[section])))
 
 
-def out_of_bounds(section, values):
+def out_of_bounds(section: str, values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of numbers outside their bounds.
 
     Args:
@@ -138,7 +138,7 @@ def out_of_bounds(section, values):
     return [(key, text) for key, text in texts.items() if text]
 
 
-def wrong_optimizer(values):
+def wrong_optimizer(values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of an optimizer's numbers that it would refuse or diverge with.
 
     Args:
@@ -156,7 +156,7 @@ def wrong_optimizer(values):
     return _once(mistakes)
 
 
-def wrong_scheduler(values):
+def wrong_scheduler(values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of a scheduler's numbers outside their bounds; `values` as in `wrong_optimizer`."""
     return _once((key, _outside(values.get(key), bounds)) for key, bounds in _SCHEDULER_BOUNDS.items())
 

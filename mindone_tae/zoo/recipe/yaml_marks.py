@@ -5,7 +5,7 @@ and merge keys are counted before they are expanded: a few hundred bytes may exp
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -45,7 +45,7 @@ class MarkedDict(dict):
         marks: key to Mark.
     """
 
-    def __init__(self, entries=(), mark=None, marks=None):
+    def __init__(self, entries=(), mark: Mark | None = None, marks: dict[str, Mark] | None = None):
         super().__init__(entries)
         self.mark = mark
         self.marks = dict(marks or {})
@@ -68,7 +68,7 @@ class Problem(NamedTuple):
         return f"{self.mark}: {self.path}: {self.text}" if self.path else f"{self.mark}: {self.text}"
 
 
-def parse(text, source):
+def parse(text: str, source: str) -> tuple[Any, list[Problem]]:
     """Reads YAML text.
 
     Args:
@@ -136,7 +136,7 @@ def _check_unfolded(node, source):
     measure(node)
 
 
-def dump(value):
+def dump(value: Any) -> str:
     """YAML text that parse() reads back as the same value; keys in the order given."""
     return yaml.dump(
         plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120

@@ -60,7 +60,7 @@ class Checkpoints:
         best_step: of the checkpoint that is kept whatever its age; None without one.
     """
 
-    def __init__(self, folder, keep, metadata=None, writes=True):
+    def __init__(self, folder: str | Path, keep: int, metadata: dict[str, str] | None = None, writes: bool = True):
         self.folder = Path(folder)
         self.keep = keep
         self.metadata = dict(metadata or {})
@@ -69,24 +69,24 @@ class Checkpoints:
         self.best_step = None
 
     @property
-    def used(self):
+    def used(self) -> bool:
         """Whether the folder holds a run's checkpoints, complete or not."""
         return any(self.folder.glob("step_*"))
 
-    def steps(self):
+    def steps(self) -> list[int]:
         """The steps that have a folder."""
         found = (_STEP.fullmatch(path.name) for path in self.folder.glob("step_*") if path.is_dir())
         return sorted(int(match[1]) for match in found if match)
 
-    def path(self, step):
+    def path(self, step: int) -> Path:
         """The folder of a step."""
         return self.folder / f"step_{step:08d}"
 
-    def weights(self, step):
+    def weights(self, step: int) -> Path:
         """The file of a step's model weights, averaged where there is a moving average."""
         return weights_in(self.path(step))
 
-    def save(self, step, networks):
+    def save(self, step: int, networks: dict) -> None:
         """Writes one checkpoint and removes the oldest.
 
         Args:
@@ -103,7 +103,7 @@ class Checkpoints:
         self.step = step
         self.prune()
 
-    def prune(self):
+    def prune(self) -> None:
         """Removes all but the last checkpoints and the best; steps after the last saved one stay to be rewritten."""
         if not self.writes:
             return
@@ -112,7 +112,7 @@ class Checkpoints:
             if step != self.best_step:
                 _remove(self.path(step))
 
-    def latest(self):
+    def latest(self) -> Saved | None:
         """The newest checkpoint that can be read.
 
         Returns:
@@ -145,7 +145,7 @@ class Checkpoints:
             "bring the files back from a copy, or start afresh with another --output_path"
         )
 
-    def clean(self):
+    def clean(self) -> None:
         """Removes a killed run's incomplete files."""
         if self.writes:
             remove_temporaries(self.folder)
@@ -176,13 +176,13 @@ class Checkpoints:
         return Saved(step, networks, metadata)
 
 
-def weights_in(folder):
+def weights_in(folder: Path) -> Path:
     """The model's weights in a step's folder, averaged where there is a moving average."""
     averaged = folder / _file_name(MODEL, "ema")
     return averaged if averaged.is_file() else folder / _file_name(MODEL, "weights")
 
 
-def weights_file(path):
+def weights_file(path: str | Path) -> Path:
     """The weights of a file, a run's folder, its checkpoints folder or a step's; the moving average where there is one.
 
     Raises:

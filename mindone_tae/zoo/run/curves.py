@@ -1,6 +1,7 @@
 """The figures of a run, read from its metrics.jsonl."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Curves:
     refused: list = field(default_factory=list)
 
 
-def read_curves(path):
+def read_curves(path: str | Path) -> Curves:
     """The curves of a run.
 
     Args:
@@ -97,7 +98,7 @@ def read_curves(path):
     return curves
 
 
-def metrics_entries(file):
+def metrics_entries(file: Path) -> Iterator[tuple[str, dict]]:
     """Yields (text, content) of the complete lines of a metrics.jsonl.
 
     Lines cut off or damaged, as by a killed run or a power cut, are left out.

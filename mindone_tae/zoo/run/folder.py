@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import math
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class RunFolder:
         path: the folder; created if missing.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path):
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.pictures = self.path / "pictures"
@@ -45,7 +46,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.unreadable = self.path / "unreadable.csv"
 
-    def start_session(self, recipe, facts, goes_on):
+    def start_session(self, recipe, facts: dict, goes_on: bool) -> list[str]:
         """Writes the session's recipe and environment.
 
         Args:
@@ -67,16 +68,16 @@ class RunFolder:
         self.write_text(self.config, text)
         return found
 
-    def write_text(self, path, text):
+    def write_text(self, path: Path, text: str) -> None:
         """Writes a text file atomically."""
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def write_json(self, path, value):
+    def write_json(self, path: Path, value: object) -> None:
         """Writes a JSON file atomically; NaN and infinity become null."""
         self.write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
-    def start_metrics(self, last_step):
+    def start_metrics(self, last_step: int) -> None:
         """Drops the lines of later steps, which a resumed run writes again, and a killed run's incomplete line."""
         if not self.metrics.exists():
             return
@@ -89,7 +90,7 @@ class RunFolder:
         kept = [line for line, entry in whole if entry["step"] <= last_step]
         self.write_text(self.metrics, "".join(line + "\n" for line in kept))
 
-    def last_learning_rate(self, last_step):
+    def last_learning_rate(self, last_step: int) -> float | None:
         """The learning rate of the last recorded step up to this one, or None."""
         rates = [
             entry["learning_rate"]
@@ -98,7 +99,7 @@ class RunFolder:
         ]
         return rates[-1] if rates else None
 
-    def evaluations(self, last_step):
+    def evaluations(self, last_step: int) -> list[tuple[int, dict]]:
         """(step, metric to figure) of the evaluations in metrics.jsonl up to a step, in their order."""
         return [
             (entry["step"], entry["eval"])
@@ -110,14 +111,14 @@ class RunFolder:
         """(text, content) of the whole lines of metrics.jsonl."""
         return metrics_entries(self.metrics) if self.metrics.exists() else ()
 
-    def append_metrics(self, entry):
+    def append_metrics(self, entry: dict) -> None:
         """Appends one JSON line; NaN and infinity become null."""
         with explained(self.metrics):
             self.metrics.parent.mkdir(parents=True, exist_ok=True)
             with open(self.metrics, "a", encoding="utf-8") as lines:
                 lines.write(json.dumps(_json_ready(entry)) + "\n")
 
-    def write_unreadable(self, problems):
+    def write_unreadable(self, problems: Collection[tuple[str, str]]) -> None:
         """Lists the files that were left out.
 
         Args:
@@ -131,7 +132,7 @@ class RunFolder:
             writer.writerows((str(path), str(reason)) for path, reason in problems)
 
     @contextmanager
-    def logged(self, logger):
+    def logged(self, logger: logging.Logger) -> Iterator[None]:
         """Context in which a logger's records also go to log.txt.
 
         Raises:

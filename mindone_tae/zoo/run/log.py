@@ -28,7 +28,7 @@ class TrainingLog:
         run_folder.start_metrics(first_step)
         self.events = EventFile(run_folder.tensorboard, first_step)
 
-    def step(self, step, entry):
+    def step(self, step: int, entry: dict) -> None:
         """Records a training step.
 
         Args:
@@ -38,7 +38,7 @@ class TrainingLog:
         self.run_folder.append_metrics({"step": step, **entry})
         self.events.scalars(step, {f"train/{name}": value for name, value in entry.items() if name not in NOT_DRAWN})
 
-    def evaluation(self, step, result, best=False, pictures=None):
+    def evaluation(self, step: int, result: dict, best: bool = False, pictures=None) -> None:
         """Records an evaluation; its line in metrics.jsonl comes last, as it marks the evaluation as done.
 
         Args:
@@ -84,14 +84,14 @@ class NoLog:
     def __exit__(self, *exception):
         pass
 
-    def step(self, step, entry):
+    def step(self, step: int, entry: dict) -> None:
         """Does nothing."""
 
-    def evaluation(self, step, result, best=False, pictures=None):
+    def evaluation(self, step: int, result: dict, best: bool = False, pictures=None) -> None:
         """Does nothing."""
 
 
-def evaluation_row(step, result, best=False, pictures=None):
+def evaluation_row(step: int, result: dict, best: bool = False, pictures=None) -> str:
     """One line of the same columns for every evaluation of a run."""
     baseline = result["baseline"]
     cells = [f"step {step:>7}"]
@@ -103,7 +103,7 @@ def evaluation_row(step, result, best=False, pictures=None):
     return "  ".join([*cells, *([str(pictures)] if pictures else [])]).rstrip()
 
 
-def listed_figures(figures):
+def listed_figures(figures: dict[str, float]) -> str:
     """'psnr 23.4, ssim 0.61'."""
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
 

@@ -1,6 +1,7 @@
 """Curves of one or several runs in one picture."""
 
 import math
+import os
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..atomic_file import replacing
 from ..printable import printable
-from .curves import STEP_FIGURES
+from .curves import STEP_FIGURES, Curves
 
 _INK, _FAINT, _GRID = "#222222", "#777777", "#e4e4e4"
 _COLOURS = ("#2166ac", "#d6604d", "#1b7837", "#8073ac", "#b8860b", "#01665e", "#c51b7d", "#4d4d4d")
@@ -21,7 +22,7 @@ _DRAWN_FIGURES = ("learning_rate", "seconds")
 _METRIC_TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
 
 
-def draw_curves(path, runs):
+def draw_curves(path: str | os.PathLike, runs: list[Curves]) -> None:
     """Draws a panel for each loss term, metric, the learning rate and the seconds a step; a colour for each run.
 
     Args:

@@ -12,7 +12,7 @@ _PACKAGES = ("mindone_tae", "mindspore", "mindone", "numpy", "safetensors")
 _LISTED_CHANGES = 100
 
 
-def describe_session(env, first_step, clips, ranks):
+def describe_session(env, first_step: int, clips: int, ranks: int) -> dict:
     """The facts of a session that starts now, ready for JSON.
 
     Args:
@@ -40,7 +40,7 @@ def describe_session(env, first_step, clips, ranks):
     }
 
 
-def differences(before, now):
+def differences(before: dict, now: dict) -> list[str]:
     """Sentences on changes between two sessions that may affect the run.
 
     Args:
@@ -63,7 +63,7 @@ def differences(before, now):
     return found
 
 
-def git_state(file):
+def git_state(file: str | Path) -> dict | None:
     """The git checkout that holds a file.
 
     Returns:
@@ -84,7 +84,7 @@ def git_state(file):
 
 
 def _git(folder, *words):
-    """What git prints, or None where it fails."""
+    """The output of git, or None where it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30, check=True

@@ -43,7 +43,7 @@ class TrainingState:
         ValueError: two parameters of one update have the same name, so that a file could hold only one of them.
     """
 
-    def __init__(self, networks, frozen=()):
+    def __init__(self, networks: dict[str, Trained], frozen=()):
         self._weights = {name: list(trained.network.get_parameters()) for name, trained in networks.items()}
         self._emas = {name: list(trained.ema.ema_weight) if trained.ema else None for name, trained in networks.items()}
         kept_elsewhere = [list(cell.get_parameters()) for cell in frozen] + list(self._weights.values())
@@ -51,14 +51,14 @@ class TrainingState:
         known = {id(parameter) for parameters in kept_elsewhere for parameter in parameters}
         self._rest = {name: _rest_of(name, trained.update, known) for name, trained in networks.items()}
 
-    def arrays(self):
+    def arrays(self) -> dict:
         """Network to its weights, moving average (or None) and the rest as `state`, each name to array."""
         return {
             name: {"weights": arrays_of(self._weights[name]), "ema": self._averaged(name), "state": arrays_of(rest)}
             for name, rest in self._rest.items()
         }
 
-    def restore(self, saved, source):
+    def restore(self, saved: dict, source: str) -> None:
         """Sets everything from arrays.
 
         Args:
@@ -82,7 +82,7 @@ class TrainingState:
         return {**arrays_of(self._weights[name]), **arrays_of(self._emas[name], _without_prefix)}
 
 
-def check_finite(networks, step):
+def check_finite(networks: dict, step: int) -> None:
     """Refuses a state that a run could not resume from.
 
     Args:

@@ -5,7 +5,7 @@ import importlib.util
 from importlib.machinery import PathFinder
 
 
-def find_definition(module, name, seen=()):
+def find_definition(module: str, name: str, seen: tuple = ()) -> tuple[str, ast.ClassDef | ast.FunctionDef] | None:
     """The syntax tree of a name's definition in a module, or in the module that it is imported from.
 
     Args:

@@ -6,6 +6,7 @@ entry point names. Any other constructor (of a dataclass, a metaclass, several b
 
 import ast
 import inspect
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from ..errors import UserError, did_you_mean, listed
@@ -30,7 +31,7 @@ class Keyword:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a constructor takes by keyword.
+    """The keywords of a constructor.
 
     Attributes:
         keywords: in the order written.
@@ -40,20 +41,20 @@ class Signature:
     keywords: tuple = ()
     takes_any: bool = False
 
-    def takes(self, name):
+    def takes(self, name: str) -> bool:
         """Whether a keyword of this name may be given."""
         return self.takes_any or any(keyword.name == name for keyword in self.keywords)
 
-    def and_also(self, keyword):
+    def and_also(self, keyword: Keyword) -> "Signature":
         """This signature with one more keyword, which the host handles where the component does not."""
         return self if self.takes(keyword.name) else Signature((*self.keywords, keyword), self.takes_any)
 
-    def without(self, names):
+    def without(self, names: Container[str]) -> "Signature":
         """This signature without the keywords of these names, which the host gives itself."""
         return Signature(tuple(keyword for keyword in self.keywords if keyword.name not in names), self.takes_any)
 
 
-def read_signature(target):
+def read_signature(target: str) -> Signature | None:
     """The signature of "module:Class" or "module:function", without importing anything.
 
     Returns:
@@ -80,7 +81,7 @@ def _of_class(module, node):
     return _of_class(*base) if base and isinstance(base[1], ast.ClassDef) else None
 
 
-def signature_of(component):
+def signature_of(component: Callable) -> Signature | None:
     """The signature of an imported class or function, or None for one that inspect cannot read."""
     try:
         parameters = inspect.signature(component).parameters.values()
@@ -91,7 +92,9 @@ def signature_of(component):
     return Signature(keywords, any(p.kind is p.VAR_KEYWORD for p in parameters))
 
 
-def check_keywords(signature, given, whole=True):
+def check_keywords(
+    signature: Signature | None, given: Mapping, whole: bool = True
+) -> tuple[dict, list[tuple[str, str]]]:
     """Checks keywords against a signature.
 
     Args:

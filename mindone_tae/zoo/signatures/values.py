@@ -9,6 +9,7 @@ import ast
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError, did_you_mean
 from ..printable import shown
@@ -30,7 +31,7 @@ class _Misfit(Exception):
     """The value does not fit; the text is the remedy, or empty."""
 
 
-def check_value(annotation, value):
+def check_value(annotation: str | None, value: Any) -> Any:
     """Checks a value, and converts it: an int or "1e-5" to a float, a list to a tuple, a str to a Path.
 
     Args:
@@ -53,7 +54,7 @@ def check_value(annotation, value):
         raise UserError(f"must be {_readable(form)}, not {shown(value)} ({_kind(value)}){remedy}") from None
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """The value in YAML's own types: tuples as lists, paths as strings, mappings as dicts."""
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}

@@ -1,10 +1,14 @@
 """Training against a discriminator, built from the recipe's sections `discriminator` and `adversarial`."""
 
+from mindspore import nn
+
 from .. import registry
 from ..errors import UserError, did_you_mean
+from ..recipe.recipe import Recipe
 from ..run.checkpoints import MODEL
 from .adversarial_update import AdaptiveWeight, AdversarialStep
 from .single_network import loss_terms, trained_network
+from .update import StepResult
 
 # The second network in checkpoints, and the prefix of its parameters.
 DISCRIMINATOR = "discriminator"
@@ -31,7 +35,7 @@ class AdversarialPair:
             run ends before adversarial.start_step.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
+    def __init__(self, recipe: Recipe, model: nn.Cell, loss: nn.Cell, model_inputs: int, learning_rates: list[float]):
         section, train = recipe.adversarial, recipe.train
         self.start_step = section.start_step
         if section.start_step >= len(learning_rates):
@@ -60,7 +64,7 @@ class AdversarialPair:
             model, loss, model_inputs, judge, trained.update, opponent.update, section.weight, adaptive
         )
 
-    def step(self, number, last_micro_step, *tensors):
+    def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.
 
         Args:

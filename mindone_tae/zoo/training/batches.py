@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -33,7 +34,17 @@ class BatchLoader:
         UserError: for an empty dataset.
     """
 
-    def __init__(self, dataset, batch_size, seed, shuffle=True, num_workers=2, prefetch_steps=2, rank=0, ranks=1):
+    def __init__(
+        self,
+        dataset,
+        batch_size: int,
+        seed: int,
+        shuffle: bool = True,
+        num_workers: int = 2,
+        prefetch_steps: int = 2,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
         if len(dataset) == 0:
             raise UserError(
                 "the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder"
@@ -48,7 +59,7 @@ class BatchLoader:
         self.ranks = ranks
         self._orders = {}
 
-    def steps_of(self, epochs):
+    def steps_of(self, epochs: int) -> int:
         """Steps for a number of epochs, rounded up in total: the last one may take items of the next epoch.
 
         Raises:
@@ -61,7 +72,7 @@ class BatchLoader:
             )
         return steps
 
-    def positions(self, step):
+    def positions(self, step: int) -> list[tuple[int, int]]:
         """(epoch, index in the dataset) of each item of this rank's batch."""
         found = []
         for place in self._places(step):
@@ -69,7 +80,7 @@ class BatchLoader:
             found.append((epoch, int(self._order(epoch)[place])))
         return found
 
-    def model_rngs(self, step):
+    def model_rngs(self, step: int) -> list[np.random.Generator]:
         """A generator for each item of this rank's batch, for draws of the model on the host.
 
         An item's generator does not depend on the number of ranks or micro-steps that a step's items are split over.
@@ -81,7 +92,7 @@ class BatchLoader:
         first = (step * self.ranks + self.rank) * self.batch_size
         return range(first, first + self.batch_size)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The columns of one batch, read here and now: tuple of arrays with a leading batch axis.
 
         Raises:
@@ -103,7 +114,7 @@ class BatchLoader:
                 f"{machine / 1e9:.3g}: lower it, dataset.sample_n_frames or dataset.size"
             )
 
-    def stream(self, first_step, last_step):
+    def stream(self, first_step: int, last_step: int) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields the batches of steps first_step up to, not including, last_step, read ahead in threads."""
         with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loader") as pool:
             ahead = deque()

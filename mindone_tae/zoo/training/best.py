@@ -16,7 +16,7 @@ class Best:
         UserError: none of them has this name, or it does not say which way is better.
     """
 
-    def __init__(self, name, metrics):
+    def __init__(self, name: str, metrics: list):
         known = {metric.name: metric for metric in metrics}
         if name not in known:
             raise UserError(
@@ -31,7 +31,7 @@ class Best:
                 "give its class higher_is_better"
             )
 
-    def beats(self, value, best):
+    def beats(self, value: float, best: float | None) -> bool:
         """Whether a value is better than that of the best so far (None: there is none). A NaN never is."""
         if math.isnan(value):
             return False

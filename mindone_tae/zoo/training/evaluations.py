@@ -55,15 +55,15 @@ class Evaluations:
             if step in saved:
                 self._note_if_best(step, values)
 
-    def due(self, step):
+    def due(self, step: int) -> bool:
         """Whether the recipe evaluates after this step."""
         return bool(self.every) and step > 0 and (step == self.steps or step % self.every == 0)
 
-    def missing(self, step):
+    def missing(self, step: int) -> bool:
         """Whether the evaluation after this step is due and not recorded."""
         return self.due(step) and self._last != step
 
-    def run(self, step, trained, state, log, stop):
+    def run(self, step: int, trained, state, log, stop) -> None:
         """Evaluates the moving average where there is one, otherwise the weights.
 
         Args:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import reconstruct
+from ..recipe.schema import Eval
 from .figures import Figures, over
 
 _logger = logging.getLogger(__name__)
 
 
-def baseline_specs(baseline):
+def baseline_specs(baseline: dict | list | None) -> list[dict]:
     """A recipe's `eval.baseline`, one component or a list of them or None, as a list."""
     return baseline if isinstance(baseline, list) else [baseline] if baseline else []
 
@@ -35,7 +37,7 @@ class Evaluator:
         UserError: the dataset cannot be built or is empty.
     """
 
-    def __init__(self, section, title="evaluate", ranks=None):
+    def __init__(self, section: Eval, title: str | None = "evaluate", ranks: Ranks | None = None):
         self.dataset = registry.build("mindone.datasets", section.dataset)
         self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
         self.baselines = {
@@ -59,7 +61,13 @@ class Evaluator:
                     "add clips, raise eval.max_clips, or take it out of eval.metrics"
                 )
 
-    def run(self, model, with_baseline=True, interrupted=lambda: False, on_clip=None):
+    def run(
+        self,
+        model,
+        with_baseline: bool = True,
+        interrupted: Callable[[], bool] = lambda: False,
+        on_clip: Callable | None = None,
+    ) -> dict | None:
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
         Args:

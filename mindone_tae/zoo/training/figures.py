@@ -16,13 +16,13 @@ class Figures:
         collected: name of each metric over a set to the list of its statistics, one for each clip.
     """
 
-    def __init__(self, metrics):
+    def __init__(self, metrics: list):
         self._of_clips = [metric for metric in metrics if not is_set_metric(metric)]
         self._of_sets = [metric for metric in metrics if is_set_metric(metric)]
         self.rows = []
         self.collected = {metric.name: [] for metric in self._of_sets}
 
-    def add(self, facts, recon, x):
+    def add(self, facts: dict, recon: np.ndarray, x: np.ndarray) -> None:
         """Measures a clip.
 
         Args:
@@ -34,12 +34,12 @@ class Figures:
         for metric in self._of_sets:
             self.collected[metric.name].append(metric.collect(recon, x))
 
-    def results(self):
+    def results(self) -> dict:
         """The input of `over`, as JSON values."""
         return {"rows": self.rows, "collected": self.collected}
 
 
-def over(metrics, parts):
+def over(metrics: list, parts: list[dict]) -> tuple[list[dict], dict, dict]:
     """The figures over all clips.
 
     Args:

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import mindspore as ms
@@ -12,11 +13,14 @@ from mindone.trainers import create_scheduler
 from .. import registry
 from ..compiling import FirstCalls
 from ..device import environment
+from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import build_model, model_inputs
 from ..recipe.changes import section_changes
-from ..run.checkpoints import MODEL
+from ..recipe.recipe import Recipe
+from ..run.checkpoints import MODEL, Checkpoints, Saved
+from ..run.folder import RunFolder
 from ..run.log import NoLog, TrainingLog, listed_figures
 from ..run.session import describe_session
 from ..run.state import TrainingState
@@ -37,8 +41,15 @@ _LEAST_LOSS_SCALE = 1.0
 _MEAN_STEPS = 100
 
 
-def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=None):
-    """Trains what a recipe names.
+def training_loop(
+    recipe: Recipe,
+    run_folder: RunFolder,
+    checkpoints: Checkpoints,
+    found: Saved | None,
+    ranks: Ranks,
+    on_pictures: Callable | None = None,
+) -> tuple[int, bool, dict | None]:
+    """Trains the model of a recipe.
 
     Args:
         recipe: a Recipe.

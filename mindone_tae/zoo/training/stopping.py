@@ -21,7 +21,7 @@ class Stopped(Exception):
         message: where it stopped, and how to resume.
     """
 
-    def __init__(self, number, message):
+    def __init__(self, number: int, message: str):
         super().__init__(message)
         self.number = number
 
@@ -51,7 +51,7 @@ class StopRequest:
         self.listen()
         return self
 
-    def listen(self):
+    def listen(self) -> None:
         """Restores the handlers that MindSpore replaced."""
         for number in self._before:
             signal.signal(number, self._note)

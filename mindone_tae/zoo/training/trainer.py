@@ -2,10 +2,13 @@
 
 import json
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from ..atomic_file import locked
 from ..device import environment
 from ..errors import UserError
+from ..recipe.recipe import Recipe
 from ..run.checkpoints import Checkpoints
 from ..run.folder import RunFolder
 from .loop import training_loop
@@ -17,7 +20,7 @@ _NOT_ON_CPU = ("adamw_bf16", "adamw_mint", "came")
 
 
 class Trainer:
-    """Trains what a recipe names.
+    """Trains the model of a recipe in a run's folder.
 
     Args:
         recipe: a Recipe.
@@ -36,7 +39,9 @@ class Trainer:
         UserError: a mistake the user can correct.
     """
 
-    def __init__(self, recipe, output_path, resume=False, on_pictures=None):
+    def __init__(
+        self, recipe: Recipe, output_path: str | Path, resume: bool = False, on_pictures: Callable | None = None
+    ):
         self.recipe = recipe
         self.run_folder = RunFolder(output_path)
         self.resume = resume
@@ -46,7 +51,7 @@ class Trainer:
         self.best = None
         self.ranks = None
 
-    def run(self):
+    def run(self) -> Path | None:
         """Trains to the recipe's last step.
 
         Returns:

@@ -20,7 +20,7 @@ class UnreadableFiles:
         self._ranks = ranks
         self._known = {}
 
-    def report(self, everywhere=True):
+    def report(self, everywhere: bool = True) -> None:
         """Writes the list again if it has grown.
 
         Args:

@@ -221,7 +221,10 @@ def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
         ),
         ("video\na.mp4\n", "has no column 'path', so it is no manifest: give it as dataset.csv_path"),
         ("path,frames\na.mp4,3\n", "has no column 'fps'; a manifest has path, frames"),
-        ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n", "what is no number"),
+        (
+            "path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n",
+            "has no number where",
+        ),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,0,1,1,1,c,1,pyav,\n", "0 frames"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,1,nan,1,1,c,1,pyav,\n", "at nan fps"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\n../a.mp4,1,1,1,1,c,1,pyav,\n", "leaves it"),
