@@ -24,6 +24,7 @@ from .commands import (
     train,
 )
 from .commands.weights import card, inflate, linear_code, published_weights
+from .serve import command as serve
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
 _KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
@@ -33,13 +34,14 @@ Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
 and a whole section by its name: "discriminator={name: patchgan_3d}"
 
-Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can mend, 128 + n ended by signal n, 1 anything else.
+Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can correct,
+128 + n ended by signal n, 1 anything else.
 """
 
 # In the order of --help.
 _COMMANDS = (
     *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
-    *(inflate, linear_code, published_weights, plot, report, card, demo, check_data),
+    *(inflate, linear_code, published_weights, plot, report, serve, card, demo, check_data),
 )
 
 # Entry points by which other packages add commands: each names a module with `add_to`, as those above have.
@@ -47,7 +49,7 @@ _GROUP = "mindone_tae.commands"
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours: one line, status 2; flags are whole words."""
+    """argparse that raises UserError, and takes no abbreviated flags."""
 
     def __init__(self, *args, **keywords):
         super().__init__(*args, **{**keywords, "allow_abbrev": False})
@@ -60,11 +62,12 @@ def parse(arguments):
     """Options of one command: `command` to call, `overrides` as (dotted path, YAML text) pairs, and the flags.
 
     Raises:
-        UserError: an argument that no command takes, or --output_path is no folder and cannot become one.
+        UserError: an unknown argument, or --output_path is not a folder and cannot become one.
     """
     parser = _Parser(
         prog="mindone-tae",
-        description="Movie Gen's Temporal Autoencoder on MindSpore: train, evaluate, reconstruct, encode and decode video.",
+        description="Movie Gen's Temporal Autoencoder on MindSpore: "
+        "train, evaluate, reconstruct, encode and decode video.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -118,18 +121,20 @@ def _add_others(commands, word):
 def _add_other(commands, name, claim, package):
     try:
         claim.load().add_to(commands)
-    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+    except (Exception, SystemExit) as error:  # a plugin that fails at import must not affect the others
         raise UserError(
-            f"command '{name}' cannot be added: package {package} gave {type(error).__name__}: {error}; mend or uninstall it"
+            f"command '{name}' cannot be added: package {package} gave {type(error).__name__}: {error}; "
+            "mend or uninstall it"
         ) from error
     if name not in commands.choices:
         raise UserError(
-            f"command '{name}' of package {package} adds no command of that name: its add_to must call add_parser('{name}')"
+            f"command '{name}' of package {package} adds no command of that name: "
+            f"its add_to must call add_parser('{name}')"
         )
 
 
 def _joined(words):
-    """The words with "--a.b c" made "--a.b=c": argparse would take c for a video."""
+    """The words with "--a.b c" joined to "--a.b=c", as argparse would take c for a video."""
     joined, words = [], list(words)
     while words:
         word = words.pop(0)
@@ -140,7 +145,7 @@ def _joined(words):
 
 
 def _separate_videos(words):
-    """Videos, and what else stood between them: flags that are not known and key=value."""
+    """(videos, other words): the others are unknown flags and key=value."""
     is_video = [not word.startswith("-") and (Path(word).exists() or "=" not in word) for word in words]
     videos = [word for word, video in zip(words, is_video) if video]
     return videos, [word for word, video in zip(words, is_video) if not video]
@@ -159,12 +164,13 @@ def _check_videos(options):
 
 
 def _check_folder(path):
-    """Here, before the first command writes there: each would stumble at another file, and say it in other words."""
+    """Raises UserError unless an output path is a folder or free; one check, with one message, for all commands."""
     there = next((place for place in (path, *path.parents) if place.exists()), None)
     if there is not None and not there.is_dir():
         inside = "" if there == path else f", and {there} is a file"
         raise UserError(
-            f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: choose another --output_path"
+            f"--output_path is {path}{inside or ', which is a file'}; it must be a folder, or a name that is free: "
+            "choose another --output_path"
         )
 
 

@@ -1,13 +1,13 @@
-"""The Temporal Autoencoder as a model of mindone.diffusers, for pipelines that have never heard of it.
+"""The Temporal Autoencoder as a model of mindone.diffusers, for unmodified pipelines.
 
-Frames. Pipelines ask for (n - 1) // 8 + 1 latent frames for n frames, which is the ceil(n / 8) that the TAE has. The networks they
-were written for are causal and decode lt latent frames to 8 * (lt - 1) + 1 frames; the TAE decodes them to 8 * lt, so that a pipeline asked
-for n frames gives n rounded up to a multiple of 8. The first n are the ones asked for. Wan rounds n to 8k + 1 first: ask it for 17,
-take 17 of 24.
+Frames. Pipelines ask for (n - 1) // 8 + 1 latent frames for n frames, which equals the TAE's ceil(n / 8). The networks
+they were written for are causal and decode lt latent frames to 8 * (lt - 1) + 1 frames; the TAE decodes them to 8 * lt,
+so that a pipeline asked for n frames returns n rounded up to a multiple of 8, of which the first n are the wanted ones.
+Wan rounds n to 8k + 1 first: ask it for 17, take 17 of 24.
 
-Scaling. Wan and Cosmos unscale by latents_std and latents_mean, with which scale and shift are both applied: their generators are
-trained on latents scaled in the convention "diffusers". HunyuanVideo and EasyAnimate divide by scaling_factor and know no shift:
-theirs are trained on scaling_factor * z.
+Scaling. Wan and Cosmos unscale by latents_std and latents_mean, so with scale and shift: their generators are trained
+on latents scaled in the convention "diffusers". HunyuanVideo and EasyAnimate divide by scaling_factor and have no
+shift: theirs are trained on scaling_factor * z.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from .stock_loading import StockLoading
 
 
 class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
-    """A face over `TemporalAutoencoder`: the same network under the same parameter names, called as pipelines call a VAE.
+    """`TemporalAutoencoder` with the interface of a pipeline's VAE: the same network and parameter names.
 
-    Parameters, norms, softmax and results are float32; `to(ms.float16)`, and mindspore_dtype in from_pretrained, say what is computed
-    in, which is what `dtype` tells. Folders are in PyTorch's layout, and `TemporalAutoencoder(pretrained=folder)` reads them too.
+    Parameters, norms, softmax and results are float32; `to(ms.float16)`, or mindspore_dtype in from_pretrained, sets
+    the type computed in, which `dtype` returns. Folders are in PyTorch's layout, and
+    `TemporalAutoencoder(pretrained=folder)` reads them too.
 
     Args:
         in_channels: pixel channels in.
@@ -48,8 +49,8 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
         dropout: probability of dropping an element in training.
-        scaling_factor: brings latents to about unit variance.
-        shift_factor: centres them.
+        scaling_factor: scales latents to about unit variance.
+        shift_factor: centres latents on zero.
         latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
         latents_std: likewise; None takes 1 / scaling_factor for all.
 
@@ -97,9 +98,8 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             shift_factor=shift_factor,
             sample_deterministic=True,  # pipelines draw from the moments themselves
         )
-        object.__setattr__(
-            self, "_tae", tae
-        )  # past Cell's own, which would put its name before those of the parameters
+        # not Cell's own __setattr__, which would prefix the parameters' names
+        object.__setattr__(self, "_tae", tae)
         self.encoder = tae.encoder
         self.decoder = tae.decoder
         self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()
@@ -108,7 +108,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
 
     @property
     def config(self) -> HostConfig:
-        """What the constructor was given, and as attributes all that pipelines read."""
+        """The constructor's keywords as items, and all that pipelines read as attributes."""
         return HostConfig(self._internal_dict, self.spatial_compression_ratio)
 
     def encode(self, x, return_dict: bool = False):
@@ -314,5 +314,5 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         return model_card(name, dict(self._internal_dict), loading, data, evaluation=evaluation)
 
 
-# What save_pretrained of a pipeline writes into model_index.json, and its loader imports: the name that stays.
+# The module that a pipeline's save_pretrained writes into model_index.json and its loader imports; it must not change.
 AutoencoderKLTAE.__module__ = __name__.partition(".")[0]

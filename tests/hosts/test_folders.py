@@ -170,7 +170,10 @@ def test_missing_unexpected_and_misshapen_names_are_one_error(folder):
         arrays["decoder.norm_out.bias"] = np.zeros(5, np.float32)
 
     rewrite(folder, change)
-    told = r"1 missing \(encoder.norm_out.gamma\); 1 unexpected \(encoder.extra\); 1 of another shape \(decoder.norm_out.beta is \(5,\)"
+    told = (
+        r"1 missing \(encoder.norm_out.gamma\); 1 unexpected \(encoder.extra\); "
+        r"1 of another shape \(decoder.norm_out.beta is \(5,\)"
+    )
     with pytest.raises(UserError, match=told):
         AutoencoderKLTAE.from_pretrained(folder)
     found, report = AutoencoderKLTAE.from_pretrained(folder, ignore_mismatched_sizes=True, output_loading_info=True)
