@@ -31,6 +31,10 @@ PAGES = {
     "mindone_tae/weights/shipped/README.md": "shipped_weights.md",
     NOTEBOOK: "first_steps.md",
 }
+PAGES |= {
+    path.relative_to(CHECKOUT).as_posix(): f"example_{path.parent.name}.md"
+    for path in sorted((CHECKOUT / "examples").glob("*/README.md"))
+}
 # Rooms of the package, in the order of the API's pages.
 ROOMS = ("models", "weights", "data", "losses", "metrics", "zoo", "hosts", "cli")
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?://|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
@@ -38,9 +42,12 @@ HELP = re.compile(r"^<!-- help: ([\w-]+) -->$", re.MULTILINE)
 
 
 def on_config(config):
-    """Lists under "More" the pages of docs/ that the navigation does not name, so that none goes missing."""
+    """Lists the examples, and under "More" the pages of docs/ that the navigation does not name: none goes missing."""
     # mkdocstrings formats signatures by ruff, which it calls by name
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    examples = [page for page in PAGES.values() if page.startswith("example_")]
+    if examples:
+        config.nav.append({"Examples": examples})
     listed = set(_targets(config.nav))
     more = [path.name for path in sorted(Path(config.docs_dir).glob("*.md")) if path.name not in listed]
     if more:
