@@ -28,7 +28,7 @@ MODEL = "mindone/diffusers/models/autoencoders/autoencoder_kl_tae.py"
 TEST = "tests/diffusers_tests/models/autoencoders/test_models_autoencoder_kl_tae.py"
 GOLDEN = "tests/diffusers_tests/models/autoencoders/tae_golden.npz"
 PAGE = "docs/diffusers/api/models/autoencoderkl_tae.md"
-GOLDEN_CASE = "2x3x9x32x48"
+GOLDEN_CASE = "1x3x13x40x32"
 
 # In the order in which they are read; a definition may use those before and after it.
 MODULES = (
