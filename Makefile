@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test lint dist fresh demo weights bench recipes combinations two-cards clean
+.PHONY: help setup test lint docs dist fresh demo weights bench recipes combinations two-cards clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
 	@echo "make lint       set up .venv and check format and imports with ruff"
+	@echo "make docs       set up .venv and build the documentation into site/, every link checked"
 	@echo "make dist       set up .venv and build sdist and wheel into dist/, and check what they hold"
 	@echo "make fresh      make dist, then install the wheel from pip's index, without constraints, into a fresh environment and use it there"
 	@echo "make demo       set up .venv and see it work on sample clips: reconstruct, measure, inflate, train, encode, decode (outputs/demo)"
@@ -47,6 +48,9 @@ test: setup
 lint: setup
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
+
+docs: $(VENV)/ready-to-publish
+	$(BIN)/python -m mkdocs build --quiet --strict
 
 dist: $(VENV)/ready-to-publish
 	rm -rf dist
