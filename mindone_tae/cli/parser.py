@@ -15,16 +15,14 @@ from .commands import (
     demo,
     encode,
     evaluate,
-    inflate,
     latent_stats,
-    linear_code,
     listing,
     plot,
-    published_weights,
     reconstruct,
     report,
     train,
 )
+from .commands.weights import export, inflate, linear_code, published_weights
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
 _KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
@@ -40,7 +38,7 @@ Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 
 # In the order of --help.
 _COMMANDS = (
     *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
-    *(inflate, linear_code, published_weights, plot, report, demo, check_data),
+    *(inflate, export, linear_code, published_weights, plot, report, demo, check_data),
 )
 
 

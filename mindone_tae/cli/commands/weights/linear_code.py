@@ -1,6 +1,6 @@
 """`mindone-tae linear-code`: the yardstick, fitted to clips."""
 
-from .. import flags
+from ... import flags
 
 
 def add_to(commands):
