@@ -8,11 +8,13 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test lint demo weights bench recipes combinations two-cards clean
+.PHONY: help setup test lint dist fresh demo weights bench recipes combinations two-cards clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
 	@echo "make lint       set up .venv and check format and imports with ruff"
+	@echo "make dist       set up .venv and build sdist and wheel into dist/, and check what they hold"
+	@echo "make fresh      make dist, then install the wheel from pip's index, without constraints, into a fresh environment and use it there"
 	@echo "make demo       set up .venv and see it work on sample clips: reconstruct, measure, inflate, train, encode, decode (outputs/demo)"
 	@echo "make weights    set up .venv and make the shipped weights from nothing: make weights CLIPS=folder (hours; call it again to go on)"
 	@echo "make bench      set up .venv and compare with a plain version of the network, and with PyTorch where it is installed; what lengths cost to compile"
@@ -29,6 +31,11 @@ $(VENV)/ready: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+# What documentation and distributions are made with, which the tests do without.
+$(VENV)/ready-to-publish: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs,dist]'
+	@touch $@
+
 # Two pytest processes for two cores: the tests marked apart (setup.cfg), which are shown when both are done, and all others.
 test: setup
 	@$(BIN)/python -m pytest -p no:cacheprovider -m apart >$(VENV)/apart.log 2>&1 </dev/null & apart=$$!; \
@@ -40,6 +47,16 @@ test: setup
 lint: setup
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
+
+dist: $(VENV)/ready-to-publish
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/python tools/check_distributions.py dist
+
+fresh: dist
+	env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT $(BIN)/python tools/check_distributions.py dist --install
 
 demo: setup
 	$(BIN)/mindone-tae demo --output_path outputs/demo --force
@@ -62,4 +79,4 @@ two-cards: setup
 	$(BIN)/python tools/two_cards.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -1,4 +1,4 @@
-"""A reconstruction beside its video, frame by frame, as pixels a metric can take."""
+"""Frames of a reconstruction and its video, in pairs, as pixels for a metric."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ def frame_pairs(recon, x):
     """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
 
     Args:
-        recon: reconstruction (c, t, h, w) in [-1, 1], a little over at most.
+        recon: reconstruction (c, t, h, w) in about [-1, 1].
         x: video, the same shape and range.
 
     Returns:
-        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time: a long clip would not fit twice.
+        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time to save memory.
 
     Raises:
         UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.

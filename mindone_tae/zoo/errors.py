@@ -1,10 +1,10 @@
-"""Mistakes that the user can mend, and how they are worded."""
+"""The error for mistakes that the user can correct, and helpers for its wording."""
 
 import difflib
 
 from .printable import printable
 
-# Longer names are near to none.
+# Longer names are cut before they are compared.
 _LONGEST_NAME = 100
 
 
@@ -12,7 +12,7 @@ class UserError(ValueError):
     """A mistake in what the user wrote: the message says the rule, the value and the remedy.
 
     Args:
-        *lines: one for each mistake. Whatever names and values they quote, each is shown as one line.
+        *lines: one for each mistake; each is shown as one line, whatever the names and values quoted in it contain.
     """
 
     def __init__(self, *lines):

@@ -1,12 +1,12 @@
-"""Components by name, over the entry points of whatever is installed.
+"""Components by name, from the entry points of all installed packages.
 
-A package adds a model by one line of its own metadata, without a line here:
+A package adds a model by one line of its own metadata, without a change here:
 
     [options.entry_points]
     mindone.models =
         tae = mindone_tae.models.autoencoder:TemporalAutoencoder
 
-Installed metadata is read anew at every call (a few milliseconds), so that a package installed meanwhile is seen.
+Installed metadata is read again at every call (a few milliseconds), so that a package installed meanwhile is found.
 """
 
 import logging
@@ -37,7 +37,7 @@ def full_group(group):
 
 
 def noun_of(group):
-    """What one entry of a group is called in messages: "model", "dataset", ..."""
+    """The noun for an entry of a group in messages: "model", "dataset", ..."""
     return _NOUNS[full_group(group).removeprefix("mindone.")]
 
 
@@ -88,26 +88,26 @@ def get(group, name):
     claim = entry_point(group, name)
     try:
         component = claim.load()
-    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+    except (Exception, SystemExit) as error:  # a plugin that fails at import must not affect the others
         raise UserError(
             f"{noun_of(group)} '{name}' cannot be imported: {claim.value} of package {_package(claim)} gave "
-            f"{type(error).__name__}: {error}; mend or uninstall that package"
+            f"{type(error).__name__}: {error}; repair or uninstall that package"
         ) from error
     if not callable(component):
         raise UserError(
-            f"{noun_of(group)} '{name}' cannot be built: {claim.value} of package {_package(claim)} is a {type(component).__name__}; "
-            "an entry point must name a class or a function"
+            f"{noun_of(group)} '{name}' cannot be built: {claim.value} of package {_package(claim)} is a "
+            f"{type(component).__name__}; an entry point must name a class or a function"
         )
     return component
 
 
 def signature(group, name, imports=False):
-    """What a component's constructor takes.
+    """The keywords that a component's constructor takes.
 
     Args:
         group: one of GROUPS, or its short form.
         name: the component's name in it.
-        imports: import the component where its source text does not tell.
+        imports: import the component where its source text is not enough.
 
     Returns:
         Signature, or None where it is not known.
@@ -125,13 +125,14 @@ def build(group, spec, **extra):
     Args:
         group: one of GROUPS, or its short form.
         spec: {"name": ..., **keywords}, as a recipe's section holds them; or a name alone.
-        **extra: keywords that the host adds, of any type; they win over the spec's.
+        **extra: keywords that the host adds, of any type; they override the spec's.
 
     Returns:
         What the component's class or function returns.
 
     Raises:
-        UserError: unknown name; unknown, missing or mistyped keyword (all of them told at once); or the constructor itself refused.
+        UserError: unknown name; unknown, missing or mistyped keywords (all reported at once); or the constructor
+            raised an error.
     """
     group = full_group(group)
     noun = noun_of(group)
@@ -156,14 +157,14 @@ def build(group, spec, **extra):
 def _package(claim):
     try:
         return claim.dist.name or "?"
-    except Exception:  # a package without METADATA has no name to tell
+    except Exception:  # a package without METADATA has no name
         return "?"
 
 
 def _entries(group):
     """name -> the entry points that claim it, one for each distribution.
 
-    A distribution found twice on sys.path (an editable install and its build folder) counts once, as for Python: the first found.
+    Of a distribution found twice on sys.path (an editable install and its build folder) the first counts, as in Python.
     """
     entries, seen = {}, set()
     for distribution in metadata.distributions():

@@ -1,7 +1,7 @@
-"""The networks the benchmark compares, behind one face: prepare(work) once, then run(work) as often as wanted.
+"""The networks the benchmark compares, with one interface: prepare(work) once, then run(work) any number of times.
 
-`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, Adam. Each contender lives in a
-process of its own, so frameworks are imported where they are used.
+`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, Adam. Each
+contender runs in a process of its own, so frameworks are imported where they are used.
 """
 
 import sys
@@ -77,7 +77,7 @@ class MindSporeContender:
         self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
 
     def run(self, work):
-        """Does the work and returns one number of its result: it waits for the end, and the contenders' can be compared."""
+        """Does the work, waits for its end, and returns one number of its result, to compare between contenders."""
         if work == "encode":
             result = self.model.encoder(self.x)
         elif work == "decode":

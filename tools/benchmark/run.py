@@ -3,9 +3,10 @@
     python tools/benchmark/run.py            # about half an hour on two cores
     python tools/benchmark/run.py --quick    # a minute, tiny widths: shows that it runs, its ratios mean nothing
 
-Each contender has a process of its own. Where they fit into memory together they take turns, call by call, so that whatever else
-the machine does hits them alike; the plain network, which takes the most, has to go alone at times. Ratios are of medians. PyTorch
-takes part where it is installed for this Python, or for the one given by --torch_python. Everything is float32; MindSpore runs in graph mode.
+Each contender has a process of its own. Where they fit into memory together they alternate, call by call, so that other
+load on the machine affects all alike; the plain network, which takes the most memory, sometimes has to run alone.
+Ratios are of medians. PyTorch is compared where it is installed for this Python, or for the one given by
+--torch_python. Everything is float32; MindSpore runs in graph mode.
 """
 
 import argparse
@@ -33,8 +34,8 @@ FULL = {
     "recompute_size": (8, 128, 128),
     "repeats": 5,
 }
-# Above this many pixels a clip, inference of the plain network does not fit beside the others, and a training step fits into 24 GB only
-# alone, and of the plain network not at all.
+# Above this many pixels a clip, inference of the plain network does not fit into 24 GB beside the others; a training
+# step fits only alone, and that of the plain network not at all.
 TOGETHER_PIXELS = 8 * 64 * 64
 
 
@@ -148,16 +149,19 @@ def report(widths, size, found, write):
         if name == "ours" and ("plain", work) in found:
             ours, plain = found["ours", work], found["plain", work]
             write(
-                f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory"
+                f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, "
+                f"{ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory"
             )
         if name == "ours" and ("torch", work) in found:
             write(
-                f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch"
+                f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} "
+                "times as fast as PyTorch"
             )
         if name == "ours_recompute" and ("ours", work) in found:
             kept, again = found["ours", work], found[name, work]
             write(
-                f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time"
+                f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, "
+                f"{again['seconds'] / kept['seconds']:.2f} of its time"
             )
 
 
@@ -169,7 +173,8 @@ def report_graphs(widths, size, works, write):
         sys.executable, ["plain", "ours", "ours_npu"], works, widths, size
     ).items():
         write(
-            f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
+            f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}"
+            f"{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
         )
 
 

@@ -54,7 +54,7 @@ def _config(options):
 
 
 def train(recipe, output_path, console, resume=False):
-    """Trains a recipe and says where everything is.
+    """Trains a recipe and prints the paths of its files.
 
     Returns:
         The path of the last checkpoint's weights, or None where nothing was left to do.

@@ -1,4 +1,4 @@
-"""Opening every file of a collection once, to learn what it holds and which ones are bad."""
+"""Opens every file of a collection once, to learn its length and size and find bad ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..readers.base import HDR_TRANSFERS, UnreadableVideo, VideoReader
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
 
-# What is decoded of a file: its first frame; its first, middle and last ones; or all.
+# Frames of a file to decode: the first; the first, middle and last ones; or all.
 DEPTHS = ("first", "ends", "all")
-# What becomes of HDR: it is left out, or brought to SDR.
+# HDR files are left out, or converted to SDR.
 HDR = ("refuse", "tonemap")
-# A corner of the frame: decoding is what is checked.
+# Only a corner of the frame is kept: the check is of decoding.
 _CORNER = (8, 8)
 _CHUNK_FRAMES = 64
 
@@ -68,7 +68,7 @@ def is_refused(info: ClipInfo, hdr: str) -> bool:
 
 
 def hdr_reason(info: ClipInfo) -> str:
-    """Why it is."""
+    """The reason for which `is_refused` leaves a file out."""
     return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
 
 

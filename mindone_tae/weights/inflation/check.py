@@ -1,4 +1,4 @@
-"""Proof that an inflated TAE computes what its image VAE does."""
+"""Check that an inflated TAE computes the same as its image VAE."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 import mindspore as ms
 
-# Not square, so that height and width taken for each other would show.
+# Not square, so that swapped height and width would be noticed.
 _LATENT_SIZE = (4, 6)
 _STILL_FRAMES = 9
-# Largest difference, relative to the largest value, that rounding in float32 explains.
+# Largest difference, relative to the largest value, that float32 rounding can cause.
 _TOLERANCE = 1e-4
 
 
 def check_inflation(tae, vae, report) -> None:
     """Compares both on generated images, as one frame and as a still video.
 
-    At every latent frame the TAE's mean and log-variance must be the image VAE's, and at every frame its reconstruction.
+    The TAE's mean and log-variance must be the image VAE's at every latent frame, its reconstruction at every frame.
 
     Args:
         tae: TemporalAutoencoder.
@@ -52,7 +52,7 @@ def check_inflation(tae, vae, report) -> None:
 
 
 def generated_images(count, channels, height, width):
-    """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same every time."""
+    """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same at every call."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] * (2 * np.pi / width)
     frequencies, phases = (

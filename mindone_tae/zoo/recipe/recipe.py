@@ -20,7 +20,8 @@ class Recipe:
 
     Attributes:
         env, loader, adversarial, train, eval: what the host reads, see `schema`.
-        model, dataset, loss, discriminator: components, {"name": ..., **keywords}, for `registry.build`; the last two may be None.
+        model, dataset, loss, discriminator: components, {"name": ..., **keywords}, for `registry.build`; the last two
+            may be None.
         optimizer: keywords of mindone's create_optimizer, without params and lr.
         scheduler: keywords of mindone's create_scheduler, without the numbers of steps and epochs.
         path: the file it was read from.
@@ -50,7 +51,7 @@ class Recipe:
         return dump(sections)
 
     def require(self, section):
-        """A section that what the caller does cannot go without.
+        """A section that the caller needs.
 
         Raises:
             UserError: the recipe has none.
@@ -59,7 +60,8 @@ class Recipe:
         if value is None:
             known = f" (known: {listed(names(COMPONENTS[section]))})" if section in COMPONENTS else ""
             raise UserError(
-                f"{self.path}: {section}: the recipe has none, and it is needed here: add {section}: {{name: ...}}{known}"
+                f"{self.path}: {section}: the recipe has none, and it is needed here: "
+                f"add {section}: {{name: ...}}{known}"
             )
         return value
 
@@ -69,7 +71,8 @@ def load_recipe(name_or_path, overrides=()):
 
     Args:
         name_or_path: a file; or the name of a recipe that comes with the package, such as "tae/train/tiny_64x64x8".
-        overrides: texts "dotted.path=value", such as "train.steps=10", the value in YAML; or (dotted path, value) pairs, the value as it is.
+        overrides: texts "dotted.path=value", such as "train.steps=10", the value in YAML; or (dotted path, value)
+            pairs, the value as it is.
 
     Returns:
         Recipe.

@@ -8,7 +8,7 @@ import mindspore as ms
 
 from ..errors import UserError
 
-# Misfits told by name: one changed width brings one for nearly every parameter.
+# Most mismatches listed by name: one changed width causes one for nearly every parameter.
 _SHOWN = 2
 
 
@@ -30,7 +30,7 @@ def read_arrays(path, remedy="use an earlier checkpoint"):
 
 
 def read_metadata(path):
-    """Name to text of what a safetensors file says of itself."""
+    """A safetensors file's metadata, name to text."""
     with safe_open(path, "np") as file:
         return file.metadata() or {}
 
@@ -68,7 +68,8 @@ def restore(parameters, arrays, source, rename=lambda name: name):
         )
         count = f"{len(problems)} of {len(parameters)} parameters"
         raise UserError(
-            f"{source} does not fit this recipe in {count}: {shown}: use the recipe it was made with, or start afresh in another folder"
+            f"{source} does not fit this recipe in {count}: {shown}: "
+            "use the recipe it was made with, or start afresh in another folder"
         )
     for parameter in parameters:
         value = arrays[rename(parameter.name)]

@@ -1,4 +1,4 @@
-"""Everything that changes while training, as arrays: what a checkpoint holds."""
+"""All state that changes in training, as arrays: the content of a checkpoint."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mindone.trainers import EMA
     from mindspore import nn
 
-# Follow from the recipe, or are zero between steps.
+# Parameters that follow from the recipe, or are zero between steps.
 _NOT_STATE = ("learning_rate",)
 _NOT_STATE_PREFIXES = ("swap.", "grad_accumulated_", "ema.")
 
@@ -23,7 +23,7 @@ class Trained:
 
     Attributes:
         network: the cell with its weights.
-        update: the cell that changes them; holds optimizer, EMA and loss scale.
+        update: the cell that updates them; holds optimizer, EMA and loss scale.
         ema: mindone's EMA or None.
     """
 
@@ -33,14 +33,14 @@ class Trained:
 
 
 class TrainingState:
-    """The parameters of one run, sorted by what becomes of them.
+    """The parameters of one run, by the checkpoint file they belong to.
 
     Args:
         networks: name to Trained, "model" among them.
         frozen: cells whose parameters (LPIPS's network) are not saved.
 
     Raises:
-        ValueError: two parameters of one update bear one name, so that a file could hold only one of them.
+        ValueError: two parameters of one update have the same name, so that a file could hold only one of them.
     """
 
     def __init__(self, networks, frozen=()):
@@ -83,7 +83,7 @@ class TrainingState:
 
 
 def check_finite(networks, step):
-    """Refuses what a run could not go on from.
+    """Refuses a state that a run could not resume from.
 
     Args:
         networks: as TrainingState.arrays gives them.

@@ -1,6 +1,6 @@
-"""TensorBoard's event files, written at once and by this thread.
+"""Writes TensorBoard's event files, synchronously.
 
-tensorboardX's own SummaryWriter hands events to a thread; where that thread finds the disk full it ends, and the next events wait
+tensorboardX's own SummaryWriter passes events to a thread; if the disk is full that thread ends, and later events wait
 for it for ever. Here a full disk is an error where it happens.
 """
 
@@ -25,7 +25,7 @@ class EventFile:
         first_step: steps made before; what earlier sessions wrote of later ones is hidden by TensorBoard.
 
     Raises:
-        UserError: from here and every method, the file cannot be written.
+        UserError: here and in every method, the file cannot be written.
     """
 
     def __init__(self, folder, first_step):
@@ -51,7 +51,7 @@ class EventFile:
         self._write(Event(step=step, summary=summary.image(tag, pixels, dataformats="HWC")))
 
     def flush(self):
-        """Brings what was added to the disk."""
+        """Writes buffered events to disk."""
         with explained(self._path):
             self._writer.flush()
         self._flushed = time.monotonic()

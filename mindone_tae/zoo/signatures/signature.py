@@ -1,7 +1,7 @@
 """The keywords of a component's constructor, and values checked against them.
 
-A recipe is checked before anything heavy is imported, so a plain `__init__` or function is read from the file that an entry
-point names. Whatever else makes a constructor (a base class, a dataclass, a metaclass) is checked when it is imported.
+A recipe is checked before anything heavy is imported, so a plain `__init__` or function is parsed from the file that an
+entry point names. Any other constructor (of a dataclass, a metaclass, several bases) is checked when it is imported.
 """
 
 import ast
@@ -45,11 +45,11 @@ class Signature:
         return self.takes_any or any(keyword.name == name for keyword in self.keywords)
 
     def and_also(self, keyword):
-        """The same with one more keyword, which the host sees to where the component does not."""
+        """This signature with one more keyword, which the host handles where the component does not."""
         return self if self.takes(keyword.name) else Signature((*self.keywords, keyword), self.takes_any)
 
     def without(self, names):
-        """The same without the keywords of these names: the host gives those itself."""
+        """This signature without the keywords of these names, which the host gives itself."""
         return Signature(tuple(keyword for keyword in self.keywords if keyword.name not in names), self.takes_any)
 
 
@@ -57,7 +57,7 @@ def read_signature(target):
     """The signature of "module:Class" or "module:function", without importing anything.
 
     Returns:
-        A Signature, or None where the source text does not tell.
+        A Signature, or None where the source text is not enough.
     """
     module, _, name = (part.strip() for part in target.partition("[")[0].partition(":"))  # "module:Class [extra]"
     found = find_definition(module, name) if module and name.isidentifier() else None
@@ -125,7 +125,7 @@ def check_keywords(signature, given, whole=True):
 
 
 def _of_arguments(arguments, skip):
-    """The Signature of a def; skip: leading arguments that Python fills (self)."""
+    """The Signature of a def; skip: number of leading arguments that Python gives (self)."""
     if arguments.posonlyargs:
         return None  # no keyword can give them
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
@@ -140,7 +140,7 @@ def _keyword_from(name, annotation, default):
 
 
 def _keyword(name, required, annotation, none_by_default):
-    """A Keyword; `milestones: list = None` is understood as `list | None`."""
+    """A Keyword; `milestones: list = None` is read as `list | None`."""
     if annotation is not None and none_by_default and "None" not in annotation and "Optional" not in annotation:
         annotation = f"{annotation} | None"
     return Keyword(name, required, annotation)

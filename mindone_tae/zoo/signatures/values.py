@@ -1,7 +1,8 @@
-"""Does a value from a YAML file fit an annotation, and what does it become?
+"""Checks values from a YAML file against annotations, and converts them.
 
-Only the forms that a recipe can write are judged: int, float, str, bool, None, list, tuple, Sequence, dict, Literal, Path and unions of them.
-An annotation of any other kind accepts everything, because refusing a right value is worse than letting the constructor look at a wrong one.
+Only types that a recipe can hold are checked: int, float, str, bool, None, list, tuple, Sequence, dict, Literal, Path
+and unions of them. Any other annotation accepts everything: refusing a right value is worse than passing a wrong one to
+the constructor.
 """
 
 import ast
@@ -30,14 +31,14 @@ class _Misfit(Exception):
 
 
 def check_value(annotation, value):
-    """The value as the annotation wants it: an int made a float, "1e-5" made a float, a list made a tuple, a str made a Path.
+    """Checks a value, and converts it: an int or "1e-5" to a float, a list to a tuple, a str to a Path.
 
     Args:
-        annotation: the annotation's source text, such as "float | None", or None where there is none.
-        value: what the YAML file gave.
+        annotation: the annotation's source text, such as "float | None", or None without an annotation.
+        value: the value in the YAML file.
 
     Returns:
-        The value, converted where the annotation asks for it.
+        The value, converted to the annotated type where they differ.
 
     Raises:
         UserError: the value does not fit. The text starts with "must be".
@@ -71,7 +72,7 @@ def _parsed(annotation):
 
 
 def _name(form):
-    """The bare name of a type that is judged here, or None."""
+    """The bare name of a type that is checked here, or None."""
     if isinstance(form, ast.Name):
         return form.id
     if isinstance(form, ast.Attribute):
@@ -102,7 +103,7 @@ def _members(form):
 
 
 def _fit(form, value, exact):
-    """Converts, or raises _Misfit. With exact, nothing changes its type on the way."""
+    """Converts a value, or raises _Misfit; exact: values of another type are not converted."""
     members = _members(form)
     if len(members) > 1:
         remedies = []

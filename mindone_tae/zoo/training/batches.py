@@ -1,4 +1,4 @@
-"""Batches by step number: what step n trains on depends on the seed and n alone, so that a resumed run goes on exactly."""
+"""Batches by step number: step n's batch depends on the seed and n alone, so that a resumed run continues exactly."""
 
 import os
 from collections import deque
@@ -9,15 +9,15 @@ import numpy as np
 from ..errors import UserError
 from ..recipe.schema import MOST_STEPS
 
-# One stream of random numbers for each purpose, so that adding one moves no other.
+# One stream of random numbers for each purpose, so that adding one changes no other.
 _ORDER, _ITEM, _CHOICE, _MODEL = range(4)
 
 
 class BatchLoader:
     """Draws batches from any dataset (see `zoo.protocols`).
 
-    The epochs follow one another without a gap: step n takes the positions n*batch*ranks and on of one endless sequence of
-    permutations, so no clip is dropped and a dataset smaller than a batch still fills it.
+    Epochs follow one another without a gap: step n takes the positions from n*batch*ranks on of an endless sequence of
+    permutations, so that no clip is dropped and a dataset smaller than a batch still fills it.
 
     Args:
         dataset: has `len` and `[]`; `sample`, `step_choice` and `output_columns` are used where it has them.
@@ -49,7 +49,7 @@ class BatchLoader:
         self._orders = {}
 
     def steps_of(self, epochs):
-        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after.
+        """Steps for a number of epochs, rounded up in total: the last one may take items of the next epoch.
 
         Raises:
             UserError: more than a run can have.
@@ -70,8 +70,9 @@ class BatchLoader:
         return found
 
     def model_rngs(self, step):
-        """A generator for each item of this rank's batch, for what the model draws on the host. It is the item's own, whatever
-        the number of ranks and of micro-steps that the items of a step are dealt out to.
+        """A generator for each item of this rank's batch, for draws of the model on the host.
+
+        An item's generator does not depend on the number of ranks or micro-steps that a step's items are split over.
         """
         return [np.random.default_rng([self.seed, _MODEL, place]) for place in self._places(step)]
 
@@ -98,8 +99,8 @@ class BatchLoader:
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if batch > machine:
             raise UserError(
-                f"train.batch_size is {self.batch_size}; a batch takes {batch / 1e9:.3g} GB and this machine has {machine / 1e9:.3g}: "
-                "lower it, dataset.sample_n_frames or dataset.size"
+                f"train.batch_size is {self.batch_size}; a batch takes {batch / 1e9:.3g} GB and this machine has "
+                f"{machine / 1e9:.3g}: lower it, dataset.sample_n_frames or dataset.size"
             )
 
     def stream(self, first_step, last_step):
@@ -121,7 +122,7 @@ class BatchLoader:
         return [pool.submit(self._item, epoch, index, choice) for epoch, index in self.positions(step)]
 
     def _choice(self, step):
-        # without the rank: all ranks take the same, or the fast ones would wait for the one with a video
+        # not seeded by the rank: all ranks make the same choice, or those with images would wait for one with a video
         choose = getattr(self.dataset, "step_choice", None)
         return choose(np.random.default_rng([self.seed, _CHOICE, step])) if choose else None
 

@@ -22,7 +22,7 @@ class Trainer:
     Args:
         recipe: a Recipe.
         output_path: the run's folder.
-        resume: go on from what the folder holds; where it holds nothing, start.
+        resume: resume from the folder's last checkpoint, or start where it is empty.
         on_pictures: called with (step, [(name, x, recon), ...]) after an evaluation.
 
     Attributes:
@@ -33,7 +33,7 @@ class Trainer:
         ranks: Ranks, the processes that train together; None before `run`. Only rank 0 writes, draws and logs.
 
     Raises:
-        UserError: whatever the user can mend.
+        UserError: a mistake the user can correct.
     """
 
     def __init__(self, recipe, output_path, resume=False, on_pictures=None):
@@ -53,7 +53,7 @@ class Trainer:
             The path of the last checkpoint's weights, or None where the run was complete already.
 
         Raises:
-            Stopped: by SIGTERM, SIGHUP or Ctrl-C; the step it was in is saved.
+            Stopped: by SIGTERM, SIGHUP or Ctrl-C; the current step is saved.
         """
         self.ranks = environment.start(self.recipe.env, self.recipe.model, self.recipe.train.seed)
         if self.ranks.first:
@@ -77,7 +77,7 @@ class Trainer:
         return self.checkpoints.weights(self.checkpoints.step) if trained else None
 
     def _find(self):
-        """The checkpoint that the run goes on from, or None."""
+        """The checkpoint that the run resumes from, or None."""
         if self.checkpoints.used and not self.resume:
             at = "" if self.checkpoints.step is None else f" at step {self.checkpoints.step}"
             raise UserError(

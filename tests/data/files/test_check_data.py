@@ -200,7 +200,7 @@ def test_table_picks_files_out_of_a_manifest(clips, tmp_path):
     }
     dataset = TAEVideoDataset(str(clips / "few.csv"), **keywords)
     assert len(dataset) == 1 and [reason for _, reason in dataset.unreadable] == ["0 bytes"]
-    with pytest.raises(UserError, match="tells nothing of 1 files of .*list.csv, such as gone.mp4"):
+    with pytest.raises(UserError, match="lacks 1 files of .*list.csv, such as gone.mp4"):
         TAEVideoDataset(str(clips / "list.csv"), **keywords)
 
 
