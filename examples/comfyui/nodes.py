@@ -1,7 +1,7 @@
 """The nodes: load, encode, decode, tiled decode.
 
-IMAGE is (frames, height, width, 3) in [0, 1], LATENT {"samples": (1, zc, lt, lh, lw)}, both torch's tensors, which ComfyUI brings along; torch is
-imported only to hand a result over.
+IMAGE is (frames, height, width, 3) in [0, 1], LATENT {"samples": (1, zc, lt, lh, lw)}, both torch's tensors, which
+ComfyUI brings along; torch is imported only to hand a result over.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ _CONVENTION = (
     list(CONVENTIONS),
     {
         "default": "none",
-        "tooltip": "How the latents are scaled: none inside ComfyUI, whose models scale latents themselves; diffusers is (z - shift) * scale, "
-        "mindone scale * z + shift, for latents from or for other programs.",
+        "tooltip": "How the latents are scaled: none inside ComfyUI, whose models scale latents themselves; "
+        "diffusers is (z - shift) * scale, mindone scale * z + shift, for latents from or for other programs.",
     },
 )
 
@@ -53,7 +53,7 @@ class TAEEncode:
         return {"required": {"tae": ("TAE_ONNX",), "pixels": ("IMAGE",), "convention": _CONVENTION}}
 
     def encode(self, tae, pixels, convention):
-        """Gives the latent, which remembers how many frames it was made of. Sides that 8 does not divide are cut on both ends."""
+        """Gives the latent and how many frames it was made of; sides that 8 does not divide are cut at both ends."""
         frames = _array(pixels)[..., :3]  # (t, h, w, 3)
         ratio = int(tae.encoder.get_modelmeta().custom_metadata_map["space_ratio"])
         frames = _centre(_centre(frames, 1, ratio), 2, ratio)
@@ -142,7 +142,7 @@ def _images(recon, samples, num_frames):
 
 
 def _centre(frames, axis, ratio):
-    """Frames whose side is cut at both ends to a multiple of the ratio; raises ValueError where it is shorter than that."""
+    """Frames whose side is cut at both ends to a multiple of the ratio; ValueError where it is shorter."""
     side = frames.shape[axis]
     if side < ratio:
         raise ValueError(

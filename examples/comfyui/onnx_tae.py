@@ -45,7 +45,8 @@ class OnnxTAE:
 
         Args:
             pixels: (b, 3, t, h, w) float32 in [-1, 1], h and w multiples of 8.
-            convention: how the latents are to be scaled: "none", "diffusers" ((z - shift) * scale) or "mindone" (scale * z + shift).
+            convention: how the latents are to be scaled: "none", "diffusers" ((z - shift) * scale) or "mindone" (scale
+                * z + shift).
 
         Returns:
             (b, zc, ceil(t / 8), h / 8, w / 8) float32.
@@ -65,7 +66,8 @@ class OnnxTAE:
         Args:
             latents: (b, zc, lt, lh, lw).
             convention: how the latents are scaled.
-            tile: a tile's (frames, height, width) in pixels, rounded down to whole latent positions; None decodes in one piece.
+            tile: a tile's (frames, height, width) in pixels, rounded down to whole latent positions; None decodes in
+                one piece.
             overlap: what neighbouring tiles share of them, blended linearly.
 
         Returns:

@@ -1,7 +1,8 @@
 """Decoding in tiles of time, height and width, blended linearly over what neighbours share.
 
-Tiles start every `tile - overlap` positions. The last is moved back until it ends where the axis ends; what it covers before its place on the
-grid is computed as context and dropped. This is how `mindone_tae` tiles without shared statistics, so that both give the same.
+Tiles start every `tile - overlap` positions. The last is moved back until it ends where the axis ends; what it covers
+before its place on the grid is computed as context and dropped. This is how `mindone_tae` tiles without shared
+statistics, so that both give the same.
 """
 
 import numpy as np
@@ -28,7 +29,8 @@ def tiled(run, z, tile, overlap, ratios):
         sizes.append((pixels // ratio, shared // ratio))
         if pixels < ratio or shared < 0 or sizes[-1][1] >= sizes[-1][0]:
             raise ValueError(
-                f"tiles have {pixels} and share {shared} in {name}; a tile has {ratio} or more, and shares less than it has: "
+                f"tiles have {pixels} and share {shared} in {name}; a tile has {ratio} or more, and shares less "
+                f"than it has: "
                 "take a larger tile or a smaller overlap"
             )
 

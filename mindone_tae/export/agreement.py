@@ -8,7 +8,8 @@ from mindspore import Tensor
 
 from mindone_tae.models.latent.posterior import split_moments
 
-# Largest difference to expect, over the largest value or 1: float32 sums in another order, and float16's ten bits through all layers.
+# Largest difference to expect, over the largest value or 1: float32 sums in another order, and float16's ten bits
+# through all layers.
 BOUNDS = {"float32": 2e-4, "float16": 5e-2}
 
 
@@ -22,7 +23,7 @@ def example_pixels(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def compare_shapes(model) -> list[tuple[int, ...]]:
-    """Shapes of pixels to compare a graph of free axes on: an image, a whole latent frame, two videos of one frame more; none square."""
+    """Shapes of pixels to compare on: an image, a whole latent frame, two videos of a frame more; none square."""
     side, c = 2**model.halvings, model.in_channels
     return [(1, c, 1, 2 * side, 3 * side), (1, c, side, 3 * side, 2 * side), (2, c, side + 1, 2 * side, 3 * side)]
 

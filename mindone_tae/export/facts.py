@@ -27,9 +27,11 @@ def facts(model, weights: str, sha256: str) -> dict[str, str]:
         "model": json.dumps(widths),
         "time_ratio": str(ratio),
         "space_ratio": str(ratio),
-        "pixels": "RGB in [-1, 1], axes (batch, channels, frames, height, width); height and width multiples of space_ratio; an image is one frame",
-        "latents": "unscaled: mean and logvar as the encoder gives them are what the decoder takes, z = mean + exp(logvar / 2) * noise",
-        "frames": "the decoder gives time_ratio frames for each latent one; drop those past the frames that were encoded",
+        "pixels": "RGB in [-1, 1], axes (batch, channels, frames, height, width); an image is one frame; "
+        "height and width are multiples of space_ratio",
+        "latents": "unscaled: the decoder takes what the encoder gives, its mean or a sample, "
+        "z = mean + exp(logvar / 2) * noise",
+        "frames": "the decoder gives time_ratio frames for each latent one: drop those past what was encoded",
         "scaling_factor": repr(float(model.scaling_factor)),
         "shift_factor": repr(float(model.shift_factor)),
         "convention_mindone": "scaled = scaling_factor * z + shift_factor",

@@ -1,7 +1,7 @@
 """The network's layers as ONNX nodes: each function adds one layer to a graph and gives the name of its result.
 
-Videos are (b, c, t, h, w) throughout, with b, t, h and w known only when the graph runs. Numbers come from the layer's parameters, widths,
-strides and paddings from the layer itself.
+Videos are (b, c, t, h, w) throughout, with b, t, h and w known only when the graph runs. Numbers come from the layer's
+parameters, widths, strides and paddings from the layer itself.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def temporal_attention(graph, attention, x):
 def spatial_upsample(graph, layer, x):
     """Twice the height and width, nearest, and a convolution, as one transposed convolution of stride 2.
 
-    Measured at widths 64 to 256, 8 frames of 64x64, one core: the decoder takes 0.49 s instead of 0.54 in OpenVINO, 0.67 instead of 0.77 in
-    onnxruntime.
+    Measured at widths 64 to 256, 8 frames of 64x64, one core: the decoder takes 0.49 s instead of 0.54 in OpenVINO,
+    0.67 instead of 0.77 in onnxruntime.
     """
     return graph.node(
         "ConvTranspose",
@@ -114,7 +114,7 @@ def spatial_upsample(graph, layer, x):
 
 
 def temporal_upsample(graph, layer, x):
-    """Twice the frames, nearest, and a convolution with zeros past the ends, as one transposed convolution of stride 2."""
+    """Twice the frames, nearest, and a convolution with zeros past the ends, as one transposed convolution."""
     return graph.node(
         "ConvTranspose",
         x,
@@ -150,8 +150,9 @@ def _over_time(kernel):
     return kernel[:, :, 0, :, None, None]
 
 
-# Position i goes to results 2*i - 1 to 2*i + 2 of a convolution over doubled positions, through the tap (columns) that is the sum of those of
-# the three (rows) that meet one of its copies: of 2*i - 1 it is what comes after, so the last; 2*i and 2*i + 1 see both copies.
+# Position i goes to results 2*i - 1 to 2*i + 2 of a convolution over doubled positions, through the tap (columns) that
+# is the sum of those of the three (rows) that meet one of its copies: of 2*i - 1 it is what comes after, so the last;
+# 2*i and 2*i + 1 see both copies.
 _MEETING = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float64)
 
 

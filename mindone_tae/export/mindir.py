@@ -45,7 +45,8 @@ def write_mindir(network, shape: tuple[int, ...], path, form: str = "portable") 
     size = 4 * sum(math.prod(parameter.shape) for parameter in network.get_parameters())
     if size > _MOST_BYTES:
         raise UserError(
-            f"the weights take {size / 1e9:.2f} GB; a MINDIR of one file holds {_MOST_BYTES / 1e9:g}: export a narrower model"
+            f"the weights take {size / 1e9:.2f} GB; a MINDIR of one file holds {_MOST_BYTES / 1e9:g}: export a "
+            f"narrower model"
         )
     network.set_train(False)
     with portable() if form == "portable" else contextlib.nullcontext():

@@ -30,10 +30,10 @@ def onnx_model(part: str, model, facts: dict[str, str]):
     """The encoder or the decoder as an ONNX model, batch, frames, height and width free.
 
     Args:
-        part: "encoder", which takes x (batch, in_channels, frames, height, width) in [-1, 1] and gives mean and logvar, each
-            (batch, latent_channels, ceil(frames / r), height / r, width / r), r = 2^(levels - 1), logvar clipped to [-30, 20]; or
-            "decoder", which takes z (batch, latent_channels, latent_frames, latent_height, latent_width) and gives recon, r times as many
-            frames, rows and columns.
+        part: "encoder", which takes x (batch, in_channels, frames, height, width) in [-1, 1] and gives mean and logvar,
+            each (batch, latent_channels, ceil(frames / r), height / r, width / r), r = 2^(levels - 1), logvar clipped
+            to [-30, 20]; or "decoder", which takes z (batch, latent_channels, latent_frames, latent_height,
+            latent_width) and gives recon, r times as many frames, rows and columns.
         model: a TemporalAutoencoder.
         facts: noted in the file, see `facts.facts`.
 
@@ -54,7 +54,8 @@ def onnx_model(part: str, model, facts: dict[str, str]):
     size = sum(len(numbers.raw_data) for numbers in graph.numbers.values())
     if size > _MOST_BYTES:
         raise UserError(
-            f"the {part}'s weights take {size / 1e9:.2f} GB; an ONNX file holds {_MOST_BYTES / 1e9:.2f} at most: export a narrower model"
+            f"the {part}'s weights take {size / 1e9:.2f} GB; an ONNX file holds {_MOST_BYTES / 1e9:.2f} at most: "
+            f"export a narrower model"
         )
 
     def values(named):

@@ -1,4 +1,4 @@
-"""A small network with every kind of layer, all of its numbers drawn at random: a new one's temporal layers do nothing."""
+"""A small network with every kind of layer, all numbers random: a new one's temporal layers do nothing."""
 
 import numpy as np
 import pytest

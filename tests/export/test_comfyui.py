@@ -1,4 +1,4 @@
-"""The ComfyUI nodes of examples/comfyui, called as ComfyUI calls nodes, without ComfyUI, torch or MindSpore at their side."""
+"""The ComfyUI nodes of examples/comfyui, called as ComfyUI calls nodes, without ComfyUI and torch."""
 
 import importlib.util
 import subprocess
@@ -34,7 +34,7 @@ class Tensor:
 
 
 class Host:
-    """What ComfyUI does with a pack: it imports the folder, shows INPUT_TYPES, checks what is connected and calls FUNCTION."""
+    """What ComfyUI does with a pack: imports the folder, checks what is connected, and calls FUNCTION."""
 
     def __init__(self):
         spec = importlib.util.spec_from_file_location("comfyui_tae", PACK / "__init__.py")

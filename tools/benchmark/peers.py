@@ -1,11 +1,13 @@
-"""Compares our network with the strongest others that are installed: time in turns, and peak memory, each taken the same way.
+"""Compares our network with the strongest others that are installed: time, in turns, and peak memory.
 
     python tools/benchmark/peers.py            # width 128: minutes, most of them compiling
     python tools/benchmark/peers.py --quick    # tiny widths: shows that it runs, its ratios mean nothing
 
-Contenders: PyTorch eager, torch.compile, PyTorch with bfloat16 products, and our own ONNX files in onnxruntime and in OpenVINO, float32 and
-bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python that --python names; ONNX files need the package
-onnx here. Ratios are ours over theirs: below 1, ours takes less. What computes in bfloat16 gives about three digits; MindSpore has no such products on a CPU.
+Contenders: PyTorch eager, torch.compile, PyTorch with bfloat16 products, and our own ONNX files in onnxruntime and in
+    OpenVINO, float32 and
+bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python that --python names; ONNX
+files need the package onnx here. Ratios are ours over theirs: below 1, ours takes less. What computes in bfloat16 gives
+about three digits; MindSpore has no such products on a CPU.
 """
 
 import argparse
@@ -35,7 +37,7 @@ SAME = 1e-3
 
 
 def write_files(widths, folder):
-    """Writes the ONNX files of the network that the contender `ours` has; in a process of its own, which MindSpore's threads stay in."""
+    """Writes the ONNX files of the network that `ours` has; in a process of its own, for MindSpore's threads."""
     import onnx
     from contenders import MindSporeContender
 
@@ -141,7 +143,8 @@ def main():
     absent = [name for name in options.names if name not in names]
     if absent:
         write(
-            f"not installed, so left out: {', '.join(absent)}; make bench-peers installs them, pip install onnx here writes files"
+            f"not installed, so left out: {', '.join(absent)}; make bench-peers installs them, pip install onnx "
+            f"here writes files"
         )
     pythons = {**dict.fromkeys(PEERS, python), "ours": sys.executable}
     record = []

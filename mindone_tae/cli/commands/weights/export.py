@@ -18,9 +18,10 @@ def add_to(commands):
     parser = commands.add_parser(
         "export",
         help="encoder and decoder as ONNX or MINDIR files",
-        description="Writes the encoder and the decoder to a file each, runs the files and prints how far they are from the model. ONNX takes any "
-        "batch, length and size, in float32, and runs where there is no MindSpore (needs the packages onnx and, to be compared, onnxruntime); "
-        "MINDIR is compiled for one shape, which --num_frames and --image_size say.",
+        description="Writes the encoder and the decoder to a file each, runs the files and prints how far they are "
+        "from the model. ONNX takes any batch, length and size, in float32, and runs where there is no MindSpore (it "
+        "needs the packages onnx and, to be compared, onnxruntime). MINDIR is compiled for one shape, which "
+        "--num_frames and --image_size say.",
     )
     parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="of the files")
     parser.add_argument(
@@ -56,7 +57,8 @@ def run(options, console):
     recipe = load(options, [], "tae/infer/default")
     if recipe.model["name"] != "tae":
         raise UserError(
-            f"model.name is {recipe.model['name']}; export knows the graph of tae alone: give a TAE's weights by --ckpt_path"
+            f"model.name is {recipe.model['name']}; export knows the graph of tae alone: give a TAE's weights by "
+            f"--ckpt_path"
         )
     folder = Path(options.output_path)
     console.quiet(folder)
@@ -135,12 +137,14 @@ def _fixed_size(options):
     if options.format == "onnx":
         if given:
             raise UserError(
-                f"--{given[0]} is given with --format onnx; ONNX files take any shape, in float32: leave --{given[0]} out, or say --format mindir"
+                f"--{given[0]} is given with --format onnx; ONNX files take any shape, in float32: leave "
+                f"--{given[0]} out, or say --format mindir"
             )
         return None
     if options.num_frames is None or options.image_size is None:
         raise UserError(
-            "--format mindir is compiled for one shape; --num_frames and --image_size must say which: add, say, --num_frames 16 --image_size 256"
+            "--format mindir is compiled for one shape; --num_frames and --image_size must say which: add, say, "
+            "--num_frames 16 --image_size 256"
         )
     for name in ("num_frames", "batch_size"):
         count = getattr(options, name)
@@ -149,7 +153,8 @@ def _fixed_size(options):
     size = flags.size(options.image_size)
     if isinstance(size, str) or (isinstance(size, list) and len(size) != 2):
         raise UserError(
-            f"--image_size is {options.image_size}; a MINDIR is of one shape: give 256 for a square, or 480,832 for height,width"
+            f"--image_size is {options.image_size}; a MINDIR is of one shape: give 256 for a square, or 480,832 "
+            f"for height,width"
         )
     return (size, size) if isinstance(size, int) else tuple(size)
 
