@@ -1,4 +1,4 @@
-"""The long description, for package indexes, which show README.md without the repository; all else is in setup.cfg."""
+"""All is in setup.cfg but the long description: an index shows README.md without the repository around it."""
 
 import configparser
 import re

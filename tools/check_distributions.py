@@ -1,7 +1,7 @@
 """Checks an sdist and a wheel against the checkout that they were built from; `make dist` runs it.
 
     python tools/check_distributions.py dist              # what they hold, and what an index will show
-    python tools/check_distributions.py dist --install    # and installs the wheel, from pip's index, unconstrained
+    python tools/check_distributions.py dist --install    # installs the wheel too, from pip's index
 
 With --install a virtual environment is made in a temporary folder, and what it holds reconstructs a clip there: some
 gigabytes, and some minutes.
@@ -70,7 +70,7 @@ def install(wheel):
         venv.create(Path(folder, "env"), with_pip=True)
         commands = Path(folder, "env/bin")
         clip = (
-            "from mindone_tae.data import write_video; import numpy; "
+            "import numpy; from mindone_tae.data import write_video; "
             "write_video('clip.mp4', numpy.zeros((9, 64, 64, 3), 'uint8'), 8)"
         )
         for words in (

@@ -27,6 +27,7 @@ _GO_ON = {
     "encode": f"{_FILES}; the same command goes on with the others",
     "decode": f"{_FILES}; the same command starts again",
     "reconstruct": f"{_FILES}; the same command starts again",
+    "serve": "the reports that were made are kept",
     "check-data": "the files that were checked are noted; the same command with --resume goes on with the others",
     "demo": "what was made is kept; the same command with --force starts again",
 }

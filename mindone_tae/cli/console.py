@@ -2,21 +2,49 @@
 
 import logging
 import os
+import re
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
+from mindone_tae.zoo.compiling import compiling
 from mindone_tae.zoo.device.msrun import first_by_environment
 from mindone_tae.zoo.printable import PrintableFormatter, printable
 from mindone_tae.zoo.progress import BarFriendlyHandler
 
+# What a line begins with, or says of an evaluation, and its colour (SGR).
+_COLOURS = {"error:": 31, "warning:": 33}
+_OF_EVALUATIONS = "mindone_tae.zoo.run.log"
+_BEST = re.compile("(?<=  )best(?=  |$)")
+
 
 class _Format(PrintableFormatter):
+    def __init__(self, stream):
+        super().__init__()
+        self._stream = stream
+
     def format(self, record):
         text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+        if record.name == _OF_EVALUATIONS and has_colour(self._stream):
+            text = _BEST.sub("\x1b[32mbest\x1b[0m", text)
+        return (
+            text if record.levelno < logging.WARNING else coloured(f"{record.levelname.lower()}: {text}", self._stream)
+        )
+
+
+def has_colour(stream):
+    """Whether a stream is a terminal that shows colours, and nobody set NO_COLOR (no-color.org)."""
+    is_terminal = getattr(stream, "isatty", lambda: False)()
+    return bool(is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb")
+
+
+def coloured(line, stream):
+    """A line whose first word has its colour, where the stream shows colours."""
+    word, space, rest = line.partition(" ")
+    return f"\x1b[{_COLOURS[word]}m{word}\x1b[0m{space}{rest}" if word in _COLOURS and has_colour(stream) else line
 
 
 class Console:
@@ -43,7 +71,7 @@ class Console:
     def error(self, *lines):
         """Prints lines on stderr; a closed stderr is ignored."""
         with suppress(OSError, ValueError):
-            print("\n".join(map(printable, lines)), file=self.err, flush=True)
+            print("\n".join(coloured(printable(line), self.err) for line in lines), file=self.err, flush=True)
 
     def quiet(self, folder=None):
         """Redirects the output of libraries to folder/mindspore.log, and our log to the terminal.
@@ -71,8 +99,11 @@ class Console:
             from mindspore import log
 
             log.warning("log of MindSpore and its libraries")
+            from mindone_tae.models import first_calls
         finally:
             sys.stdout, sys.stderr = terminal
+        self._undo.append(partial(setattr, first_calls, "show", first_calls.show))
+        first_calls.show = compiling
 
     def _move_descriptors(self):
         saved_out, saved_err = os.dup(1), os.dup(2)
@@ -95,7 +126,7 @@ class Console:
         to_file.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(to_file)
         to_terminal = BarFriendlyHandler(self.err)
-        to_terminal.setFormatter(_Format())
+        to_terminal.setFormatter(_Format(self.err))
         ours.addHandler(to_terminal)
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)

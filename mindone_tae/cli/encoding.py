@@ -6,6 +6,8 @@ import numpy as np
 
 from mindone_tae.zoo import UserError
 
+from .factors import warn_of_factors
+
 CONVENTIONS = ("none", "mindone", "diffusers")
 
 
@@ -38,6 +40,8 @@ class ClipEncoder:
                 f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: "
                 "leave it out"
             )
+        if convention != "none":
+            warn_of_factors(section, convention, self.factors)
         # through JSON, to compare equal with stored facts
         settings = json.loads(
             json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")})

@@ -19,6 +19,7 @@ def add_data(parser):
         metavar="DIR",
         help="what the table's paths are relative to; without a table, every clip below it, or one file",
     )
+    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths, where it is another")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument(
         "--image_size",
@@ -61,6 +62,8 @@ def data_overrides(options, section="dataset"):
         pairs.append((f"{section}.folder", options.video_folder))
         if options.csv_path is None:
             pairs.append((f"{section}.csv_path", None))
+    if options.video_column is not None:
+        pairs.append((f"{section}.video_column", options.video_column))
     if options.num_frames is not None:
         pairs.append((f"{section}.sample_n_frames", options.num_frames))
     if options.image_size is not None:
@@ -79,6 +82,13 @@ def whole_clips(options):
         ("dataset.mixed_lengths", None),
         *data_overrides(options),
     ]
+
+
+def names_clips(options):
+    """Whether the command line says which clips are meant, by a flag or a key of the dataset section."""
+    keys = {text.partition("=")[0] for text in options.overrides}
+    places = {"dataset", *(f"dataset.{key}" for key in ("csv_path", "folder", "path", "manifest_path", "name"))}
+    return bool(getattr(options, "videos", None) or options.csv_path or options.video_folder or keys & places)
 
 
 def output_folder(options, command):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+from tempfile import TemporaryDirectory
 
 import mindspore as ms
 from mindone.diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -26,6 +27,7 @@ from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.latent.posterior import split_moments
 from mindone_tae.models.layers.dtypes import compute_dtype
 from mindone_tae.weights import save_diffusers_folder
+from mindone_tae.weights.card import CARD, model_card, read_evaluation, write_card
 from mindone_tae.zoo.errors import UserError
 
 from .host_config import HostConfig
@@ -222,9 +224,13 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         variant: str | None = None,
         max_shard_size: int | str = "10GB",
         push_to_hub: bool = False,
+        evaluation: str | os.PathLike | dict | None = None,
+        data: str | None = None,
         **kwargs,
     ) -> None:
-        """Writes config.json and the weights, in PyTorch's layout, every file whole or not at all.
+        """Writes config.json, the weights, in PyTorch's layout, and a model card, every file whole or not at all.
+
+        A README.md that was written by hand is kept.
 
         Args:
             save_directory: made where it is missing.
@@ -234,18 +240,78 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
             max_shard_size: bytes, or "5GB" and the like, that a file may hold.
             push_to_hub: upload the folder to Hugging Face too.
+            evaluation: an evaluation.json of `mindone-tae evaluate`, its folder or its content, for the card's figures.
+            data: what the weights were trained on, and under which licences, for the card.
             **kwargs: of the upload: repo_id and what `push_to_hub()` takes.
 
         Raises:
-            UserError: pickles asked for, or a folder that cannot be written.
+            UserError: pickles asked for, no such evaluation, or a folder that cannot be written.
         """
         if not safe_serialization:
             raise UserError("safe_serialization is False; weights are saved as .safetensors only: leave it out")
+        name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
         if is_main_process:
+            card = self._card(name, read_evaluation(evaluation), data)
             save_diffusers_folder(self, save_directory, json.loads(self.to_json_string()), variant, max_shard_size)
+            write_card(save_directory, card)
         if push_to_hub:
-            name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
-            self.push_to_hub(name, variant=variant, **kwargs)
+            self.push_to_hub(name, variant=variant, evaluation=evaluation, data=data, **kwargs)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        create_pr: bool = False,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        subfolder: str | None = None,
+        evaluation: str | os.PathLike | dict | None = None,
+        data: str | None = None,
+    ):
+        """Uploads what `save_pretrained` writes to Hugging Face; a card that the repository has is kept.
+
+        Args:
+            repo_id: "organisation/name".
+            commit_message: None takes "Upload AutoencoderKLTAE".
+            private: of a new repository; None: as the organisation has it.
+            token: None takes the one that `hf auth login` stored.
+            create_pr: make a pull request instead of a commit.
+            safe_serialization: must be True.
+            variant: put into the weights' names.
+            subfolder: of the repository.
+            evaluation: as `save_pretrained` takes it.
+            data: likewise.
+
+        Returns:
+            What huggingface_hub gives of the commit.
+        """
+        import huggingface_hub
+
+        repo_id = huggingface_hub.create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(
+                folder,
+                safe_serialization=safe_serialization,
+                variant=variant,
+                repo_id=repo_id,
+                evaluation=evaluation,
+                data=data,
+            )
+            card = f"{subfolder}/{CARD}" if subfolder else CARD
+            if huggingface_hub.file_exists(repo_id, card, token=token):
+                os.remove(os.path.join(folder, CARD))
+            return self._upload_folder(
+                folder, repo_id, token=token, commit_message=commit_message, create_pr=create_pr, subfolder=subfolder
+            )
+
+    def _card(self, name, evaluation, data):
+        loading = (
+            f'from mindone_tae import AutoencoderKLTAE\nvae = AutoencoderKLTAE.from_pretrained("{name}")\n'
+            "recon = vae(x)[0]  # or encode and decode, as pipelines call them"
+        )
+        return model_card(name, dict(self._internal_dict), loading, data, evaluation=evaluation)
 
 
 # The module that a pipeline's save_pretrained writes into model_index.json and its loader imports; it must not change.

@@ -11,7 +11,7 @@ from mindspore import Tensor, nn
 from .decoder import Decoder
 from .description import described
 from .encoder import Encoder
-from .given import Given, video_of
+from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
 from .latent.posterior import LatentModel
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
@@ -136,11 +136,11 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         self.halvings = self.encoder.halvings
         frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
         self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb, share_statistics=share_statistics))
-        self._shared = {}
+        self._shared, self._called = {}, set()
         self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic
-        self._warned = False
+        self._warned = self._looked = False
         self._pretrained = pretrained
         if use_recompute:
             self.encoder.recompute_blocks()
@@ -175,9 +175,8 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         check_floating(x, "x")
         if compiling():
             return self._posterior(self._in_slices("encode", x), noise)
-        if self.use_tiling or self.use_slicing:
-            return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
-        return self._posterior(self.encoder(x), noise)
+        warn_of_first(self, x)
+        return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
 
     def decode(self, z, num_target_frames=None, target_num_frames=None):
         """Latent to pixels.
@@ -209,7 +208,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
                 f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: "
                 "ask for one of those"
             )
-        if not compiling() and (self.use_tiling or self.use_slicing):
+        if not compiling():
             return self._in_parts("decode", z, frames)
         recon = self._in_slices("decode", z)
         return recon if frames == held else recon[:, :, :frames]

@@ -62,8 +62,12 @@ class Given:
             check_floating(value, name)
             self.tensor = value
 
-    def warn_if_far_outside(self):
-        """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned."""
+    def warn_if_far_outside(self, stacklevel=3):
+        """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned.
+
+        Args:
+            stacklevel: of the caller to blame, as `warnings.warn` counts.
+        """
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
@@ -72,7 +76,7 @@ class Given:
         warnings.warn(
             f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "
             "give x / 127.5 - 1 for numbers from 0 to 255 (this warning is shown once)",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
         return True
 
@@ -88,6 +92,13 @@ class Given:
         if self._is_array:
             return np.rint((recon + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return ((recon + 1) * 127.5).round().clamp(0, 255).astype(ms.uint8)
+
+
+def warn_of_first(model, x):
+    """Warns as `Given.warn_if_far_outside` of a model's first Tensor; for later ones a device would have to wait."""
+    if not model._looked:
+        model._looked = True
+        model._warned = model._warned or Given(x.astype(ms.float32).asnumpy(), "x").warn_if_far_outside(stacklevel=4)
 
 
 def _no_array(value, name):

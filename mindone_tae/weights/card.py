@@ -1,4 +1,4 @@
-"""Model cards: facts about a folder of weights, as Markdown with the front matter that Hugging Face reads."""
+"""Model cards: what somebody who finds weights has to know, as Markdown with Hugging Face's front matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
 CARD = "README.md"
-# Marks a card written here; a card without it was written by hand and is kept.
+# By which a card that was written here is told from one that somebody wrote by hand, which is left alone.
 _MARK = "<!-- written by mindone_tae: what you change here is kept if you take this line out -->"
 _FRONT = """\
 ---
@@ -48,12 +48,12 @@ def model_card(
 
     Args:
         title: what they are called.
-        network: constructor keywords; missing ones are the published network's.
+        network: constructor keywords; those that are missing are the published network's.
         loading: Python that loads and uses them.
-        data: what they were trained on, and under which licences; None writes that this is not told.
-        training: how they were trained.
-        evaluation: content of an evaluation.json, as `mindone-tae evaluate` writes it; None writes that nothing was
-            measured.
+        data: what they were trained on, and under which licences; None says that this is not told.
+        training: how.
+        evaluation: content of an evaluation.json, as `mindone-tae evaluate` writes it; None says that nothing was
+        measured.
 
     Returns:
         Markdown.
@@ -156,8 +156,8 @@ def _figures(evaluation):
     sizes = ", ".join("x".join(map(str, shape)) for shape in shapes[:4]) + (" and others" if len(shapes) > 4 else "")
     told = "\n".join(f"- `{name}`: {protocol[name]}." for name in metrics if name in protocol)
     clips = "1 clip" if count == 1 else f"{count} clips"
-    measured = f"By `mindone-tae evaluate` on {clips} of {sizes} (frames x height x width), first frames, centre crop."
-    return f"{measured}\n\n{table}\n\n{told}"
+    origin = f"By `mindone-tae evaluate` on {clips} of {sizes} (frames x height x width), first frames, centre crop."
+    return f"{origin}\n\n{table}\n\n{told}"
 
 
 def _table(heads, rows):

@@ -76,7 +76,7 @@ def _left(facts):
     return tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"])
 
 
-class _Tolerant:
+class Tolerant:
     """A stream that drops what cannot be written, so that a closed terminal or a full disk does not end the work.
 
     Args:
@@ -117,7 +117,7 @@ class Progress:
 
     def __init__(self, title: str, total: int | None, unit: str = "steps", done: int = 0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
-        self._stream = _Tolerant(sys.stderr)
+        self._stream = Tolerant(sys.stderr)
         self.bar = _Bar(
             desc=title,
             total=total,
@@ -195,6 +195,6 @@ class BarFriendlyHandler(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            tqdm.write(self.format(record), file=_Tolerant(self.stream))
+            tqdm.write(self.format(record), file=Tolerant(self.stream))
         except Exception:
             self.handleError(record)

@@ -88,6 +88,20 @@ def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(nam
         "ckpt_path": "e",
         "batch_size": 2,
     }
+    assert (
+        vars(
+            parse(
+                [
+                    name,
+                    *words.split(),
+                    "--video_column",
+                    "clip",
+                    *(["--latent_folder", "f"] if name == "decode" else []),
+                ]
+            )
+        )["video_column"]
+        == "clip"
+    )
     taken.update(num_frames=3, image_size="64", enable_tile=True)
     assert {key: options[key] for key in taken} == taken
 
@@ -349,6 +363,8 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert {"tae", "average_pooling"} <= set(done.stdout.split())
+    protocol = result["protocol"]["psnr"]
+    assert f"psnr: {protocol.partition(',')[0]}\n" in done.stdout and "; mean over frames" in protocol
     assert result["baseline"]["mean"]["psnr"] > 0 and len(result["clips"]) == 5
     assert len(result["unreadable"]) == 1
     again = command("evaluate", *words, cwd=tmp_path)

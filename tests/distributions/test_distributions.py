@@ -1,6 +1,7 @@
 """What is built from this checkout holds all it should, and works in an environment that has never seen the checkout.
 
-The environment sees the third-party packages installed here; `make fresh` installs all of them from pip's index.
+The environment sees the third-party packages that are installed here; `make fresh` installs all of them from pip's
+index.
 """
 
 import os
@@ -21,10 +22,13 @@ sys.path.insert(0, str(CHECKOUT / "tools"))
 from check_distributions import problems, tracked
 
 # what is called leaves other words in sys.argv
-BUILD = (
-    "import sys; dist, *kinds = sys.argv[1:]; import setuptools.build_meta as b; "
-    "[getattr(b, f'build_{k}')(dist) for k in kinds]"
-)
+BUILD = """
+import sys
+import setuptools.build_meta as backend
+dist, *kinds = sys.argv[1:]
+for kind in kinds:
+    getattr(backend, f"build_{kind}")(dist)
+"""
 
 pytestmark = pytest.mark.skipif(
     not (CHECKOUT / ".git").exists() or shutil.which("git") is None, reason="not a git checkout"
@@ -38,7 +42,7 @@ def files():
 
 @pytest.fixture(scope="module")
 def built(files, tmp_path_factory):
-    """The folder of our sdist and wheel and of the example plugin's wheel, built from a copy: building writes to it."""
+    """The folder of our sdist and wheel and of the plugin's wheel, built from a copy, as building writes beside it."""
     folder = tmp_path_factory.mktemp("built")
     source, dist = folder / "source", folder / "dist"
     for name in files:
@@ -63,7 +67,8 @@ def fresh(built, tmp_path_factory):
     words = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", *wheels]
     done = subprocess.run([*words, "--quiet", "--disable-pip-version-check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    # where packages are installed here; a .pth file of an editable install is read in its own folder only
+    # where packages are installed here; the .pth by which an editable install of this one is found counts in its own
+    # place only
     seen = [path for path in sys.path if any(Path(path).glob("*.dist-info"))]
     (site / "seen.pth").write_text("\n".join(seen))
 
@@ -90,10 +95,8 @@ def test_a_link_is_its_text_where_there_is_no_repository_to_lead_to_and_an_addre
     import runpy
 
     for_an_index = runpy.run_path(str(CHECKOUT / "setup.py"), run_name="setup_py")["for_an_index"]
-    readme = (
-        "See [latents](docs/latents.md) and [the paper](https://arxiv.org/abs/2410.13720).\n\n"
-        "![A clip](docs/demo.png)\n\nEnd.\n"
-    )
+    text = "See [latents](docs/latents.md) and [the paper](https://arxiv.org/abs/2410.13720).\n\n"
+    readme = text + "![A clip](docs/demo.png)\n\nEnd.\n"
     assert for_an_index(readme) == "See latents and [the paper](https://arxiv.org/abs/2410.13720).\n\nEnd.\n"
     absolute = for_an_index(readme, "https://example.org/tae/")
     assert "[latents](https://example.org/tae/blob/main/docs/latents.md)" in absolute

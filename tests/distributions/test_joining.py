@@ -1,4 +1,4 @@
-"""A command, a block and a metric of another package: one file and one line of setup.cfg each, no change here."""
+"""Another package's command, block and metric: one file and one line of setup.cfg each, and no change here."""
 
 import configparser
 import shutil
@@ -23,7 +23,7 @@ def entry_points():
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs only one module of the example plugin, with its line of setup.cfg or another."""
+    """Installs one module of the example plugin under the line that setup.cfg has for it, or under another line."""
 
     def install_one(group, line=None):
         line = line or entry_points()[group]

@@ -150,7 +150,10 @@ def _chosen(latents, options):
 
     if options.csv_path is None and options.video_folder is None:
         return latents
-    named = {item.relative_path for item in read_collection(options.csv_path, options.video_folder)}
+    named = {
+        item.relative_path
+        for item in read_collection(options.csv_path, options.video_folder, options.video_column or "video")
+    }
     chosen = [latent for latent in latents if latent.name in named]
     if not chosen:
         raise UserError(

@@ -69,6 +69,7 @@ def _steps(options, folder, train_csv, test_csv):
     clips = ["--csv_path", test_csv, "--video_folder", test_csv.parent]
     size = ["--num_frames", options.num_frames or 8, "--image_size", options.image_size or 64]
     mine = ["--csv_path", options.csv_path] if options.csv_path else []
+    mine += ["--video_column", options.video_column] if options.video_column else []
     mine += ["--video_folder", options.video_folder] if options.video_folder else []
     train = ["--config", options.config, *(mine or ["--csv_path", train_csv, "--video_folder", train_csv.parent])]
     train += ["--batch_size", options.batch_size] if options.batch_size else []

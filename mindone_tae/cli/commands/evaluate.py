@@ -1,11 +1,14 @@
 """`mindone-tae evaluate`."""
 
+import re
 from pathlib import Path
 
 from .. import flags
 
 # Metrics whose weights are fetched by a command of their name, and which no recipe switches on by itself.
 _NEED_WEIGHTS = ("lpips", "rfvd")
+# Of a protocol, up to a comma or semicolon outside brackets.
+_FIRST_CLAUSE = re.compile(r"(?:\([^)]*\)|[^,;])*")
 
 
 def add_to(commands):
@@ -78,7 +81,7 @@ def evaluate(recipe, folder, console):
     for line in table(result):
         console.print(line)
     for name, protocol in result["protocol"].items():
-        console.print(f"{name}: {protocol}")
+        console.print(f"{name}: {_FIRST_CLAUSE.match(protocol)[0]}")  # whole in evaluation.json
         facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}
         if facts:
             console.print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))

@@ -1,10 +1,12 @@
 """`mindone-tae latent-stats`."""
 
+from collections import Counter
 from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
 from .. import flags
+from ..factors import check_save, how_far, save_factors
 
 
 def add_to(commands):
@@ -23,6 +25,14 @@ def add_to(commands):
         metavar="DIR",
         help="gets latent_stats.json; default: outputs/latent_stats",
     )
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="gets --ckpt_path's weights with the factors noted in them, .safetensors or .ckpt; needs --convention",
+    )
+    parser.add_argument(
+        "--convention", choices=("mindone", "diffusers"), help="how the factors that --save keeps will be used"
+    )
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
@@ -39,23 +49,34 @@ def run(options, console):
             "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): "
             "give one of the two"
         )
-    statistics, source = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
+    if options.save:
+        check_save(options)
+    statistics, source, given = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
     result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
     path = Path(options.output_path) / "latent_stats.json"
     RunFolder(options.output_path).write_json(path, result)
     for line in table(result):
         console.print(line)
+    for line in how_far(result["overall"], given):
+        console.print(line)
     console.print("", path)
+    if options.save:
+        save_factors(options, result)
+        console.print(f"{options.save}: the weights, with factors for --convention {options.convention}")
 
 
 def _of_latents(options, console):
-    """Statistics of latents in files, and their source."""
+    """Statistics of latents in files, their source, and the factors noted with them.
+
+    Returns:
+        LatentStatistics; a dict for JSON; and a list of (convention, scaling_factor, shift_factor).
+    """
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
     from .decode import unscaled, whole_latents
 
-    statistics, models = LatentStatistics(), []
+    statistics, models, given = LatentStatistics(), [], Counter()
     latents = whole_latents(options.latent_folder)
     with Progress("latent-stats", len(latents), "clips") as progress:
         for latent in latents:
@@ -63,16 +84,24 @@ def _of_latents(options, console):
             statistics.add(*unscaled(clip), source=latent.where)
             if clip.model not in models:
                 models.append(clip.model)
+            given[clip.scaling_convention, clip.scaling_factor, clip.shift_factor] += 1
             progress.advance()
     if len(models) > 1:
         console.print(
             f"the latents come from {len(models)} models, which share no factors: {'; '.join(map(str, models))}"
         )
-    return statistics, {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
+    for (convention, *factors), count in given.items():
+        if convention != "none":
+            console.print(
+                f"{count} of the {len(latents)} latents are scaled, {convention} with {factors[0]:g} and "
+                f"{factors[1]:g}; the figures are of the latents before that"
+            )
+    source = {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
+    return statistics, source, list(given)
 
 
 def _of_videos(options, console):
-    """Statistics of a model's latents of videos, and their source."""
+    """Statistics of a model's latents of videos, their source, and its factors, as `_of_latents` gives them."""
     from ..inference import load
 
     recipe = load(options, flags.whole_clips(options), "tae/infer/default")
@@ -101,7 +130,8 @@ def _of_videos(options, console):
     if not used_clips:
         raise UserError("no clip can be read, so there is nothing to measure: see what was left out")
     used = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
-    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}
+    given = ("none", getattr(model, "scaling_factor", None), getattr(model, "shift_factor", None))
+    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}, [given]
 
 
 def table(result):
@@ -122,7 +152,8 @@ def table(result):
     yield ""
     for convention, formula in result["use"].items():
         factors = result["overall"][convention]
-        yield f"{convention}: {formula}, with {factors['scaling_factor']:.4f} and {factors['shift_factor']:.4f}"
+        words = " ".join(f"model.{name}={value:.4f}" for name, value in factors.items())
+        yield f"{convention}: {formula}; to copy: --convention {convention} {words}"
     by_channel = "by channel (Wan, Cosmos): (z - latents_mean) / latents_std"
     yield f"{by_channel}; the lists are in the file, AutoencoderKLTAE takes them"
     yield f"how: {result['how']}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindone_tae.zoo import UserError
 from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
@@ -36,10 +37,25 @@ def run(options, console):
     from ..inference import load, take_default_weights
 
     take_default_weights(options, console)
-    recipe = load(options, flags.whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.whole_clips(options), "tae/infer/look")
     folder = flags.output_folder(options, "reconstruct")
+    if not flags.names_clips(options):
+        _say_whose_clips(recipe, console)
     names_size = options.image_size is None and options.config is None
     reconstruct(recipe, folder, console, options.format, options.batch_size or 1, names_size)
+
+
+def _say_whose_clips(recipe, console):
+    """What is reconstructed where nobody named a video: the clips of the recipe, which a training recipe trains on.
+
+    Raises:
+        UserError: the recipe names none either.
+    """
+    found = [recipe.dataset[key] for key in ("csv_path", "folder", "path", "manifest_path") if recipe.dataset.get(key)]
+    if recipe.dataset["name"] == "tae_video" and not found:
+        raise UserError("no video is given: name files or folders, as in mindone-tae reconstruct my.mp4")
+    where = f", {found[0]}" if found else ""
+    console.print(f"no video is named: these are the clips that the recipe trains on{where}")
 
 
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):

@@ -12,6 +12,8 @@ CONVENTIONS = ("mindone", "diffusers")
 # Stable Diffusion 3.5's, which the published TAE keeps.
 SCALING_FACTOR = 1.5305
 SHIFT_FACTOR = 0.0609
+# How far from mean 0 and standard deviation 1 scaled latents may be before it is said.
+_TOLERANCE = 0.1
 
 
 def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR):
@@ -87,6 +89,26 @@ def fitting_factors(mean: float, std: float, convention: str) -> tuple[float, fl
             "take more, or other, videos"
         )
     return 1 / std, (-mean / std if _check(convention) == "mindone" else mean)
+
+
+def far_from_unit(mean, std, convention, scaling_factor, shift_factor):
+    """What latents of this mean and standard deviation are scaled to, where that is more than a tenth off 0 and 1.
+
+    Args:
+        mean: of the latents.
+        std: of the latents.
+        convention: as `scale_latents`.
+        scaling_factor: as `scale_latents`.
+        shift_factor: as `scale_latents`.
+
+    Returns:
+        The scaled latents' mean and standard deviation; None where both are near enough.
+
+    Raises:
+        ValueError: as `scale_latents`.
+    """
+    scaled = scale_latents(mean, convention, scaling_factor, shift_factor), std * abs(scaling_factor)
+    return scaled if abs(scaled[0]) > _TOLERANCE or abs(scaled[1] - 1) > _TOLERANCE else None
 
 
 def _check(convention):

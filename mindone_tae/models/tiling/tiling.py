@@ -15,6 +15,7 @@ import numpy as np
 import mindspore as ms
 from mindspore import ops
 
+from .. import first_calls
 from .blending import blend_tiles, gather
 from .memory import activation_bytes, tile_within
 from .shared_norms import SharedStatistics
@@ -24,8 +25,9 @@ from .sizes import Grid, TileSizes, check_multiple
 class Tiling:
     """An autoencoder's methods that reduce its memory, under mindone.diffusers' names.
 
-    The class it is mixed into has encoder, decoder, halvings, block_out_channels and an empty dict `_shared`. Tiles
-    pass through the host, so no gradient flows through a tiled call; `construct`, which training uses, never tiles.
+    The class it is mixed into has encoder, decoder, halvings, block_out_channels, an empty dict `_shared` and an empty
+    set `_called`. Tiles pass through the host, so no gradient flows through a tiled call; `construct`, which training
+    uses, never tiles.
     """
 
     use_tiling = False
@@ -132,6 +134,7 @@ class Tiling:
     def networks_changed(self) -> None:
         """Call after changing or replacing cells inside the encoder or decoder: discards copies made of them."""
         self._shared.clear()
+        self._called.clear()
 
     def _in_parts(self, part, x, length):
         """One pass over a whole video, in tiles and slices where these are on and needed.
@@ -147,7 +150,7 @@ class Tiling:
         if self.use_tiling and not self._in_one_tile(part, x.shape):
             pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()])
             return ms.Tensor.from_numpy(gather(pieces, 2, length))
-        result = self._in_slices(part, x)
+        result = first_calls.call(lambda x: self._in_slices(part, x), part, x, self._called)
         return result if result.shape[2] == length else result[:, :, :length]
 
     def _in_slices(self, part, x):
@@ -194,7 +197,7 @@ class Tiling:
         scales = self._scales(part)
 
         def on_device(tile):
-            return network(ms.Tensor(tile)).asnumpy()
+            return first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
 
         def along(axis, run):
             def joined(x):

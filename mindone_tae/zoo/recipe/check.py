@@ -6,6 +6,7 @@ from ..printable import printable, shown
 from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
+from .renamed import without_left_over
 from .schema import (
     OPTIMIZERS,
     SCHEDULERS,
@@ -145,8 +146,12 @@ class RecipeCheck:
         if group == "mindone.models" and signature is not None:
             signature = signature.and_also(PRETRAINED)
         values, mistakes = check_keywords(signature, keywords, whole)
+        what, named_at = f"{noun} '{name}'", given.marks.get("name")
+        mistakes, cure = without_left_over(mistakes, given, named_at, path, what, signature)
+        if cure:
+            self._report(named_at, path, cure)
         for key, text in mistakes:
-            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{name}': {text}")
+            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{what}: {text}")
         return MarkedDict({"name": name, **plain(values)}, given.mark, given.marks)
 
     def _function(self, kind, given, path):
@@ -240,6 +245,7 @@ class RecipeCheck:
             return training
         if given.get("name", training["name"]) != training["name"]:
             return self._component(given, mark, "eval.dataset", COMPONENTS["dataset"])
-        own = MarkedDict({"name": training["name"], **given}, given.mark, given.marks)
+        inherited = {"name": training.marks["name"]} if "name" in training.marks else {}
+        own = MarkedDict({"name": training["name"], **given}, given.mark, {**inherited, **given.marks})
         checked = self._component(own, mark, "eval.dataset", COMPONENTS["dataset"], whole=False)
         return MarkedDict({**training, **checked}, given.mark, {**training.marks, **given.marks})

@@ -14,6 +14,12 @@ def recipe_names() -> list[str]:
     return sorted(_known())
 
 
+def purpose(name: str) -> str:
+    """The first line of a recipe's opening comment, its purpose; "" without a comment."""
+    first = read_recipe(find_recipe(name)).partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
 def find_recipe(name_or_path: str | Path) -> Path:
     """The file of a recipe.
 
@@ -34,7 +40,11 @@ def find_recipe(name_or_path: str | Path) -> Path:
     name = name.removeprefix("configs/")
     if name not in known:
         what = "a folder, not a recipe" if path.is_dir() else "neither a file nor the name of a recipe"
-        raise UserError(f"'{name_or_path}' is {what}{did_you_mean(name, known)} (names: {listed(sorted(known))})")
+        holding = [full for full in sorted(known) if name and name.lower() in full.lower()]
+        near = did_you_mean(name, known)
+        if holding:
+            near = "; did you mean " + " or ".join(f"'{full}'" for full in holding) + "?"
+        raise UserError(f"'{name_or_path}' is {what}{near} (names: {listed(sorted(known))})")
     return known[name]
 
 

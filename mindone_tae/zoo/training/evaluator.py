@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+import mindspore as ms
+
 from .. import registry
+from ..compiling import FirstCalls
 from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
@@ -46,6 +49,7 @@ class Evaluator:
         self.ranks = ranks or Ranks()
         self.title = title if self.ranks.first else None
         self._measured = None  # of the baselines
+        self._first_calls = FirstCalls("the evaluation", ms.get_context("mode") == ms.GRAPH_MODE and self.ranks.first)
         self._warned = set()
         if self.clips == 0:
             raise UserError("the evaluation dataset is empty; it needs at least one clip: check eval.dataset")
@@ -94,7 +98,8 @@ class Evaluator:
                 if interrupted():
                     found = None
                     break
-                recons = reconstruct(model, batch)
+                with self._first_calls.of(batch.shape):
+                    recons = reconstruct(model, batch)
                 rebuilt = {name: reconstruct(self.baselines[name], batch) for name in simple}
                 for place, (index, x, recon) in enumerate(zip(indices, batch, recons)):
                     name = self._name(index)

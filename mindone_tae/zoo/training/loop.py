@@ -11,6 +11,7 @@ import mindspore as ms
 from mindone.trainers import create_scheduler
 
 from .. import registry
+from ..compiling import FirstCalls
 from ..device import environment
 from ..device.ranks import Ranks
 from ..errors import UserError
@@ -117,6 +118,7 @@ def training_loop(
 
     log = TrainingLog(run_folder, first) if ranks.first else NoLog()
     bar = Progress("train", steps, done=first) if ranks.first else NoProgress()
+    first_steps = FirstCalls("a training step", recipe.env.mode == 0 and ranks.first)
     shapes, losses, refused_in_a_row = set(), deque(maxlen=_MEAN_STEPS), 0
     with _naming_the_last(checkpoints), log, bar, StopRequest() as stop:
         if evaluations.missing(first):  # a kill came between a checkpoint and its evaluation
@@ -137,7 +139,8 @@ def training_loop(
                 waited += time.monotonic() - asked
                 inputs = model_inputs(model, batch, loader.model_rngs(step * micro_steps + micro_step))
                 tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-                result = training.step(step, micro_step == micro_steps - 1, *tensors)
+                with first_steps.of(batch[0].shape):
+                    result = training.step(step, micro_step == micro_steps - 1, *tensors)
 
             # The step's results.
             values = [float(term.asnumpy()) for term in result.terms[: len(training.term_names)]]

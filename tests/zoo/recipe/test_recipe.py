@@ -309,6 +309,19 @@ def test_an_override_does_not_reach_through_a_yaml_anchor(load):
     assert (recipe.dataset["csv_path"], recipe.eval.dataset["csv_path"]) == ("train.csv", "x.csv")
 
 
+def test_a_component_exchanged_on_the_command_line_is_told_once_with_the_cure(mistakes, load):
+    (line, of_eval) = mistakes(GOOD, "dataset.name=other_clips")
+    assert line == (
+        "command line: dataset: dataset 'other_clips' is named on the command line, and what the recipe says of "
+        "another (csv_path, size) is none of its keywords: give the section whole, "
+        '"dataset={name: other_clips, folder: ...}"'
+    )
+    assert of_eval.startswith("command line: eval.dataset: ") and "(csv_path, random)" in of_eval
+    whole = "dataset={name: other_clips, folder: a}", "eval.dataset={name: other_clips, folder: b}"
+    recipe = load(GOOD, *whole)
+    assert (recipe.dataset["folder"], recipe.eval.dataset["folder"]) == ("a", "b")
+
+
 def test_a_key_given_twice_is_told_with_both_lines(mistakes):
     (line,) = mistakes(GOOD + "    loader:\n      shuffle: true\n      shuffle: false\n")
     assert line == "r.yaml:17: shuffle: given twice, first in line 16: keep one"

@@ -78,7 +78,7 @@ def _loading(folder, model):
 
 
 def _data(dataset, told):
-    """The user's text, then the recipe's dataset, with file names instead of paths."""
+    """A sentence of what the recipe says, after what the user does; of paths only the names."""
     names = [Path(str(dataset[key])).name for key in ("csv_path", "folder") if dataset.get(key)]
     cut = [f"{key} {dataset[key]}" for key in ("size", "sample_n_frames") if dataset.get(key) is not None]
     said = f"`{dataset['name']}`" + "".join(f", `{name}`" for name in names) + "".join(f", {part}" for part in cut)
@@ -92,5 +92,6 @@ def _training(recipe):
     return (
         f"{length} of {clips} clip{'s' * (clips > 1)} a card, `{recipe.loss['name']}`, `{recipe.optimizer['name']}`, "
         f"learning rate {recipe.scheduler.get('lr')}, seed {recipe.train.seed}; "
-        f"from {f'`{Path(str(start)).name}`' if start else 'nothing'}. `config.yaml` has every key."
+        f"from {f'`{Path(str(start)).name}`' if start else 'nothing'}. "
+        "`config.yaml` has every key."
     )
