@@ -1,4 +1,4 @@
-"""What every test needs of MindSpore: the CPU, PyNative mode unless a test says otherwise, errors where they happen."""
+"""MindSpore's settings for tests: CPU, PyNative mode unless a test sets another, synchronous errors."""
 
 import os
 import signal

@@ -111,7 +111,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         """The constructor's keywords as items, and all that pipelines read as attributes."""
         return HostConfig(self._internal_dict, self.spatial_compression_ratio)
 
-    def encode(self, x, return_dict: bool = False):
+    def encode(self, x: ms.Tensor, return_dict: bool = False) -> AutoencoderKLOutput | tuple[ms.Tensor]:
         """Pixels to the moments of the posterior.
 
         Args:
@@ -128,7 +128,9 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         moments = ops.cat((mean, logvar), axis=1)
         return AutoencoderKLOutput(latent=moments) if return_dict else (moments,)
 
-    def decode(self, z, return_dict: bool = False, num_target_frames: int | None = None):
+    def decode(
+        self, z: ms.Tensor, return_dict: bool = False, num_target_frames: int | None = None
+    ) -> DecoderOutput | tuple[ms.Tensor]:
         """Latent to pixels.
 
         Args:

@@ -6,6 +6,10 @@ channels. x pixels, z latent, recon the pixels decoded from it.
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
+
 from mindspore import Tensor, nn
 
 from .decoder import Decoder
@@ -151,7 +155,9 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None, pixels: str = "float"):
+    def encode(
+        self, x: Tensor | np.ndarray, noise: Tensor | np.ndarray | None = None, pixels: str = "float"
+    ) -> tuple[Tensor | np.ndarray, ...]:
         """Pixels to latent.
 
         Args:
@@ -178,7 +184,9 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         warn_of_first(self, x)
         return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: Tensor | np.ndarray, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> Tensor | np.ndarray:
         """Latent to pixels.
 
         Args:
@@ -228,7 +236,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         recon = self.decoder(z)
         return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
 
-    def reconstruct(self, x, pixels: str = "float"):
+    def reconstruct(self, x: Tensor | np.ndarray | str | os.PathLike, pixels: str = "float") -> Tensor | np.ndarray:
         """Pixels to pixels through the posterior's mean, so deterministic; in tiles where tiling is on.
 
         Args:

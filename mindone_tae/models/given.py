@@ -31,7 +31,7 @@ class Given:
         ValueError: it is neither, or its type is not the one `pixels` names.
     """
 
-    def __init__(self, value, name, pixels="float"):
+    def __init__(self, value, name: str, pixels: str = "float"):
         if pixels not in PIXELS:
             raise ValueError(
                 f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: "
@@ -62,7 +62,7 @@ class Given:
             check_floating(value, name)
             self.tensor = value
 
-    def warn_if_far_outside(self, stacklevel=3):
+    def warn_if_far_outside(self, stacklevel=3) -> bool:
         """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned.
 
         Args:
@@ -80,11 +80,11 @@ class Given:
         )
         return True
 
-    def back(self, result):
+    def back(self, result: ms.Tensor) -> ms.Tensor | np.ndarray:
         """A result as an array where an array was given, as a Tensor where a Tensor was."""
         return result.asnumpy() if self._is_array else result
 
-    def pixels_back(self, recon):
+    def pixels_back(self, recon: ms.Tensor) -> ms.Tensor | np.ndarray:
         """Pixels as an array or a Tensor like the argument, as uint8 where it was uint8."""
         recon = self.back(recon)
         if self._pixels == "float":

@@ -1,4 +1,4 @@
-"""What a person sees: exit status, one clear line, files where they are looked for."""
+"""Exit status, messages in one clear line, and the places of output files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Folders of diffusers: written whole, read back by stock code and by ours, and never read by halves."""
+"""Folders of diffusers: written atomically, read by stock code and by ours, incomplete ones refused."""
 
 import json
 import os

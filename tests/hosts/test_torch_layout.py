@@ -1,4 +1,4 @@
-"""What is written is what PyTorch's modules of the same kind would hold."""
+"""Names and shapes written are those of PyTorch's modules of the same kind."""
 
 import importlib.util
 import subprocess

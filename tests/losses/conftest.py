@@ -1,4 +1,4 @@
-"""What the tests of this room share: LPIPS weights drawn at random."""
+"""Shared fixtures: random LPIPS weights."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the autoencoder promises its callers."""
+"""The autoencoder's contract with its callers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays, Tensors, bytes and paths in, and the same back; a model that says in a few lines what it is."""
+"""Arrays, Tensors, bytes and paths in, results of the same kind; and the model's repr."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Model cards: what a stranger needs, and nothing that was not measured."""
+"""Model cards: the facts a new user needs, and measured figures only."""
 
 import json
 

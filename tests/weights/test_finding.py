@@ -1,4 +1,4 @@
-"""What a path may be: file, folder, training run, repository."""
+"""Paths of weights: file, folder, training run, repository."""
 
 import json
 

@@ -209,12 +209,14 @@ class SD3VAE(LatentModel, nn.Cell):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None):
+    def encode(self, x: ms.Tensor, noise: ms.Tensor | None = None) -> tuple[ms.Tensor, ms.Tensor, ms.Tensor]:
         """Pixels to latent, as `TemporalAutoencoder.encode` but with a latent frame for every frame: lt = t."""
         check_pixels(x.shape, self.in_channels, self.halvings)
         return self._posterior(self.encoder(x), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: ms.Tensor, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> ms.Tensor:
         """Latent to pixels, as `TemporalAutoencoder.decode` but with a frame for every latent frame: t = lt."""
         check_latents(z.shape, self.latent_channels)
         frames = target_num_frames if num_target_frames is None else num_target_frames

