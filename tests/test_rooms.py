@@ -98,6 +98,7 @@ INSIDE = {
     "export": {
         "__init__": set(),
         "facts": set(),
+        "requirements": set(),
         "agreement": set(),
         "graph": set(),
         "layers": set(),

@@ -5,15 +5,6 @@ from __future__ import annotations
 from .agreement import compare_shapes, differences, example_pixels, model_results
 
 
-def has_onnxruntime() -> bool:
-    """Whether onnxruntime is installed."""
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def session(path):
     """An onnxruntime session of a file, on the CPU."""
     import onnxruntime

@@ -16,16 +16,6 @@ _PIXEL_AXES = ("batch", "channels", "frames", "height", "width")
 _LATENT_AXES = ("batch", "channels", "latent_frames", "latent_height", "latent_width")
 
 
-def require_onnx() -> None:
-    """Raises UserError where the package that writes the files is missing."""
-    try:
-        import onnx  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "ONNX files are written with the package onnx, and it is not installed: pip install 'mindone_tae[onnx]'"
-        ) from None
-
-
 def onnx_model(part: str, model, facts: dict[str, str]):
     """The encoder or the decoder as an ONNX model, batch, frames, height and width free.
 

@@ -13,7 +13,8 @@ import mindspore as ms
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.export.agreement import Disagreement, differences
 from mindone_tae.export.facts import facts
-from mindone_tae.export.onnx_file import onnx_model, require_onnx
+from mindone_tae.export.onnx_file import onnx_model
+from mindone_tae.export.requirements import require_onnx
 from mindone_tae.zoo.errors import UserError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: the extra `onnx` brings it")

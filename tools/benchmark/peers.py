@@ -37,12 +37,14 @@ SAME = 1e-3
 
 def write_files(widths, folder):
     """Writes the ONNX files of the network that `ours` has; in a process of its own, for MindSpore's threads."""
-    import onnx
     from contenders import MindSporeContender
+
+    model = MindSporeContender("ours", widths, (1, 8, 8)).model
+
+    import onnx  # after MindSpore, which fails to be imported the other way round
 
     from mindone_tae.export.onnx_file import onnx_model
 
-    model = MindSporeContender("ours", widths, (1, 8, 8)).model
     for part in ("encoder", "decoder"):
         onnx.save_model(onnx_model(part, model, {}), str(Path(folder, f"{part}.onnx")))
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU

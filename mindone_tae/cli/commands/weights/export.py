@@ -50,7 +50,7 @@ def run(options, console):
 
     size = _fixed_size(options)
     if options.format == "onnx":
-        from mindone_tae.export.onnx_file import require_onnx
+        from mindone_tae.export.requirements import require_onnx
 
         require_onnx()
     take_default_weights(options, console)
@@ -77,10 +77,11 @@ def run(options, console):
 
 
 def _onnx(model, options, folder, console):
-    import onnx
+    import onnx  # after MindSpore, see export.requirements
 
-    from mindone_tae.export.onnx_check import compare_onnx, has_onnxruntime
+    from mindone_tae.export.onnx_check import compare_onnx
     from mindone_tae.export.onnx_file import onnx_model
+    from mindone_tae.export.requirements import has_onnxruntime
     from mindone_tae.zoo.atomic_file import replacing
 
     facts = _facts(model, options)
