@@ -30,22 +30,36 @@ def add_data(parser):
 
 def add_trained(parser):
     """Flags that choose the model, for a command that does not train."""
-    parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
-    )
+    _add_config(parser)
     add_model(parser)
+
+
+def add_weights(parser):
+    """Which model, for a command that runs it on no clips."""
+    _add_config(parser)
+    _add_ckpt_path(parser)
 
 
 def add_model(parser):
     """Flags that choose weights, batch size and tiling."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
+    _add_ckpt_path(parser)
+    parser.add_argument(
+        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
+    )
+
+
+def _add_config(parser):
+    parser.add_argument(
+        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
+    )
+
+
+def _add_ckpt_path(parser):
     parser.add_argument(
         "--ckpt_path",
         metavar="PATH",
         help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
-    )
-    parser.add_argument(
-        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
     )
 
 

@@ -23,7 +23,7 @@ from .commands import (
     report,
     train,
 )
-from .commands.weights import card, inflate, linear_code, published_weights
+from .commands.weights import card, export, inflate, linear_code, published_weights
 from .serve import command as serve
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
@@ -41,7 +41,7 @@ Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 
 # In the order of --help.
 _COMMANDS = (
     *(listing, train, evaluate, reconstruct, encode, decode, latent_stats),
-    *(inflate, linear_code, published_weights, plot, report, serve, card, demo, check_data),
+    *(inflate, export, linear_code, published_weights, plot, report, serve, card, demo, check_data),
 )
 
 # Entry points by which other packages add commands: each names a module with `add_to`, as those above have.

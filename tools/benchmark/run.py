@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 
 from graphs import final_graphs, traffic
 from operations import operations
@@ -77,13 +78,14 @@ class Worker:
         """Ends the process."""
         if self.stopped:
             self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
 
 
-def measure(pythons, groups, works, widths, size, repeats):
+def measure(pythons, groups, works, widths, size, repeats, folders=MappingProxyType({})):
     """Every contender through every work.
 
     Args:
@@ -93,13 +95,14 @@ def measure(pythons, groups, works, widths, size, repeats):
         widths: block_out_channels.
         size: (t, h, w).
         repeats: timed calls of each.
+        folders: of those contenders that read files, by name.
 
     Returns:
         Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes.
     """
     found = {}
     for group in groups:
-        workers = [Worker(pythons[name], name, widths, size) for name in group]
+        workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
         for work in works:
             answers = {worker.name: worker.ask(work, repeats=0) for worker in workers}
             times = {worker.name: [] for worker in workers}
