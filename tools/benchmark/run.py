@@ -26,6 +26,8 @@ from graphs import final_graphs, traffic
 from operations import operations
 
 HERE = Path(__file__).resolve().parent
+# What `make bench-peers` makes.
+PEERS = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 WORKS = ("encode", "decode", "train")
 QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": (8, 32, 32), "repeats": 1}
 # Recompute is looked at where activations take the memory, and not weights and their moments.
@@ -181,6 +183,11 @@ def report_graphs(widths, size, works, write):
         )
 
 
+def peers_python():
+    """The interpreter that has the other frameworks, where it was set up; else this one."""
+    return str(PEERS) if PEERS.exists() else sys.executable
+
+
 def torch_works(python):
     """Whether that interpreter has PyTorch."""
     return subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
@@ -190,7 +197,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny widths and one size, to see that it runs")
     parser.add_argument(
-        "--torch_python", default=sys.executable, help="an interpreter that has PyTorch; this one unless given"
+        "--torch_python",
+        default=peers_python(),
+        help="an interpreter that has PyTorch; .venv-peers' or this one unless given",
     )
     parser.add_argument("--repeats", type=int, help="timed calls of each; 5 unless given")
     parser.add_argument("--sizes", nargs="+", help="sizes as 8x64x64; both unless given")

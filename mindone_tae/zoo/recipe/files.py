@@ -15,7 +15,7 @@ def recipe_names() -> list[str]:
 
 
 def purpose(name: str) -> str:
-    """The first line of a recipe's opening comment: what it is for; "" where it has none."""
+    """The first line of a recipe's opening comment, its purpose; "" without a comment."""
     first = read_recipe(find_recipe(name)).partition("\n")[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 

@@ -11,7 +11,7 @@ def add_to(commands):
         "card",
         help="a model card for a training run",
         description="Writes README.md into a run's folder: what the weights are, how to load them, what they were "
-        "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md of your own "
+        "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md written by hand "
         "is kept.",
     )
     parser.add_argument("run", metavar="RUN", help="a folder that train made")
