@@ -1,4 +1,4 @@
-"""The packages of examples/, made findable as pip would: their folder on the path, and a .dist-info from their setup.cfg."""
+"""Installs the packages of examples/ as pip would: their folder on the path, and a .dist-info from their setup.cfg."""
 
 import configparser
 import sys

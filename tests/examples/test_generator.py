@@ -28,7 +28,7 @@ def test_it_goes_from_sample_clips_to_videos_of_its_own(examples, install, tmp_p
     finally:
         ms.set_context(mode=ms.PYNATIVE_MODE)
 
-    # A new model's velocity is 0, and the true one is noise minus latent: its mean square is 1 and that of the scaled latents.
+    # A new model's velocity is 0, the true one noise minus latent, of mean square 1 plus that of the scaled latents.
     latents, _ = find_latents(tmp_path / "latents")
     scaled = [(latent.read().mean - 0.0609) * 1.5305 for latent in latents]
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A transformer over a latent's positions that learns the velocity from data to noise (flow matching, arXiv 2210.02747).
+"""A transformer over latent positions that learns the velocity from data to noise (flow matching, arXiv 2210.02747).
 
 Letters: b batch, n tokens (lt*lh*lw), d width; z latent (b, zc, lt, lh, lw), scaled; time from 0 (data) to 1 (noise).
 """

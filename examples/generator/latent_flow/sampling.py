@@ -1,4 +1,7 @@
-"""Samples of a trained run as .npy, for `mindone-tae decode`: python -m latent_flow.sampling --ckpt_path RUN --output_path DIR"""
+"""Samples of a trained run as .npy, for `mindone-tae decode`.
+
+python -m latent_flow.sampling --ckpt_path RUN --output_path DIR
+"""
 
 import argparse
 from pathlib import Path
@@ -12,7 +15,7 @@ from mindone_tae.zoo.protocols import build_model
 
 def main(words=None):
     """Writes DIR/sample.npy, (count, zc, lt, lh, lw), scaled as the latents were that it was trained on."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ckpt_path", required=True, help="the run's folder")
     parser.add_argument("--output_path", required=True, help="gets sample.npy")
     parser.add_argument("--count", type=int, default=8, help="videos")

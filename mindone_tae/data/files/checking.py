@@ -1,4 +1,4 @@
-"""Looking at every file of a collection, in parallel, and going on where an earlier look stopped."""
+"""Checks every file of a collection in parallel, and resumes where an earlier check stopped."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other
 
 
 class CollectionCheck:
-    """One look at a collection.
+    """One check of a collection.
 
     Args:
         items: its files.
-        folder: absolute, that the manifest's paths start from.
-        journal: file that gets a line for each file looked at, so that a killed check loses nothing.
+        folder: absolute folder that the manifest's paths are relative to.
+        journal: file that gets a line for each checked file, so that a killed check loses nothing.
         reader: see `open_video`.
         timeout_s: see `open_video`.
         depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
@@ -54,10 +54,10 @@ class CollectionCheck:
         self._rows: dict[str, dict] = {}
 
     def resume(self) -> int:
-        """Take from the journal what an earlier check found of files that are still the same.
+        """Take an earlier check's results from the journal for files that have not changed.
 
         Returns:
-            How many need no other look.
+            How many files need no new check.
         """
         rows = {row["path"]: row for row in self._earlier()}
         for item in self.items:
@@ -84,7 +84,7 @@ class CollectionCheck:
         return [self._reader, self._depth, self._hdr]
 
     def run(self, workers: int, looked_at: Callable[[dict], None] = lambda row: None) -> list[dict]:
-        """Look at the files that are left.
+        """Check the remaining files.
 
         Args:
             workers: files at a time, each in a process of its own.

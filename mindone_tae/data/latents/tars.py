@@ -1,8 +1,9 @@
 """Latents as webdataset tars, which generators' loaders read in a row from any storage; nothing here reads them back.
 
-A sample is consecutive members that begin alike: KEY.latent.npy (what a generator learns: the mean, or the sample that was kept),
-KEY.logvar.npy beside a mean, and KEY.json, everything else that is known. A loader takes what stands after a name's first dot for the
-kind, so that KEY is the clip's name with its dots and percent signs written as in addresses: a.mp4 becomes a%2Emp4.
+A sample is consecutive members that begin alike: KEY.latent.npy (what a generator learns: the mean, or the sample that
+was kept), KEY.logvar.npy beside a mean, and KEY.json, everything else that is known. A loader takes what stands after a
+name's first dot for the kind, so that KEY is the clip's name with its dots and percent signs written as in addresses:
+a.mp4 becomes a%2Emp4.
 """
 
 from __future__ import annotations
