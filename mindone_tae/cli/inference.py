@@ -93,9 +93,12 @@ def _architecture(path):
     """The model section that its writer noted with weights; empty where there is none."""
     if path is None:
         return {}
-    from mindone_tae.weights import read_model
+    from mindone_tae.weights.reading import check_note, noted_model, open_weights
 
     try:
-        return read_model(path)
+        stored = open_weights(path)
+        noted = noted_model(stored)
     except UserError:  # the model itself tells what is wrong, and one of another package may read what we do not
         return {}
+    check_note(stored, noted)
+    return noted

@@ -1,6 +1,7 @@
 """The arguments of every command."""
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -58,7 +59,7 @@ def parse(arguments):
     """Options of one command: `command` to call, `overrides` as (dotted path, YAML text) pairs, and the flags.
 
     Raises:
-        UserError: an argument that no command takes, or --output_path is no folder and cannot become one.
+        UserError: an argument that no command takes, a flag without a value, or --output_path is no folder and cannot become one.
     """
     parser = _Parser(
         prog="mindone-tae",
@@ -80,13 +81,24 @@ def parse(arguments):
     if hasattr(options, "videos"):
         options.videos, rest = _separate_videos([*options.videos, *rest])
     options.overrides = _overrides(rest, command, getattr(options, "takes_overrides", False))
+    _check_values(options, command)
     _check_videos(options)
-    if (
-        any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions)
-        and options.output_path
-    ):
-        _check_folder(Path(options.output_path))
+    if any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions):
+        if options.output_path is not None:
+            _check_folder(Path(options.output_path))
     return options
+
+
+def _check_values(options, command):
+    """Raises UserError for a flag that was given nothing, such as a shell's variable that is not set, or no clips at a time."""
+    for action in command._actions:
+        value = getattr(options, action.dest, None)
+        if action.option_strings and isinstance(value, str) and not value.strip():
+            flag = action.option_strings[0]
+            raise UserError(f"{flag} is {value!r}; it must name something: give it a value, or leave it out")
+    batch_size = getattr(options, "batch_size", None)
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"--batch_size is {batch_size}; it must be 1 or more: leave it out if unsure")
 
 
 def _joined(words):
@@ -102,14 +114,15 @@ def _joined(words):
 
 def _separate_videos(words):
     """Videos, and what else stood between them: flags that are not known and key=value."""
-    is_video = [not word.startswith("-") and (Path(word).exists() or "=" not in word) for word in words]
+    # os.path: a long override is no name of a file, and no error
+    is_video = [not word.startswith("-") and (os.path.exists(word) or "=" not in word) for word in words]
     videos = [word for word, video in zip(words, is_video) if video]
     return videos, [word for word, video in zip(words, is_video) if not video]
 
 
 def _check_videos(options):
     videos = getattr(options, "videos", [])
-    missing = [word for word in videos if not Path(word).exists()]
+    missing = [word for word in videos if not os.path.exists(word)]
     if missing:
         raise UserError(f"{missing[0]}: no such file or folder; videos are named by their paths: check the name")
     flag = next(

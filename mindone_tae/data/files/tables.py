@@ -20,12 +20,13 @@ _LONGEST_CELL = 2**31 - 1
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*[\r\n]*')
 
 
-def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+def read_table(path: str, any_bytes: bool = False) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
     """The columns of a table, and its rows as they are read.
 
     Args:
         path: .tsv (tabs), .json or .jsonl (an array of objects, or an object a line) or .parquet; anything else is a csv. Text is
             UTF-8, with or without a byte order mark, with lines ended in any way. A first line sep=; tells what parts the cells.
+        any_bytes: of a csv, take bytes that are no UTF-8 as the system's names have them, as a manifest is written.
 
     Returns:
         The columns' names, and an iterator over (where the row stands, its cells as text by column).
@@ -36,7 +37,7 @@ def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".parquet":
         return _parquet(path)
-    return _json(path) if suffix in _JSON else _delimited(path, _DELIMITERS.get(suffix, ","))
+    return _json(path) if suffix in _JSON else _delimited(path, _DELIMITERS.get(suffix, ","), any_bytes)
 
 
 def import_parquet():
@@ -53,8 +54,8 @@ def import_parquet():
     return parquet
 
 
-def _delimited(path, delimiter):
-    rows = _delimited_rows(path, delimiter)
+def _delimited(path, delimiter, any_bytes):
+    rows = _delimited_rows(path, delimiter, "surrogateescape" if any_bytes else "strict")
     try:
         columns = next(rows)[1]
     except StopIteration:
@@ -78,10 +79,10 @@ def _delimited(path, delimiter):
     return columns, cells()
 
 
-def _delimited_rows(path, delimiter):
+def _delimited_rows(path, delimiter, errors):
     """(where, list of cells) of each line that is not empty, the header first."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", errors=errors, newline="") as file:
             first = file.readline()
             separator = _SEPARATOR_LINE.fullmatch(first)
             csv.field_size_limit(_LONGEST_CELL)
@@ -90,7 +91,7 @@ def _delimited_rows(path, delimiter):
             for row in rows:
                 if row:
                     yield f"{path}, line {rows.line_num + bool(separator)}", row
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, TypeError, csv.Error) as error:  # of bytes, of what is to part the cells, of quotes
         kind, comma = ("csv", "comma") if delimiter == "," else ("tsv", "tab")
         remedy = f"save it as UTF-8, its cells in double quotes where they hold a {comma}"
         raise UserError(f"{path} is not a {kind} in UTF-8: {error}: {remedy}") from error
@@ -112,7 +113,7 @@ def _objects(path):
         else:
             lines = enumerate(text.split("\n"), 1)
             rows = [(f"{path}, line {number}", json.loads(line)) for number, line in lines if line.strip()]
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         what = "neither an array of objects nor an object a line, in UTF-8"
         raise UserError(f"{path} is {what}: {error}: save it as UTF-8, each line whole") from error
     for where, row in rows:

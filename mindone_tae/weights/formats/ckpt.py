@@ -101,7 +101,7 @@ def _metadata(path, content):
     try:
         noted = json.loads(content.decode("utf-32-le"))  # MindSpore writes texts as NumPy holds them
         return {str(key): str(value) for key, value in noted.items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise _damaged(path, "its metadata is not JSON") from None
 
 
