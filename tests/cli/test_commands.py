@@ -198,7 +198,7 @@ def test_an_empty_output_path_is_refused_on_every_command(words, capsys, tmp_pat
         (["--shard_size_mb", "inf"], "--shard_size_mb is inf; it must be above 0 and at most 1000000"),
         (["--batch_size", "-1"], "--batch_size is -1; it must be 1 or more"),
         (["--num_frames", "9" * 5000], "--num_frames"),
-        (["dataset.csv_path=[a, b]"], "dataset.csv_path: must be str or None"),
+        (["dataset.csv_path=[a, b]"], "must be str or None, not ['a', 'b']"),
         ([f"dataset.output_columns=[{', '.join(['video'] * 200)}]", "model.dropout=[]"], "model.dropout"),
     ],
 )

@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from mindone_tae.zoo.errors import UserError
+
 from . import sheet_video
 from .frames_file import read_frames
 from .recording import error_levels
@@ -48,6 +50,10 @@ def clip_media(clip, keys, scale):
         **{key: read_frames(clip.files[key]) for key in keys},
     }
     source = pictures["source"]
+    differing = next((name for name, frames in pictures.items() if frames.shape != source.shape), None)
+    if differing:
+        shapes = f"{pictures[differing].shape} and the source {source.shape}"
+        raise UserError(f"{clip.folder}: the frames of {differing} are {shapes}: run the command that wrote them again")
     errors = {f"error:{key}": error_levels(pictures[key], source) for key in keys}
     height, width = source.shape[1:3]
     factor = _shrinking(len(pictures) + len(errors), height, width)

@@ -97,7 +97,7 @@ class Root:
         Raises:
             UserError: it leaves the folder.
         """
-        if not _is_name(written):
+        if not is_file_name(written):
             raise UserError(
                 f"{where}: a path holds neither zero bytes nor halves of characters, and {written!r} does: write the file's name"
             )
@@ -138,7 +138,8 @@ class Root:
             )
 
 
-def _is_name(written):
+def is_file_name(written: str) -> bool:
+    """Whether a text can be a file's name or path: no zero byte, and no halves of characters but those of bytes that are no UTF-8."""
     try:
         return b"\0" not in os.fsencode(written)
     except UnicodeEncodeError:

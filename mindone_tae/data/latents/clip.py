@@ -11,6 +11,8 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
+from ..files.collection import is_file_name
+
 # How a generator's latents come from the encoder's, by the name of the convention.
 CONVENTIONS = {
     "mindone": "scaled = scaling_factor * z + shift_factor",
@@ -174,7 +176,7 @@ def checked_name(where: str, name: str) -> str:
     Raises:
         UserError: it is absolute, or leads out by "..".
     """
-    if "\0" in name or {"", ".", ".."} & set(name.split("/")):
+    if not is_file_name(name) or {"", ".", ".."} & set(name.split("/")):
         raise UserError(
             f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': {_AGAIN}"
         )
