@@ -90,12 +90,13 @@ def parse(arguments):
 
 
 def _check_values(options, command):
-    """Raises UserError for a flag that was given nothing, such as a shell's variable that is not set, or no clips at a time."""
+    """Raises UserError for an argument that was given nothing, such as a shell's variable that is not set, or no clips at a time."""
     for action in command._actions:
         value = getattr(options, action.dest, None)
-        if action.option_strings and isinstance(value, str) and not value.strip():
-            flag = action.option_strings[0]
-            raise UserError(f"{flag} is {value!r}; it must name something: give it a value, or leave it out")
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and not word.strip():
+                flag = action.option_strings[0] if action.option_strings else action.metavar
+                raise UserError(f"{flag} is {word!r}; it must name something: give it a value, or leave it out")
     batch_size = getattr(options, "batch_size", None)
     if batch_size is not None and batch_size < 1:
         raise UserError(f"--batch_size is {batch_size}; it must be 1 or more: leave it out if unsure")

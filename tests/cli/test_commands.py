@@ -191,6 +191,16 @@ def test_an_empty_output_path_is_refused_on_every_command(words, capsys, tmp_pat
 
 
 @pytest.mark.parametrize(
+    "words", [["plot", ""], ["report", "a", ""], ["encode", " "], ["inflate", "--src", "", "--target", "a"]]
+)
+def test_an_empty_name_is_not_the_working_directory(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "it must name something" in line
+
+
+@pytest.mark.parametrize(
     "words, message",
     [
         (["--image_size", "9" * 5000], "size is '9999"),
