@@ -5,7 +5,8 @@
     python tools/attack.py --all                   # all of them; hours on one core
     python tools/attack.py --only "kill a rank"    # one or several, by name
 
-Commands run in forks of one process that has imported everything. Cases that fell are shown below the table with what was said.
+Commands run in forks of one process that has imported everything. Cases that fell are shown below the table with what
+was said.
 Exit status 0 where every case was survived, 1 where one was not.
 """
 

@@ -1,13 +1,14 @@
-"""Damaged copies of every kind of file that the package reads: each must be read, or refused in one line, in time and in memory.
+"""Damaged copies of every kind of file that the package reads: each is read or refused in one line, in time and memory.
 
     python tools/fuzz_files.py                          # 5,000 variants, minutes on one core
     python tools/fuzz_files.py --kinds run,table --variants 500 --seed 7
     python tools/fuzz_files.py --only "table 12"        # one variant again, with its traceback and its files kept
 
-Seeds are the package's own outputs (tools/fuzzing/seeds.py): recipes, tables, manifests, journals, latents, shards with their index,
-arrays, weights in every format, diffusers folders, runs, reports; TensorBoard's event files are only written. A variant damages one of
-them by its structure (tools/fuzzing/damage.py), or its bytes, and does with it all that a command would (tools/fuzzing/kinds.py).
-Counted are tracebacks, deaths, hangs over 10 seconds, and memory over 2 GB. Exit status 0 where there is none, 1 where there is.
+Seeds are the package's own outputs (tools/fuzzing/seeds.py): recipes, tables, manifests, journals, latents, shards with
+their index, arrays, weights in every format, diffusers folders, runs, reports; TensorBoard's event files are only
+written. A variant damages one of them by its structure (tools/fuzzing/damage.py) or its bytes, and does with it what
+a command would (tools/fuzzing/kinds.py). Counted are tracebacks, deaths, hangs over 10 seconds, and memory over 2 GB.
+Exit status 0 where there is none, 1 where there is.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from fuzzing.kinds_data import made
 from mindone_tae.cli.mistakes import is_mistake
 
 HANG_SECONDS = 10.0
-# On a machine that others share, a variant that computes little may be waiting for its turn; not for so many times as long.
+# On a shared machine a variant that computes little may be waiting for its turn, but not for so many times as long.
 _PATIENCE = 6
 MEMORY_BYTES = 2 * 2**30
 # Variants of one process: starting one costs little, and what one leaves behind must not add up.
@@ -276,9 +277,7 @@ def main():
         columns = (found[key] for key in ("read", "refused", "TRACEBACK", "DEATH", "HANG", "MEMORY"))
         print(f"{name:<18}{found.total():>9}" + "".join(f"{n:>{w}}" for n, w in zip(columns, (7, 9, 12, 8, 7, 8))))
     minutes = (time.monotonic() - begun) / 60
-    print(
-        f"{minutes:.1f} minutes; the slowest took {slowest:.1f} s, the largest {largest / 1e6:.0f} MB; files in {folder}"
-    )
+    print(f"{minutes:.1f} minutes; the slowest took {slowest:.1f} s, the largest {largest / 1e6:.0f} MB; see {folder}")
     return 1 if wrong else 0
 
 

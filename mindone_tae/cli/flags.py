@@ -1,4 +1,4 @@
-"""The flags that commands share, and what they mean in a recipe."""
+"""The flags that commands share, and the recipe keys that they set."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ def add_videos(parser):
 
 
 def add_data(parser):
-    """Which clips, and how they are cut."""
+    """Flags that choose clips, their frames and their size."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
     parser.add_argument(
         "--video_folder",
@@ -23,6 +23,7 @@ def add_data(parser):
         metavar="DIR",
         help="what the table's paths are relative to; without a table, every clip below it, or one file",
     )
+    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths, where it is another")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument(
         "--image_size",
@@ -32,23 +33,37 @@ def add_data(parser):
 
 
 def add_trained(parser):
-    """Which model, for a command that trains none."""
-    parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
-    )
+    """Flags that choose the model, for a command that does not train."""
+    _add_config(parser)
     add_model(parser)
 
 
+def add_weights(parser):
+    """Which model, for a command that runs it on no clips."""
+    _add_config(parser)
+    _add_ckpt_path(parser)
+
+
 def add_model(parser):
-    """Which weights, and how much at a time."""
+    """Flags that choose weights, batch size and tiling."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
+    _add_ckpt_path(parser)
+    parser.add_argument(
+        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
+    )
+
+
+def _add_config(parser):
+    parser.add_argument(
+        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
+    )
+
+
+def _add_ckpt_path(parser):
     parser.add_argument(
         "--ckpt_path",
         metavar="PATH",
         help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
-    )
-    parser.add_argument(
-        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
     )
 
 
@@ -65,11 +80,33 @@ def data_overrides(options, section="dataset"):
         pairs.append((f"{section}.folder", options.video_folder))
         if options.csv_path is None:
             pairs.append((f"{section}.csv_path", None))
+    if options.video_column is not None:
+        pairs.append((f"{section}.video_column", options.video_column))
     if options.num_frames is not None:
         pairs.append((f"{section}.sample_n_frames", options.num_frames))
     if options.image_size is not None:
         pairs.append((f"{section}.size", size(options.image_size)))
     return pairs
+
+
+def whole_clips(options):
+    """The data flags as pairs, for whole clips: all frames, the centre, unflipped, whatever the recipe trained on."""
+    return [
+        ("dataset.sample_n_frames", -1),
+        ("dataset.deterministic_sample", True),
+        ("dataset.random_crop", False),
+        ("dataset.random_flip", False),
+        ("dataset.mixed_strategy", None),
+        ("dataset.mixed_lengths", None),
+        *data_overrides(options),
+    ]
+
+
+def names_clips(options):
+    """Whether the command line says which clips are meant, by a flag or a key of the dataset section."""
+    keys = {text.partition("=")[0] for text in options.overrides}
+    places = {"dataset", *(f"dataset.{key}" for key in ("csv_path", "folder", "path", "manifest_path", "name"))}
+    return bool(getattr(options, "videos", None) or options.csv_path or options.video_folder or keys & places)
 
 
 def output_folder(options, command):

@@ -1,4 +1,4 @@
-"""What a command that only runs a model works with: the recipe, from wherever it can be had."""
+"""The recipe of a command that runs a model without training it."""
 
 import logging
 from dataclasses import replace
@@ -13,12 +13,12 @@ from . import flags
 _logger = logging.getLogger(__name__)
 
 
-# The trained weights that the package carries, for a command that is given none.
+# The shipped weights, for a command that is given none.
 DEFAULT_WEIGHTS = "tiny"
 
 
 def take_default_weights(options, console):
-    """Sets --ckpt_path to the package's own weights where nothing says which model is meant, and says so."""
+    """Sets --ckpt_path to the shipped weights where the options name no model, and prints that."""
     from mindone_tae.weights.architecture import SHARED_KEYS
 
     keys = {text.partition("=")[0] for text in options.overrides}
@@ -32,8 +32,8 @@ def take_default_weights(options, console):
 def load(options, pairs, default):
     """The recipe of an inference command.
 
-    --config wins; without it a run's folder brings its own recipe; without that `default` is taken, with the architecture that
-    the weights say they have, where they say so.
+    The first of: --config; the recipe in the run's folder; `default`, with the architecture stored with the weights, if
+    there is one.
 
     Args:
         options: parsed arguments.
@@ -41,7 +41,8 @@ def load(options, pairs, default):
         default: name of the recipe that comes with the package.
 
     Returns:
-        Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own graph.
+        Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own
+        graph.
     """
     ckpt = Path(options.ckpt_path) if options.ckpt_path else None
     config, model = options.config, []
@@ -57,7 +58,7 @@ def load(options, pairs, default):
 
 
 def _is_whole(config):
-    """Whether a run's config.yaml is there and can be read; without it the weights say what model they are of."""
+    """Whether a run's config.yaml exists and can be read; otherwise the model is taken from the weights."""
     if not config.exists():
         return False
     try:
@@ -74,14 +75,14 @@ def _is_whole(config):
 
 
 def _user_wrote_mode(options, path):
-    """Whether env.mode stands on the command line, or in the recipe at `path` that --config names."""
+    """Whether env.mode is on the command line, or in the recipe at `path` that --config names."""
     return any(text.startswith("env.mode=") for text in options.overrides) or (
         options.config is not None and _states_mode(path)
     )
 
 
 def _states_mode(path):
-    """Whether env.mode stands in a recipe that a user wrote: those that come with the package are for any device, and a run's states every key."""
+    """Whether env.mode is in a recipe that a user wrote: not a shipped one, nor a run's, which has every key."""
     shipped = any(path.samefile(find_recipe(name)) for name in recipe_names())
     if shipped or (path.name == "config.yaml" and path.with_name("environment.json").exists()):
         return False
@@ -90,7 +91,7 @@ def _states_mode(path):
 
 
 def _architecture(path):
-    """The model section that its writer noted with weights; empty where there is none."""
+    """The model section stored with weights; empty where there is none."""
     if path is None:
         return {}
     from mindone_tae.weights.reading import check_note, noted_model, open_weights
@@ -98,7 +99,7 @@ def _architecture(path):
     try:
         stored = open_weights(path)
         noted = noted_model(stored)
-    except UserError:  # the model itself tells what is wrong, and one of another package may read what we do not
+    except UserError:  # loading will report it; a model of another package may read other formats
         return {}
     check_note(stored, noted)
     return noted

@@ -14,12 +14,12 @@ from mindone_tae.zoo.errors import UserError
 class MixtureDataset:
     """Steps from several data sets.
 
-    A step takes one data set, so that its batch has one shape, and draws its clips evenly from it. Without a step (`dataset[i]`)
+    A step draws all its clips, uniformly, from one data set, so that its batch has one shape. Indexed (`dataset[i]`),
     the data sets follow one another, each item once.
 
     Args:
-        components: a data set each, its name and its keywords.
-        weights: how often a step takes each, in any unit; None by their numbers of items.
+        components: the name and keywords of each data set.
+        weights: relative frequencies of the components; None weighs them by their numbers of items.
 
     Raises:
         UserError: no components, weights that do not fit them, or different output_columns.
@@ -35,15 +35,16 @@ class MixtureDataset:
         weights = lengths if weights is None else weights
         if len(weights) != len(components) or not all(math.isfinite(w) and w >= 0 for w in weights) or not sum(weights):
             raise UserError(
-                f"weights is {weights}; it must have one number from 0 up for each of the {len(components)} components, not all 0:"
-                " leave it out to weigh by numbers of items"
+                f"weights is {weights}; it must have one number from 0 up for each of the {len(components)} "
+                "components, not all 0: leave it out to weigh by numbers of items"
             )
         self._chances = np.asarray(weights, np.float64) / sum(weights)
         self._ends = list(accumulate(lengths))
         columns = {tuple(getattr(dataset, "output_columns", ())) for dataset in self._datasets}
         if len(columns) > 1:
             raise UserError(
-                f"the components' output_columns are {sorted(columns)}; batches need the same everywhere: set them alike"
+                f"the components' output_columns are {sorted(columns)}; batches need the same everywhere: "
+                "set them alike"
             )
 
     @property
@@ -76,7 +77,7 @@ class MixtureDataset:
         choose = getattr(self._datasets[number], "step_choice", None)
         return number, choose(rng) if choose else None
 
-    def sample(self, index: int, rng: np.random.Generator, choice: tuple | None = None):
+    def sample(self, index: int, rng: np.random.Generator, choice: tuple | None = None) -> tuple[np.ndarray, ...]:
         """Draw one sample.
 
         Args:
@@ -98,6 +99,6 @@ class MixtureDataset:
         return sample(index, rng, inner) if sample else dataset[index]
 
     def describe(self, index: int) -> dict:
-        """What `self[index]` is taken from, as its component tells it."""
+        """The component's `describe` of `self[index]`."""
         dataset, inner = self._place(index)
         return dataset.describe(inner) if hasattr(dataset, "describe") else {"path": str(index)}

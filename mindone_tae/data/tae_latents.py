@@ -1,4 +1,4 @@
-"""The data set `tae_latents`: what `mindone-tae encode` wrote, for training that needs no video."""
+"""The data set `tae_latents`: latents written by `mindone-tae encode`, for training without videos."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _COLUMNS = ("latent", "path")
 class LatentsDataset:
     """Latents of a folder, in either form that encode writes.
 
-    Every latent of one step has the same shape: draw it with `step_choice`, hand it to `sample`.
+    All latents of a step have the same shape: draw it with `step_choice` and pass it to `sample`.
 
     Args:
-        folder: what encode wrote.
-        posterior: "mean", or "sample" for mean + exp(logvar / 2) * noise, drawn anew each time; where encode kept samples, those.
-        convention: how they are scaled: "none" as the encoder gives them, or "mindone" or "diffusers" as a generator takes them, by the
-            factors noted with them. It does not matter how the files are scaled.
+        folder: the folder that encode wrote.
+        posterior: "mean", or "sample" for mean + exp(logvar / 2) * noise, drawn anew each time; where encode kept
+            samples, those.
+        convention: how samples are scaled: "none" as the encoder gives them, or "mindone" or "diffusers" as a generator
+            takes them, by the factors stored with them, however the files are scaled.
         output_columns: what a sample holds: "latent", "path" (the clip's). None gives only "latent".
 
     Attributes:
         output_columns: list of names, the order of a sample.
-        unreadable: list of (path, reason) of what is left out.
+        unreadable: list of (path, reason) of the files left out.
 
     Raises:
-        UserError: a keyword out of its range, a folder without latents, latents of several models, or some that cannot be scaled so.
+        UserError: a keyword out of its range, a folder without latents, latents of several models, or some that cannot
+            be scaled so.
     """
 
     def __init__(
@@ -67,17 +69,20 @@ class LatentsDataset:
         if len(models) > 1:
             few = " and ".join(list(models.values())[:2])
             raise UserError(
-                f"{folder} holds latents of {len(models)} checkpoints, such as {few}; they share no space: encode all of them again"
+                f"{folder} holds latents of {len(models)} checkpoints, such as {few}; they share no space: "
+                "encode all of them again"
             )
         for latent in self._latents:
             facts = latent.facts
             if not self._drawn and facts.get("seed") is not None:
                 raise UserError(
-                    f"{latent.where} holds a sample and not the mean: use posterior 'sample', or encode without --sample"
+                    f"{latent.where} holds a sample and not the mean: "
+                    "use posterior 'sample', or encode without --sample"
                 )
             if self._convention != UNSCALED and None in (facts.get("scaling_factor"), facts.get("shift_factor")):
                 raise UserError(
-                    f"{latent.where} tells no scaling_factor and shift_factor; convention '{self._convention}' needs them: use convention 'none'"
+                    f"{latent.where} has no scaling_factor and shift_factor; convention '{self._convention}' needs "
+                    "them: use convention 'none'"
                 )
 
     def __len__(self) -> int:
@@ -94,7 +99,7 @@ class LatentsDataset:
         return int(self._shape_of[rng.integers(len(self))])
 
     def sample(self, index: int, rng: np.random.Generator, choice: int | None = None) -> tuple[np.ndarray, ...]:
-        """Draw one sample. A latent of another shape than the step's leaves its place to one drawn among those that have it.
+        """Draw one sample. A latent of another shape than the step's is replaced by one drawn from those that have it.
 
         Args:
             index: from 0 to len - 1.
@@ -105,7 +110,7 @@ class LatentsDataset:
             Arrays in the order of output_columns; "latent" is float32 (zc, lt, lh, lw), "path" a string.
 
         Raises:
-            UserError: its file cannot be read (any more), or holds what is not finite.
+            UserError: its file can no longer be read, or holds numbers that are not finite.
         """
         if choice is not None and self._shape_of[index] != choice:
             index = int(rng.choice(np.flatnonzero(self._shape_of == choice)))
@@ -116,7 +121,7 @@ class LatentsDataset:
         return tuple(columns[name] for name in self.output_columns)
 
     def _numbers(self, latent, rng):
-        """One latent, drawn and scaled as it is asked for."""
+        """One latent as float32, drawn and scaled by the keywords."""
         from mindone_tae.models.latent.scaling import scale_latents, unscale_latents
 
         clip = latent.read()
@@ -132,7 +137,7 @@ class LatentsDataset:
         return finite(latent.where, held)
 
     def describe(self, index: int) -> dict:
-        """What `self[index]` is: path of the clip, frames, fps and size (h, w) that it had, shape of its latent."""
+        """Facts of `self[index]`: path, frames, fps and size (h, w) of the clip, shape of its latent."""
         latent = self._latents[index]
         facts = {name: latent.facts[name] for name in ("frames", "fps", "size")}
         return {"path": latent.name, "relative_path": latent.name, **facts, "shape": latent.shape}

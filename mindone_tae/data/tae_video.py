@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
 from .clips.augmentation import Augmentation
 from .clips.buckets import Buckets, ClipSizes, Suitable
-from .clips.file_list import Roster
+from .clips.file_list import FileList
 from .clips.sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .files.collection import read_collection
 from .files.inspection import info_of
@@ -22,50 +24,57 @@ from .transforms import crop, from_pixels
 class TAEVideoDataset:
     """Clips from the files of a table or a folder.
 
-    Every clip of one step has the same number of frames: draw it with `step_choice`, hand it to `sample`. With a size like
-    "256px", clips of videos of different aspect ratios differ in size: use a batch of 1, a fixed size, or size_buckets.
+    All clips of a step have the same number of frames: draw it with `step_choice` and pass it to `sample`. With a size
+    like "256px", clips of videos of different aspect ratios differ in size: use a batch of 1, a fixed size, or
+    size_buckets.
 
     Args:
-        csv_path: table of one file a row: csv or tsv with a header, jsonl, parquet; other columns are kept. None searches folder.
-        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and images; without a
-            table also one file, or a list of files and folders.
+        csv_path: table of one file a row: csv or tsv with a header, jsonl, parquet; other columns are kept. None
+            searches folder.
+        folder: where relative paths start (None: the table's own folder), or the folder to search for videos and
+            images; without a table also one file, or a list of files and folders.
         size: (h, w), one number for a square, or "256px" for the shorter side; multiples of 8.
         sample_n_frames: frames of a clip; -1 for whole videos.
-        sample_stride: every how many frames of the video one is taken.
+        sample_stride: take every sample_stride-th frame of the video.
         deterministic_sample: clips start at frame 0 (several of a video spread evenly); False draws the start.
-        random_crop: draw where the crop lies; False takes the centre.
+        random_crop: draw the place of the crop; False takes the centre.
         random_flip: mirror half of the clips left to right.
         video_column: the table's column of paths.
         reader: "auto" (PyAV), "pyav", "decord" or "image".
         mixed_strategy: None, "mixed_video_image", "mixed_video_random" or "image_only".
-        mixed_image_ratio: how often a step of the mixed strategies has one frame, in [0, 1].
+        mixed_image_ratio: probability that a step of the mixed strategies has one frame, in [0, 1].
         mixed_lengths: the frame counts of "mixed_video_random"; None halves sample_n_frames down to 2.
-        short_video: a video with too few frames: "pingpong" plays it forwards and backwards until the clip is full; "skip"
-            leaves it out and reports it; "bucket" takes it only for steps whose clips it fills, where any file does. Image
-            files are still videos of any length.
+        short_video: a video with too few frames: "pingpong" plays it forwards and backwards until the clip is full;
+            "skip" leaves it out and reports it; "bucket" takes it only for steps whose clips it fills, unless no file
+            fills them. Image files count as still videos of any length.
         output_columns: what a sample holds: "video", "path", names of csv columns. None gives only "video".
         check_files: open every file now; False finds bad ones when they are drawn.
-        num_check_threads: for that.
-        sample_fps: frames a second of a clip, by each video's own rate, instead of sample_stride; slower videos are left out.
+        num_check_threads: threads that check_files uses.
+        sample_fps: frames a second of a clip, by each video's own rate, instead of sample_stride; slower videos are
+            left out.
         clips_per_video: samples that each file counts as.
-        size_buckets: sizes (h, w), of which each clip takes the one nearest in aspect ratio, and each step one; replaces size.
-        manifest_path: what `mindone-tae check-data` wrote: no file is opened to learn its length and size, and bad ones are
-            left out. Takes the place of csv_path where that is None, and of check_files.
+        size_buckets: sizes (h, w) in place of size: each clip has the one nearest in aspect ratio, and all clips of a
+            step the same.
+        manifest_path: table written by `mindone-tae check-data`: no file is opened to learn its length and size, and
+            bad ones are left out. Replaces check_files, and csv_path where that is None.
         allow_outside: whether absolute paths and links may lead out of the folder; None allows absolute paths where no
             folder is given, and no links.
-        read_timeout_s: seconds that opening and each reading may take, in processes that are killed when the time is over;
-            None reads in this process without a bound.
-        read_memory_mb: megabytes that each of these processes may take, against files that would fill the machine's memory; null:
-            no bound.
-        cache_mb: megabytes of memory for resized frames, which are then read and decoded once and not at every draw; 0 keeps
-            none. Samples are the same with it and without.
-        hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out by name, "tonemap" brings them to SDR.
-        augment_exposure: stops; what is drawn of each clip's colours, evenly up to this either way, see `Augmentation`. 0 leaves them.
-        augment_contrast: share of the distance from middle grey.
-        augment_gamma: the exponent's power of two.
-        augment_hue: degrees about grey.
-        augment_saturation: share of the distance from grey.
-        augment_scales: factors by which the frame is larger than the smallest that holds the crop, one drawn for each clip; with random_crop.
+        read_timeout_s: seconds that opening and each read may take, in processes that are killed when the time is over;
+            None reads in this process without a limit.
+        read_memory_mb: most megabytes each of these processes may take, so that no file can fill the machine's memory;
+            None sets no limit.
+        cache_mb: megabytes of memory for resized frames, which are then decoded once and not at every draw; 0 keeps
+            none. It does not change samples.
+        hdr: videos of high dynamic range (PQ, HLG): "refuse" leaves them out and reports them, "tonemap" converts them
+            to SDR.
+        augment_exposure: most stops by which each clip's exposure changes, drawn uniformly, see `Augmentation`; 0 for
+            no change, here and in the four below.
+        augment_contrast: most relative change of the distance from middle grey.
+        augment_gamma: most change of the exponent, as a power of two.
+        augment_hue: most degrees by which colours turn about grey.
+        augment_saturation: most relative change of the distance from grey.
+        augment_scales: factors by which the frame is larger than the smallest that holds the crop, one drawn for each
+            clip; with random_crop.
         augment_speeds: factors of the stride, one drawn for each clip.
 
     Attributes:
@@ -124,7 +133,8 @@ class TAEVideoDataset:
             )
         if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
             raise UserError(
-                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: use {MEMORY_MB:g}"
+                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: "
+                f"use {MEMORY_MB:g}"
             )
         if not 0 <= cache_mb <= 2**20:
             raise UserError(
@@ -149,15 +159,15 @@ class TAEVideoDataset:
         items, found = (
             known_items(manifest_path, *where) if manifest_path is not None else (read_collection(*where), None)
         )
-        self._roster = Roster(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
+        self._files = FileList(items, reader, read_timeout_s, cache_mb, hdr == "tonemap", read_memory_mb)
         self.output_columns = self._checked_columns(output_columns)
-        found = self._roster.check(num_check_threads) if found is None and check_files else found
+        found = self._files.check(num_check_threads) if found is None and check_files else found
         if found is not None:
-            self._roster.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
+            self._files.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
         self._buckets = self._made_buckets(found is not None)
 
     def _checked_columns(self, output_columns):
-        known = ["video", "path", *(name for name in self._roster.items[0].extra if name not in ("video", "path"))]
+        known = ["video", "path", *(name for name in self._files.items[0].extra if name not in ("video", "path"))]
         columns = ["video"] if output_columns is None else list(output_columns)
         for name in columns:
             if name not in known:
@@ -172,18 +182,19 @@ class TAEVideoDataset:
         if not checked:
             what = "size_buckets" if self._sizes.buckets else "short_video 'bucket'"
             raise UserError(
-                f"{what} needs every file's size and length, and check_files is false: give manifest_path, or set check_files to true"
+                f"{what} needs every file's size and length, and check_files is false: "
+                "give manifest_path, or set check_files to true"
             )
-        infos = [self._roster.known(item) for item in self._roster.items]
+        infos = [self._files.known(item) for item in self._files.items]
         return Buckets(infos, self._sizes.buckets, self._suitable.long_enough if self._suitable.by_length else None)
 
     @property
     def unreadable(self) -> list[tuple[str, str]]:
         """(path, reason) of the files that are left out; grows when a file fails later."""
-        return self._roster.unreadable
+        return self._files.unreadable
 
     def __len__(self) -> int:
-        return len(self._roster.items) * self._clips_per_video
+        return len(self._files.items) * self._clips_per_video
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """The sample that belongs to an index, the same every time."""
@@ -192,21 +203,21 @@ class TAEVideoDataset:
         return self.sample(index % len(self), np.random.default_rng(index % len(self)))
 
     def step_choice(self, rng: np.random.Generator) -> int | tuple[int, int]:
-        """Draw the number of frames of one step, with size_buckets also which of them, for `sample`."""
+        """Draw a step's number of frames, and with size_buckets its bucket, for `sample`."""
         clip_frames = self._counts.draw(rng)
         return clip_frames if self._sizes.buckets is None else (clip_frames, self._buckets.draw(clip_frames, rng))
 
     def sample(
         self, index: int, rng: np.random.Generator, choice: int | tuple[int, int] | None = None
     ) -> tuple[np.ndarray, ...]:
-        """Draw one sample. Loader threads may call this at the same time.
+        """Draw one sample. Thread-safe, for loaders.
 
-        A file that cannot be read is reported, and the next readable one in order takes its place. A file that is too short
-        for the step, or of another bucket, leaves its place to one drawn among those that suit.
+        A file that cannot be read is reported and replaced by the next readable one in order. A file too short for the
+        step, or of another bucket, is replaced by one drawn from those that suit.
 
         Args:
             index: from 0 to len - 1.
-            rng: all randomness comes from here; exactly one number is drawn from it, whatever happens.
+            rng: all randomness comes from here; exactly one number is drawn from it in every case.
             choice: from `step_choice`; None takes sample_n_frames (1 for "image_only"), and the file's own bucket.
 
         Returns:
@@ -226,14 +237,14 @@ class TAEVideoDataset:
                 place = int(np.random.default_rng([seed, 1]).integers(len(among)))
             position = place
         while True:
-            item = self._roster.readable(position, among)
+            item = self._files.readable(position, among)
             try:
                 wanted = clip_frames or self._counts.default, clip, bucket
                 video = (
                     self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
                 )
             except UnreadableVideo as error:
-                self._roster.report(error)
+                self._files.report(error)
                 continue
             return tuple(
                 video if name == "video" else np.asarray(item.path if name == "path" else item.extra[name])
@@ -243,7 +254,7 @@ class TAEVideoDataset:
     def _clip(self, item, clip_frames, clip, bucket, rng):
         """One clip of a file, float32 (c, t, h, w)."""
         starts = None if self._deterministic else rng
-        with self._roster.open_kept(item, stretches=starts is not None) as reader:
+        with self._files.open_kept(item, stretches=starts is not None) as reader:
             refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
             if refusal is not None:
                 raise refusal
@@ -258,20 +269,20 @@ class TAEVideoDataset:
             frames = part.cut(reader.read_resized(indices, part.resized, part.box))
         return self._augmentation.colour(from_pixels(frames[:, :, ::-1] if flipped else frames), rng)
 
-    def stream(self, index: int, chunk_frames: int = 16):
+    def stream(self, index: int, chunk_frames: int = 16) -> Iterator[np.ndarray]:
         """The clip of an index in chunks, without holding it whole: from frame 0, the centre crop, unflipped.
 
         Args:
             index: from 0 to len - 1.
-            chunk_frames: at most so many frames at a time.
+            chunk_frames: most frames a chunk.
 
         Yields:
             float32 (c, t_chunk, h, w) in [-1, 1]; together sample_n_frames, or the whole video for -1.
 
         Raises:
-            UnreadableVideo: the file cannot be read (any more).
+            UnreadableVideo: the file can no longer be read.
         """
-        with self._roster.open(self._roster.readable(index // self._clips_per_video)) as reader:
+        with self._files.open(self._files.readable(index // self._clips_per_video)) as reader:
             refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
             if refusal is not None:
                 raise refusal
@@ -282,26 +293,26 @@ class TAEVideoDataset:
                 yield from_pixels(reader.read_resized(indices[start : start + chunk_frames], part.resized, part.box))
 
     def clip_frames(self, index: int) -> int:
-        """How many frames `stream` gives."""
+        """Number of frames that `stream` yields."""
         facts = self.describe(index)
         return len(clip_indices(facts["frames"], self._counts.default, self._rate.stride(facts["fps"])))
 
     def clip_fps(self, index: int) -> float:
-        """Frames a second of what `stream` gives, 0.0 for images."""
+        """Frames a second of the clip that `stream` yields, 0.0 for images."""
         fps = self.describe(index)["fps"]
         return fps / self._rate.stride(fps)
 
     def describe(self, index: int) -> dict:
-        """What `self[index]` is taken from: path, relative_path, frames, fps, size (h, w), and the csv's other columns.
+        """The source of `self[index]`: path, relative_path, frames, fps, size (h, w), and the csv's other columns.
 
-        Once a file turned out bad, this tells of the one that takes its place, as `self[index]` does.
+        For a file that turned out bad it is the file that replaces it, as in `self[index]`.
         """
         while True:
-            item = self._roster.readable(index // self._clips_per_video)
+            item = self._files.readable(index // self._clips_per_video)
             try:
-                info = self._roster.info(item)
+                info = self._files.info(item)
             except UnreadableVideo as error:
-                self._roster.report(error)
+                self._files.report(error)
                 continue
             found = {
                 "path": item.path,

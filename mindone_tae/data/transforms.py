@@ -11,11 +11,11 @@ from PIL import Image
 from mindone_tae.zoo.errors import UserError
 from mindone_tae.zoo.printable import shown
 
-# What every published size is a multiple of; a model with a larger ratio says so itself.
+# Every published size is a multiple of this; a model with a larger ratio checks for itself.
 _MULTIPLE = 8
-# A frame of these sides takes 3 GB as a model takes it.
+# A square frame of this side takes 3 GB as float32.
 _LARGEST_SIDE = 2**14
-# Pillow may first shrink by whole factors as long as the rest of the way is at least this much: fast, hardly visible.
+# Pillow first shrinks by whole factors, leaving at least this factor to antialiased resizing: fast, hardly visible.
 _REDUCING_GAP = 2.0
 
 
@@ -32,7 +32,7 @@ class Size:
     shorter_side: int | None = None
 
     def of(self, height: int, width: int) -> tuple[int, int]:
-        """The (h, w) that a source of this height and width becomes."""
+        """The (h, w) to which a source of this height and width is resized."""
         if self.fixed is not None:
             return self.fixed
         scale = self.shorter_side / min(height, width)
@@ -40,11 +40,11 @@ class Size:
 
 
 def parse_size(size: int | str | tuple[int, int] | list[int]) -> Size:
-    """Understand a recipe's size.
+    """Parse a recipe's size.
 
     Args:
-        size: (h, w); one number for a square; or "256px": the shorter side becomes 256 and the other keeps the aspect ratio,
-            rounded to a multiple of 8. With "256px", clips of different aspect ratios differ in size.
+        size: (h, w); one number for a square; or "256px": the shorter side becomes 256 and the other keeps the aspect
+            ratio, rounded to a multiple of 8. With "256px", clips of different aspect ratios differ in size.
 
     Raises:
         UserError: of another form, or a side that is not a positive multiple of 8.
@@ -83,7 +83,7 @@ def _check_side(size, side):
 
 
 def crop_box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest part of a frame that has the wanted aspect ratio, in its centre.
+    """The largest centred part of a frame that has the wanted aspect ratio.
 
     Args:
         height: of the source, pixels.
@@ -126,16 +126,16 @@ def crop(
 ) -> Crop:
     """The largest part of a frame that has the wanted aspect ratio, resized to that size.
 
-    A drawn part lies a whole number of pixels of the wanted size from the frame's border. So all of them are windows of one resized
-    frame, which may be kept for the next draw.
+    A drawn part is a whole number of resized pixels from the frame's border, so that all draws are windows of one
+    resized frame, which may be cached.
 
     Args:
         height: of the source, pixels.
         width: of the source, pixels.
         size: wanted (h, w).
-        rng: draws where the part lies; None takes the centre, to a fraction of a pixel.
-        scale: by how much the resized frame is larger than the smallest that holds the part, as far as the source has the pixels;
-            of drawn parts only.
+        rng: draws the place of the part; None takes the centre, to a fraction of a pixel.
+        scale: factor by which the resized frame is larger than the smallest that holds the part, limited by the
+            source's pixels; used with rng only.
     """
     if rng is None:
         return Crop(crop_box(height, width, size), size, (0, 0), size)
@@ -169,7 +169,7 @@ def crop_resize(frames: np.ndarray, size: tuple[int, int], box: tuple[float, flo
 
 
 def from_pixels(frames: np.ndarray) -> np.ndarray:
-    """Frames as a model takes them.
+    """Frames to a model's pixels.
 
     Args:
         frames: uint8 (t, h, w, 3).
@@ -184,10 +184,10 @@ def from_pixels(frames: np.ndarray) -> np.ndarray:
 
 
 def to_pixels(x: np.ndarray) -> np.ndarray:
-    """What a model gives as frames: rounded, not truncated, and clipped.
+    """A model's pixels to frames: rounded, not truncated, and clipped.
 
     Args:
-        x: floating (c, t, h, w), meant to be in [-1, 1].
+        x: floating (c, t, h, w), in about [-1, 1].
 
     Returns:
         uint8 (t, h, w, c), contiguous.

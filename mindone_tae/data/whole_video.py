@@ -1,4 +1,4 @@
-"""A whole video or image as the one array that a model takes."""
+"""Reading a whole video or image as one array for a model."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_video(
 
     Args:
         path: of the file.
-        size: pixels: (h, w), one number for a square, or "256px" for the shorter side with the aspect kept. None keeps the source's
-            size, at most 7 rows and columns cut off so that 8 divides the sides.
-        num_frames: the first so many frames; None reads all.
+        size: pixels: (h, w), one number for a square, or "256px" for the shorter side with the aspect ratio kept. None
+            keeps the source's size, with up to 7 rows and columns cut off to make the sides multiples of 8.
+        num_frames: read only the first num_frames frames; None reads all.
 
     Returns:
         float32 (1, c, t, h, w) in [-1, 1], and frames a second, 0.0 for an image.

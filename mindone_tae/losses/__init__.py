@@ -1,4 +1,4 @@
-"""Losses: what a reconstruction is charged for. Imported on first use, so that listing names never loads MindSpore."""
+"""Training losses. Imported on first use, so that listing names does not load MindSpore."""
 
 from mindone_tae.lazy import lazy_names
 

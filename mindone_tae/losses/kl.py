@@ -1,4 +1,4 @@
-"""How far the posterior is from a standard normal."""
+"""KL divergence of the posterior from a standard normal."""
 
 from mindspore import nn, ops
 
@@ -11,8 +11,8 @@ LOGVAR_RANGE = (-30.0, 20.0)
 class KLLoss(nn.Cell):
     """KL divergence of N(mean, exp(logvar)) from N(0, 1), for each frame of pixels.
 
-    Summed over the whole latent and divided by the b*t frames of the video, not by the latent's, as the published example does;
-    its weight of 1e-6 goes with that.
+    Summed over the whole latent and divided by the b*t frames of the video, not by the latent's frames, as in the
+    published example, whose weight of 1e-6 assumes that.
     """
 
     term_names = ()

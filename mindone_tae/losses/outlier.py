@@ -1,4 +1,4 @@
-"""The outlier penalty: keeps single latent positions from hoarding the energy of a whole frame."""
+"""The outlier penalty: keeps the energy of a latent frame from concentrating at single positions."""
 
 from mindspore import nn, ops
 
@@ -13,13 +13,16 @@ FORMS = ("norm", "elementwise")
 class OutlierPenalty(nn.Cell):
     """Outlier penalty loss, OPL (Movie Gen, arXiv 2410.13720, section on the TAE).
 
-    Each latent frame X (zc, lh, lw) is charged the mean over positions (i, j) of max(||X_ij - mean(X)|| - radius * ||std(X)||, 0).
+    The penalty of a latent frame X (zc, lh, lw) is the mean over positions (i, j) of
+
+        max(||X_ij - mean(X)|| - radius * ||std(X)||, 0)
+
     Mean and std run over (lh, lw); std is the population's (divides by lh*lw). The latent frames are averaged.
 
     Args:
-        form: "norm" takes the norms over the channels, as the paper writes; "elementwise" does without them, every channel by itself,
-            as the published example does.
-        radius: standard deviations that cost nothing (the paper's r).
+        form: "norm" takes the norms over the channels, as in the paper; "elementwise" treats every channel by itself,
+            as in the published example.
+        radius: standard deviations without a penalty (the paper's r).
 
     Raises:
         UserError: if form is neither, or radius is negative.

@@ -1,4 +1,4 @@
-"""What a model gave back, taken apart: a tensor, or a tuple (recon, z, mean, logvar) of which the tail may be missing."""
+"""Unpacks a model's outputs: a tensor, or a tuple (recon, z, mean, logvar) of which the tail may be missing."""
 
 import mindspore as ms
 from mindspore import ops
@@ -6,12 +6,13 @@ from mindspore import ops
 from mindone_tae.zoo.errors import UserError
 
 
-# constexpr: in graph mode a plain `raise` takes only built-in exceptions; these run in Python while the graph is compiled.
+# constexpr: graph mode can only raise built-in exceptions; these functions run in Python while the graph is compiled.
 @ops.constexpr
 def _check_count(count, needed, wants, remedy):
     if count < needed:
         raise UserError(
-            f"the model returned {count} tensor{'s' if count > 1 else ''}; {wants} needs (recon, z, mean, logvar): {remedy}"
+            f"the model returned {count} tensor{'s' if count > 1 else ''}; {wants} needs (recon, z, mean, logvar): "
+            f"{remedy}"
         )
 
 
@@ -48,16 +49,16 @@ def pixels_of(outputs, batch):
 
 
 def latent_of(outputs, needed, wants, remedy):
-    """The tensors after the reconstruction, once there are enough of them.
+    """The tensors after the reconstruction, checked to be enough.
 
     Args:
         outputs: what the model returned.
         needed: how many tensors it must hold, the reconstruction included.
-        wants: the term that asks, for the error.
+        wants: the term that needs them, for the error.
         remedy: what a user can do without them, for the error.
 
     Returns:
-        tuple of needed - 1 tensors in float32: z, mean, logvar as far as asked.
+        tuple of needed - 1 tensors in float32, from z, mean, logvar.
 
     Raises:
         UserError: if outputs holds fewer.

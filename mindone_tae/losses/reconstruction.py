@@ -1,4 +1,4 @@
-"""How far the reconstruction is from the video, pixel by pixel."""
+"""Pixelwise reconstruction losses."""
 
 from mindspore import nn, ops
 
@@ -10,7 +10,7 @@ REDUCTIONS = ("frame_sum", "mean")
 
 
 class _PixelLoss(nn.Cell):
-    """A distance per pixel, gathered over the frame or over everything.
+    """A distance per pixel, summed over the frame or averaged over everything.
 
     Args:
         reduction: "frame_sum" sums over (c, h, w) and averages over the b*t frames, as the published example does;
@@ -26,7 +26,8 @@ class _PixelLoss(nn.Cell):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise UserError(
-                f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}: the published recipe has frame_sum"
+                f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}: "
+                "the published recipe has frame_sum"
             )
         self.frame_sum = reduction == "frame_sum"
 

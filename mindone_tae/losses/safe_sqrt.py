@@ -2,7 +2,7 @@
 
 from mindspore import ops
 
-# Far below the square of anything float32 arithmetic on pixels or latents can tell from zero.
+# Far below the square of the smallest difference that float32 arithmetic on pixels or latents resolves.
 _TINY = 1e-20
 
 
@@ -16,6 +16,6 @@ def safe_sqrt(x):
         the same shape, float32; 0 where x is below 1e-20.
     """
     positive = x > _TINY
-    # The inner choice keeps 1/sqrt(0) out of the gradient: multiplying it by zero afterwards would give NaN.
+    # The inner where keeps 1/sqrt(0) out of the gradient: multiplied by zero afterwards it would give NaN.
     root = ops.sqrt(ops.where(positive, x, ops.ones_like(x)))
     return ops.where(positive, root, ops.zeros_like(x))

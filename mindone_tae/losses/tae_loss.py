@@ -1,4 +1,4 @@
-"""The objective a Temporal Autoencoder is trained on: every term in one number, and each for the log."""
+"""The training objective of a Temporal Autoencoder: the weighted total, and each term for the log."""
 
 from mindspore import nn, ops
 
@@ -24,8 +24,8 @@ class TAELoss(nn.Cell):
               + kl_weight * KL for each frame
               + opl_weight * OPL
 
-    The c*h*w is the published example's: it adds a frame's LPIPS to every pixel before summing them. With "mean" this whole total is
-    divided by c*h*w, so the terms keep their ratios at any frame size.
+    The c*h*w is the published example's: it adds a frame's LPIPS to every pixel before summing over pixels. With "mean"
+    the total is divided by c*h*w, so the terms keep their ratios at any frame size.
 
     Args:
         reconstruction: "l1" (published) or "mse".
@@ -33,9 +33,10 @@ class TAELoss(nn.Cell):
         kl_weight: weight of the KL divergence, in nats a frame of pixels; 0 leaves it out.
         perceptual_weight: weight of LPIPS; 0 leaves it out.
         lpips_path: safetensors file with LPIPS's weights; None leaves LPIPS out, and `notes` says so.
-        opl_weight: weight of the outlier penalty; 0 leaves it out. The paper has 1e5, the published results are better without.
+        opl_weight: weight of the outlier penalty; 0 leaves it out. The paper has 1e5, the published results are better
+            without.
         opl_form: "norm" (the paper's) or "elementwise" (the published example's).
-        opl_radius: standard deviations a latent may stray at no cost.
+        opl_radius: standard deviations from the mean without a penalty.
 
     Attributes:
         term_names: names of the active terms, in the order they follow the total.
@@ -83,8 +84,8 @@ class TAELoss(nn.Cell):
         names = [reconstruction]
         if perceptual_weight > 0 and lpips_path is None:
             self.notes.append(
-                "LPIPS is left out, as loss.lpips_path is not set; the published recipe has it, at perceptual_weight 1.0. "
-                f"To have it, {NETWORK.how_to_get('loss.lpips_path')}"
+                "LPIPS is left out, as loss.lpips_path is not set; the published recipe has it, at perceptual_weight "
+                f"1.0. To have it, {NETWORK.how_to_get('loss.lpips_path')}"
             )
         elif perceptual_weight > 0:
             self.lpips = LPIPS(lpips_path)
@@ -99,13 +100,14 @@ class TAELoss(nn.Cell):
         """The loss of one batch.
 
         Args:
-            outputs: tuple (recon, z, mean, logvar), recon (b, c, t, h, w) in [-1, 1], the rest (b, zc, lt, lh, lw); recon alone
-                where neither KL nor the outlier penalty is asked.
+            outputs: tuple (recon, z, mean, logvar), recon (b, c, t, h, w) in [-1, 1], the rest (b, zc, lt, lh, lw);
+                recon alone where neither KL nor the outlier penalty is used.
             batch: the dataset's columns; the first is x (b, c, t, h, w) in [-1, 1].
 
         Returns:
-            (total, *terms), scalars in float32. The terms carry no gradient and no weight, in units that do not change with the
-            frame's size or reduction: "l1" or "mse" a mean over pixels, "lpips" a mean over frames, "kl" nats a frame of pixels, "opl".
+            (total, *terms), scalars in float32. The terms are unweighted, carry no gradient, and have units independent
+            of frame size and reduction: "l1" or "mse" a mean over pixels, "lpips" a mean over frames, "kl" nats a frame
+            of pixels, "opl" the latent's unit.
 
         Raises:
             UserError: if an active term lacks what it needs in outputs, with the key that turns it off.
@@ -113,7 +115,7 @@ class TAELoss(nn.Cell):
         recon, x = pixels_of(outputs, batch)
         b, c, t, h, w = x.shape
         frame_size = c * h * w
-        # The reconstruction's own reduction has settled its scale; the other terms follow it.
+        # The reconstruction's reduction sets the scale of the total; the other terms follow it.
         scale = 1.0 if self.frame_sum else 1.0 / frame_size
 
         total = self.reconstruction(recon, x)
@@ -130,7 +132,7 @@ class TAELoss(nn.Cell):
             opl = self.opl(outputs, x)
             total = total + self.opl_weight * scale * opl
             terms = terms + (opl,)
-        # Without this, a host that differentiates all that is returned would train on the terms twice.
+        # stop_gradient: a host that differentiates all outputs would otherwise train on the terms twice.
         return (total,) + ops.stop_gradient(terms)
 
 

@@ -1,4 +1,4 @@
-"""Metrics: how good reconstructions are, one float a clip or a set.
+"""Metrics of reconstruction quality, one float for a clip or a set.
 
 Imported on first use: PSNR and SSIM need no MindSpore.
 """

@@ -1,19 +1,21 @@
-"""A reconstruction beside its video, frame by frame, as pixels a metric can take."""
+"""Frames of a reconstruction and its video, in pairs, as pixels for a metric."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
 
-def frame_pairs(recon, x):
+def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
 
     Args:
-        recon: reconstruction (c, t, h, w) in [-1, 1], a little over at most.
+        recon: reconstruction (c, t, h, w) in about [-1, 1].
         x: video, the same shape and range.
 
     Returns:
-        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time: a long clip would not fit twice.
+        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time to save memory.
 
     Raises:
         UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
@@ -22,7 +24,7 @@ def frame_pairs(recon, x):
     return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
 
 
-def check_pair(recon, x):
+def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays.
 
     Raises:

@@ -26,12 +26,15 @@ class LPIPSMetric:
 
     name = "lpips"
     higher_is_better = False
-    protocol = "LPIPS version 0.1 with VGG16 of each frame at its own size, pixels clipped to [-1, 1], no rounding to 8 bits; mean over frames"
+    protocol = (
+        "LPIPS version 0.1 with VGG16 of each frame at its own size, pixels clipped to [-1, 1], no rounding to 8 bits; "
+        "mean over frames"
+    )
 
     def __init__(self, lpips_path: str | None = None):
         self._lpips = LPIPS(lpips_path, key="the lpips metric's lpips_path")
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:
@@ -44,7 +47,7 @@ class LPIPSMetric:
         Raises:
             UserError: if the shapes differ, are not (3, t, h, w), or the frames are too small.
         """
-        # A frame at a time: VGG16's features of a whole clip would not fit where the clip itself does.
+        # A frame at a time: VGG16's features of a whole clip take far more memory than the clip.
         frames = [
             float(self._lpips(_tensor(frame), _tensor(target)).asnumpy()[0]) for frame, target in frame_pairs(recon, x)
         ]

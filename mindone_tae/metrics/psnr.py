@@ -5,7 +5,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from .frame_pairs import frame_pairs
 
-# Equal frames have an infinite PSNR, which JSON cannot hold and no mean survives.
+# Equal frames have an infinite PSNR, which JSON cannot hold and which would make the mean infinite.
 _CAP_DB = 100.0
 
 
@@ -21,11 +21,11 @@ class PSNR:
     name = "psnr"
     higher_is_better = True
     protocol = (
-        "scikit-image's peak_signal_noise_ratio of each frame over all its channels, pixels mapped from [-1, 1] to [0, 1] and clipped, "
-        "data range 1.0, no rounding to 8 bits, capped at 100 dB; mean over frames, in dB"
+        "scikit-image's peak_signal_noise_ratio of each frame over all its channels, pixels mapped from [-1, 1] to "
+        "[0, 1] and clipped, data range 1.0, no rounding to 8 bits, capped at 100 dB; mean over frames, in dB"
     )
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:

@@ -22,11 +22,11 @@ class SSIM:
     name = "ssim"
     higher_is_better = True
     protocol = (
-        "scikit-image's structural_similarity of each frame, 7x7 uniform window, mean over channels, pixels mapped from [-1, 1] to [0, 1] "
-        "and clipped, data range 1.0, no rounding to 8 bits; mean over frames"
+        "scikit-image's structural_similarity of each frame, 7x7 uniform window, mean over channels, pixels mapped "
+        "from [-1, 1] to [0, 1] and clipped, data range 1.0, no rounding to 8 bits; mean over frames"
     )
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:

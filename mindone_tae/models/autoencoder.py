@@ -6,17 +6,19 @@ channels. x pixels, z latent, recon the pixels decoded from it.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from .decoder import Decoder
 from .description import described
 from .encoder import Encoder
-from .given import Given, video_of
+from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
-from .latent.posterior import sample_posterior, split_moments
-from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
+from .latent.posterior import LatentModel
+from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.start import check_start, start_linear
@@ -38,7 +40,7 @@ TAE_CONFIG = {
 }
 
 
-class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
+class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
     """A variational autoencoder for video and, as a video of one frame, images.
 
     Args:
@@ -49,12 +51,13 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
         dropout: probability of dropping an element in training.
-        scaling_factor: brings latents to about unit variance, see `scale_latents`.
-        shift_factor: centres them.
-        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file or a folder holding one, or "tiny", the small weights that the
-            package carries, whose widths then take the place of those given; None starts anew, its temporal layers the identity.
-        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax, the posterior and results
-            stay float32.
+        scaling_factor: scales latents to about unit variance, see `scale_latents`.
+        shift_factor: centres latents on zero, see `scale_latents`.
+        pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file, a folder holding one, or "tiny" for the small weights
+            shipped with the package, whose widths replace those given. None initializes at random, with temporal
+            layers that are the identity.
+        dtype: the type computed in, "float32", "float16" or "bfloat16". Parameters, norms, softmax, the posterior and
+            results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
         use_tile: encode and decode in tiles, as after `enable_tiling()`.
@@ -62,19 +65,22 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         encode_overlap: frames that neighbouring tiles share in encoding.
         decode_tile: frames a tile in decoding.
         decode_overlap: frames that neighbouring tiles share in decoding, blended linearly.
-        encode_dtype: the type the encoder computes in; None is dtype. Lower precision costs an encoder more than a decoder.
+        encode_dtype: the type the encoder computes in; None is dtype. Lower precision costs the encoder more quality
+            than the decoder.
         decode_dtype: the type the decoder computes in; None is dtype.
-        memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take more, as
-            after `enable_tiling(memory_budget_gb=...)`. None means no budget.
+        memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take
+            more, as after `enable_tiling(memory_budget_gb=...)`. None means no budget.
         share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
-        start: "random", or "linear": a new network starts as a linear code (see `models.layers.start`), which trains faster from nothing.
+        start: "random", or "linear" to initialize a new network as a linear code (see `models.layers.start`), which
+            trains faster from scratch.
 
     Raises:
-        ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or tiles
-            that are no multiples of 8 frames or overlap as a whole.
+        ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or
+            tiles that are not multiples of 8 frames or overlap completely.
 
     Attributes:
-        out_channels: channels of the latent, as MindONE's Movie Gen reads it; of pixels, `decode` gives the keyword's.
+        out_channels: channels of the latent, as MindONE's Movie Gen reads it; `decode` gives as many pixel channels as
+            the keyword said.
         scale_factor: scaling_factor, under the name that Movie Gen reads.
         get_latent_size: `latent_size` for Movie Gen, which calls it on the class.
     """
@@ -107,16 +113,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         share_statistics: bool = True,
         start: str = "random",
     ):
+        sizes = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor)
         latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
-            with_shipped(
-                pretrained,
-                latent_channels=latent_channels,
-                block_out_channels=block_out_channels,
-                layers_per_block=layers_per_block,
-                norm_num_groups=norm_num_groups,
-                scaling_factor=scaling_factor,
-                shift_factor=shift_factor,
-            )
+            with_shipped(pretrained, *sizes)
         )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
@@ -141,11 +140,11 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         self.halvings = self.encoder.halvings
         frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
         self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb, share_statistics=share_statistics))
-        self._shared = {}
+        self._shared, self._called = {}, set()
         self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic
-        self._warned = False
+        self._warned = self._looked = False
         self._pretrained = pretrained
         if use_recompute:
             self.encoder.recompute_blocks()
@@ -156,7 +155,9 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None, pixels: str = "float"):
+    def encode(
+        self, x: Tensor | np.ndarray, noise: Tensor | np.ndarray | None = None, pixels: str = "float"
+    ) -> tuple[Tensor | np.ndarray, ...]:
         """Pixels to latent.
 
         Args:
@@ -165,11 +166,11 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             pixels: "uint8" for x of bytes from 0 to 255.
 
         Returns:
-            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8); arrays for an array. z is a sample of the
-            posterior, or its mean with `sample_deterministic`.
+            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8); arrays for an array. z is a sample
+            of the posterior, or its mean with `sample_deterministic`.
 
         Raises:
-            ValueError: for a shape the network does not take, or what is no array of such pixels.
+            ValueError: for a shape the network does not take, or x is not an array or Tensor of such pixels.
         """
         if pixels != "float" or not isinstance(x, Tensor):
             given = Given(x, "x", pixels)
@@ -180,23 +181,24 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         check_floating(x, "x")
         if compiling():
             return self._posterior(self._in_slices("encode", x), noise)
-        if self.use_tiling or self.use_slicing:
-            return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
-        return self._posterior(self.encoder(x), noise)
+        warn_of_first(self, x)
+        return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: Tensor | np.ndarray, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> Tensor | np.ndarray:
         """Latent to pixels.
 
         Args:
             z: (b, zc, lt, lh, lw), unscaled, a Tensor or a NumPy array.
-            num_target_frames: frames wanted; those past it are dropped. None gives all 8 * lt.
+            num_target_frames: frames to return; later ones are dropped. None returns all 8 * lt.
             target_num_frames: the same, under the name MindONE's pipelines use.
 
         Returns:
             (b, c, t, h, w), float32, about [-1, 1] and not clipped; an array for an array.
 
         Raises:
-            ValueError: for a shape that is no latent, what is no floating array, or more frames than it holds.
+            ValueError: for a shape that is not a latent's, an array that is not floating, or more frames than z holds.
         """
         if not isinstance(z, Tensor):
             given = Given(z, "z")
@@ -211,15 +213,16 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
             frames = held
         if frames < 1 or frames > held:
             raise ValueError(
-                f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: ask for one of those"
+                f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: "
+                "ask for one of those"
             )
-        if not compiling() and (self.use_tiling or self.use_slicing):
+        if not compiling():
             return self._in_parts("decode", z, frames)
         recon = self._in_slices("decode", z)
         return recon if frames == held else recon[:, :, :frames]
 
     def construct(self, x, noise=None):
-        """Encodes and decodes, whole: training needs gradients, and tiles pass through the host.
+        """Encodes and decodes whole videos, never in tiles: tiles pass through the host, where gradients end.
 
         Args:
             x: (b, c, t, h, w) in [-1, 1].
@@ -233,8 +236,8 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         recon = self.decoder(z)
         return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
 
-    def reconstruct(self, x, pixels: str = "float"):
-        """Pixels to pixels by way of the posterior's mean: no chance involved; tiled where tiling is on.
+    def reconstruct(self, x: Tensor | np.ndarray | str | os.PathLike, pixels: str = "float") -> Tensor | np.ndarray:
+        """Pixels to pixels through the posterior's mean, so deterministic; in tiles where tiling is on.
 
         Args:
             x: as `encode` takes it; or the path of a video or image, which is read whole at its own size.
@@ -254,45 +257,6 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
     def __repr__(self):
         return described(self, self._pretrained)
 
-    def _posterior(self, moments, noise):
-        """z, mean and logvar of moments (b, 2*zc, lt, lh, lw); noise None draws it."""
-        mean, logvar = split_moments(moments)
-        if self.sample_deterministic:
-            return mean, mean, logvar
-        if noise is None:
-            noise = ops.standard_normal(mean.shape)
-        if noise.shape != mean.shape:
-            raise ValueError(
-                f"noise has shape {noise.shape} and the latent {mean.shape}; each element takes its own: draw noise of the latent's shape"
-            )
-        return sample_posterior(mean, logvar, noise), mean, logvar
-
-    def training_inputs(self, batch, rng):
-        """What one training step calls the model with: the pixels and the posterior's noise, drawn on the host.
-
-        Noise that comes from outside makes a step a pure function of its inputs: a resumed run repeats it exactly, and the
-        graph runs the network once instead of once for the loss and once for its gradient.
-
-        Args:
-            batch: the dataset's columns, NumPy, pixels (b, c, t, h, w) first.
-            rng: numpy.random.Generator of this step.
-
-        Returns:
-            Tuple of arrays for `construct`.
-        """
-        x = batch[0]
-        check_pixels(x.shape, self.in_channels, self.halvings)
-        shape = (x.shape[0], self.latent_channels, *self.latent_size(x.shape[2:]))
-        return x, rng.standard_normal(shape, dtype=np.float32)
-
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
         return latent_size(input_size, self.halvings)
-
-    def scale_latents(self, z, convention):
-        """Scales by this model's factors; see `mindone_tae.scale_latents`."""
-        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
-
-    def unscale_latents(self, scaled, convention):
-        """The inverse of `scale_latents`."""
-        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)

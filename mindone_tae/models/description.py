@@ -1,13 +1,13 @@
-"""A model in a few lines, where MindSpore would print every layer."""
+"""A model's repr in four lines, where MindSpore would print every layer."""
 
 import math
 
 
-def described(model, weights):
-    """What a TemporalAutoencoder is.
+def described(model, weights) -> str:
+    """Sizes, types, tiling and weights of a TemporalAutoencoder.
 
     Args:
-        model: built.
+        model: a TemporalAutoencoder.
         weights: its keyword `pretrained`.
 
     Returns:
@@ -18,7 +18,8 @@ def described(model, weights):
     widths = ", ".join(map(str, model.block_out_channels))
     return "\n".join(
         [
-            f"{type(model).__name__}: {ratio}x{ratio}x{ratio} pixels to {model.latent_channels} numbers, widths {widths}",
+            f"{type(model).__name__}: {ratio}x{ratio}x{ratio} pixels to {model.latent_channels} numbers, "
+            f"widths {widths}",
             f"  {parameters:,} parameters, {_dtypes(model)}",
             f"  {_tiling(model)}",
             f"  weights: {'random' if weights is None else weights}",

@@ -1,4 +1,4 @@
-"""What an autoencoder's methods are given: Tensors, NumPy arrays, bytes where they are named so, a path. Results come back alike."""
+"""Arguments of an autoencoder's methods: Tensors, NumPy arrays, uint8 pixels, paths. Results are of the same kind."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import mindspore as ms
 
 from .layers.dtypes import check_floating
 
-# Pixels end at 1 and latents rarely pass 10. What lies beyond this is no pixel in [-1, 1], whatever a resize may add.
+# Pixels lie in [-1, 1]; resizing may overshoot a little, but never this far.
 _FAR = 2.0
 PIXELS = ("float", "uint8")
 
 
 class Given:
-    """One argument, and in which kind its results go back.
+    """One argument, and the conversion of results back to its kind.
 
     Args:
         value: a Tensor or an array.
@@ -28,13 +28,14 @@ class Given:
         tensor: the value as a floating Tensor.
 
     Raises:
-        ValueError: it is neither, or holds other numbers than `pixels` says.
+        ValueError: it is neither, or its type is not the one `pixels` names.
     """
 
-    def __init__(self, value, name, pixels="float"):
+    def __init__(self, value, name: str, pixels: str = "float"):
         if pixels not in PIXELS:
             raise ValueError(
-                f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: leave it out for numbers in [-1, 1]"
+                f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: "
+                "leave it out for numbers in [-1, 1]"
             )
         if not isinstance(value, (ms.Tensor, np.ndarray)):
             raise ValueError(_no_array(value, name))
@@ -43,12 +44,14 @@ class Given:
         if pixels == "uint8":
             if not is_bytes:
                 raise ValueError(
-                    f"{name} holds {value.dtype} and pixels is 'uint8'; bytes from 0 to 255 are needed: leave pixels out"
+                    f"{name} holds {value.dtype} and pixels is 'uint8'; bytes from 0 to 255 are needed: "
+                    "leave pixels out"
                 )
             value = value.astype(np.float32 if self._is_array else ms.float32) / 127.5 - 1
         elif self._is_array and is_bytes:
             raise ValueError(
-                f"{name} holds uint8; pixels are numbers in [-1, 1]: say pixels='uint8' for bytes, or give {name} / 127.5 - 1"
+                f"{name} holds uint8; pixels are numbers in [-1, 1]: "
+                f"say pixels='uint8' for bytes, or give {name} / 127.5 - 1"
             )
         elif self._is_array and not np.issubdtype(value.dtype, np.floating):
             raise ValueError(f"{name} holds {value.dtype}; it must be floating: give {name}.astype(numpy.float32)")
@@ -59,32 +62,43 @@ class Given:
             check_floating(value, name)
             self.tensor = value
 
-    def warn_if_far_outside(self):
-        """Whether some numbers of an array lie far outside [-1, 1], which pixels do not; warns where they do."""
+    def warn_if_far_outside(self, stacklevel=3) -> bool:
+        """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned.
+
+        Args:
+            stacklevel: of the caller to blame, as `warnings.warn` counts.
+        """
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
         if low >= -_FAR and high <= _FAR:
             return False
         warnings.warn(
-            f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1], and a model makes nothing of others: "
-            "x / 127.5 - 1 brings numbers from 0 to 255 there (said once)",
-            stacklevel=3,
+            f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "
+            "give x / 127.5 - 1 for numbers from 0 to 255 (this warning is shown once)",
+            stacklevel=stacklevel,
         )
         return True
 
-    def back(self, result):
-        """A result in the kind of what was given: array for array, Tensor for Tensor."""
+    def back(self, result: ms.Tensor) -> ms.Tensor | np.ndarray:
+        """A result as an array where an array was given, as a Tensor where a Tensor was."""
         return result.asnumpy() if self._is_array else result
 
-    def pixels_back(self, recon):
-        """Pixels in the kind of what was given, bytes for bytes."""
+    def pixels_back(self, recon: ms.Tensor) -> ms.Tensor | np.ndarray:
+        """Pixels as an array or a Tensor like the argument, as uint8 where it was uint8."""
         recon = self.back(recon)
         if self._pixels == "float":
             return recon
         if self._is_array:
             return np.rint((recon + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return ((recon + 1) * 127.5).round().clamp(0, 255).astype(ms.uint8)
+
+
+def warn_of_first(model, x):
+    """Warns as `Given.warn_if_far_outside` of a model's first Tensor; for later ones a device would have to wait."""
+    if not model._looked:
+        model._looked = True
+        model._warned = model._warned or Given(x.astype(ms.float32).asnumpy(), "x").warn_if_far_outside(stacklevel=4)
 
 
 def _no_array(value, name):

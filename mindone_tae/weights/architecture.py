@@ -1,4 +1,4 @@
-"""What widths and depths an image VAE has, from its config.json or from the shapes of its tensors."""
+"""The widths and depths of an image VAE, from its config.json or from the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_KEYS = (
     "shift_factor",
 )
 _FACTORS = ("scaling_factor", "shift_factor")
-# Keys of diffusers' AutoencoderKL that would make another network of it, and the values that do not.
+# Keys of diffusers' AutoencoderKL that change the network, with the only values supported.
 _REQUIRED = {
     "act_fn": "silu",
     "use_quant_conv": False,
@@ -28,7 +28,7 @@ _REQUIRED = {
     "latents_std": None,
 }
 _BLOCK_TYPES = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
-# What every published VAE of this family has; shapes do not tell it.
+# The number in every published VAE of this family; it cannot be inferred from shapes.
 _USUAL_GROUPS = 32
 _BLOCK = re.compile(r"encoder\.down\.(\d{1,2})\.block\.(\d{1,2})\.")
 
@@ -38,14 +38,14 @@ def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_grou
 
     Args:
         shapes: our names to shapes.
-        config: a config.json of diffusers, or {}; what it says wins over the shapes.
+        config: a config.json of diffusers, or {}; its values take precedence over the shapes.
         norm_num_groups: groups of the norms; None takes the config's, or without one 32.
 
     Returns:
         Keywords to values.
 
     Raises:
-        UserError: no image VAE, one of another kind, or groups that cannot be told.
+        UserError: no image VAE, one of another kind, or groups that do not divide the widths.
     """
     _check_kind(config)
     found = {**_inferred(shapes), **{key: config[key] for key in SHARED_KEYS if config.get(key) is not None}}
@@ -56,8 +56,9 @@ def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_grou
     groups = found.setdefault("norm_num_groups", _USUAL_GROUPS)
     if groups < 1 or any(width % groups for width in widths):
         raise UserError(
-            f"norm_num_groups is {groups}; it must divide every width, and those are {widths}; it cannot be told from the shapes of the "
-            "weights: give the one the VAE was trained with (--norm_num_groups), or its folder with config.json"
+            f"norm_num_groups is {groups}; it must divide every width, and those are {widths}; it cannot be told from "
+            "the shapes of the weights: give the one the VAE was trained with (--norm_num_groups), or its folder with "
+            "config.json"
         )
     return found
 
@@ -66,7 +67,8 @@ def _inferred(shapes):
     blocks = [(int(match[1]), int(match[2])) for match in map(_BLOCK.match, shapes) if match]
     if not blocks:
         raise UserError(
-            "no image VAE is in it: no name begins with encoder.down.0.block (or encoder.down_blocks.0.resnets): give an SD3.5 VAE"
+            "no image VAE is in it: no name begins with encoder.down.0.block (or encoder.down_blocks.0.resnets): "
+            "give an SD3.5 VAE"
         )
     widths = [_width(shapes, f"encoder.down.{level}") for level in range(max(level for level, _ in blocks) + 1)]
     return {
@@ -79,7 +81,7 @@ def _inferred(shapes):
 
 
 def _width(shapes, level):
-    """The width of a level, of whichever of its first tensors is there."""
+    """The width of a level, from the first of its tensors that is present."""
     width = _axis(shapes, 0, *(f"{level}.block.{n}.{leaf}" for n in (0, 1) for leaf in ("conv1.weight", "norm2.gamma")))
     if width is None:
         raise UserError(
@@ -89,7 +91,7 @@ def _width(shapes, level):
 
 
 def _axis(shapes, axis, *names):
-    """The length of an axis of the first of these that is there."""
+    """The length of an axis of the first of these tensors that is present."""
     return next((shapes[name][axis] for name in names if len(shapes.get(name, ())) > axis), None)
 
 

@@ -1,4 +1,4 @@
-"""Folders as PyTorch's diffusers writes them: config.json beside weights in PyTorch's layout, in one file or several."""
+"""Folders as PyTorch's diffusers writes them: config.json and weights in PyTorch's layout, in one file or several."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def save_diffusers_folder(
 
     Args:
         params: a Cell, or name to NumPy array, Tensor or Parameter, under our names.
-        folder: made where it is missing.
+        folder: created if missing.
         config: content of config.json.
         variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
-        max_shard_size: bytes, or "5GB" and the like, that a file may hold; weights that take more are cut into several with an index
-            beside them. None writes one file.
+        max_shard_size: most bytes a file may hold, as a number or "5GB" and the like; larger weights are split into
+            several files with an index. None writes one file.
 
     Raises:
-        UserError: a size that is none, or a folder that cannot be written.
+        UserError: an invalid size, or a folder that cannot be written.
     """
     folder = Path(folder)
     arrays = torch_layout(as_arrays(params))
@@ -49,7 +49,7 @@ def save_diffusers_folder(
         f"{stem}.safetensors" if whole else f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors"
         for i in range(len(shards))
     ]
-    with ExitStack() as files:  # what is entered first is moved into place last
+    with ExitStack() as files:  # the file entered first is moved into place last
         _write_json(files, folder / "config.json", config)
         if not whole:
             placed = {tensor: name for name, shard in zip(names, shards) for tensor in shard}
@@ -69,7 +69,7 @@ def _write_json(files, path, content):
 
 
 def _remove_older(folder, stem, written, index_name):
-    """Removes this variant's weights other than those just written; the index first, as readers prefer it to a single file."""
+    """Removes this variant's weights other than those just written; the index first, as readers look for it first."""
     shard = re.compile(rf"{re.escape(stem)}(-\d{{5}}-of-\d{{5}})?\.safetensors")
     older = [path for path in folder.iterdir() if path.name == index_name or shard.fullmatch(path.name)]
     for path in sorted(older, key=lambda path: path.name != index_name):
@@ -78,7 +78,7 @@ def _remove_older(folder, stem, written, index_name):
 
 
 def _shards(arrays, max_bytes):
-    """Names in their order, cut where a file would hold more than max_bytes; a larger tensor has a file to itself."""
+    """Names by file, in their order, no file above max_bytes; a larger tensor has a file to itself."""
     shards, held = [[]], 0
     for name, array in arrays.items():
         if max_bytes is not None and shards[-1] and held + array.nbytes > max_bytes:

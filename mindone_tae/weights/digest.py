@@ -1,8 +1,9 @@
-"""The checksum that tells weights from others."""
+"""The checksum that identifies weights."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from .saving import as_arrays
 
 
 def weights_sha256(model) -> str:
-    """sha256 of a model's parameters, the same whatever file and format they came in.
+    """sha256 of a model's parameters, independent of the file and format they came from.
 
     Args:
-        model: a Cell; of anything else, which has no parameters, the checksum of none.
+        model: a Cell; anything else counts as a model without parameters.
 
     Returns:
         64 hexadecimal digits, of each parameter's name, type, shape and numbers, in the order of the names.
@@ -23,12 +24,12 @@ def weights_sha256(model) -> str:
     parameters = sorted(
         ((strip_wrappers(name), parameter) for name, parameter in parameters.items()), key=lambda entry: entry[0]
     )
-    # One at a time: a model's numbers never lie in memory twice.
+    # One at a time, so that the model's parameters are never in memory twice.
     return arrays_sha256((name, as_arrays({name: parameter})[name]) for name, parameter in parameters)
 
 
-def arrays_sha256(named_arrays) -> str:
-    """sha256 of tensors, whatever file and format they came in.
+def arrays_sha256(named_arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """sha256 of tensors, independent of the file and format they came from.
 
     Args:
         named_arrays: (name, array) pairs, sorted by name.

@@ -1,11 +1,11 @@
-"""Which files a path means: a file, a diffusers folder, a training run's folder, or a repository on Hugging Face."""
+"""The weight files behind a path: a file, a diffusers folder, a training run's folder, or a Hugging Face repository."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
@@ -13,25 +13,25 @@ from .formats.pickles import TORCH_SUFFIXES
 from .hub import download, is_repository
 from .name_lists import shortened
 
-# In the order in which a folder's are preferred: what lies beside safetensors as .bin may be an optimizer's.
+# In order of preference in a folder: a .bin beside a .safetensors may be an optimizer's.
 SUFFIXES = (".safetensors", ".ckpt", *TORCH_SUFFIXES)
 _FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-# A file of JSON, such as an index of shards, is read whole.
+# JSON files, such as an index of shards, are read whole.
 _JSON_MOST_BYTES = 2**25
 _DIFFUSERS_STEM = "diffusion_pytorch_model"
 _INDICES = tuple(f"{_DIFFUSERS_STEM}{suffix}.index.json" for suffix in (".safetensors", ".bin"))
 # In the folder of a run's checkpoint.
 _PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
-# Weights that the package carries, by the names that `pretrained` and --ckpt_path take; a file of the same name is ./tiny.
+# Weights shipped with the package, by the names that `pretrained` and --ckpt_path take; a file of that name is ./tiny.
 _SHIPPED_FOLDER = Path(__file__).with_name("shipped")
 SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
 
 
 class Found(NamedTuple):
-    """Where weights lie.
+    """Where weights are stored.
 
     Attributes:
-        path: what messages call it.
+        path: as messages name it.
         files: one file, or the shards of one checkpoint.
         config_path: a diffusers folder's config.json, or None.
     """
@@ -42,16 +42,17 @@ class Found(NamedTuple):
 
 
 def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
-    """The files that a path means.
+    """The weight files behind a path.
 
     Args:
-        path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a folder
-            holding one such file; "organisation/name" on Hugging Face, with "/subfolder" behind it if need be; or "tiny" or
-            "tiny_image_vae", which the package carries.
-        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
+        path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a
+            folder holding one such file; "organisation/name" or "organisation/name/subfolder" on Hugging Face; or
+            "tiny" or "tiny_image_vae", which are shipped with the package.
+        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there
+            are any (None).
 
     Raises:
-        UserError: nothing there, or not just one checkpoint.
+        UserError: no such path, or not exactly one checkpoint.
     """
     text = os.fspath(path)
     if not text.strip():
@@ -72,7 +73,8 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
     if ema and found.files[0].name != _AVERAGED:
         raise UserError(
-            f"{path}: it holds no averaged weights (ema=True): leave ema out, or give the folder of a run trained with them"
+            f"{path}: it holds no averaged weights (ema=True): "
+            "leave ema out, or give the folder of a run trained with them"
         )
     return found
 
@@ -85,7 +87,7 @@ def _checked(path):
 
 
 def _config_beside(path):
-    """config.json, where a file is a diffusers folder's."""
+    """The config.json beside a file of a diffusers folder, or None."""
     config = path.with_name("config.json")
     return config if path.name.startswith(_DIFFUSERS_STEM) and config.is_file() else None
 
@@ -123,7 +125,7 @@ def _shards(folder, index):
         raise UserError(
             f"{index}: it has no weight_map, which says what lies in which file: download it again"
         ) from None
-    # only names in the same folder: an index is somebody else's text
+    # only names in the same folder: an index is untrusted text
     missing = [name for name in names if os.path.basename(name) != name or not name or not (folder / name).is_file()]
     if missing or not names:
         listed = shortened(missing) or "which are none,"
@@ -132,7 +134,7 @@ def _shards(folder, index):
 
 
 def _in_run(folder, ema):
-    """The last checkpoint of a run, of its checkpoints folder, or the one whose folder this is."""
+    """The last checkpoint in a run's folder or its checkpoints folder, or the checkpoint that the folder itself is."""
     steps = [path for inside in (folder / "checkpoints", folder) for path in inside.glob("step_*") if path.is_dir()]
     step = max(steps, key=_number, default=folder)
     plain, averaged = step / _PLAIN, step / _AVERAGED
@@ -163,7 +165,7 @@ def _alone(folder):
     raise UserError(f"{folder}: it holds no {_FORMATS} file: give the folder that does, or the file itself")
 
 
-def read_json(path: Path):
+def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:

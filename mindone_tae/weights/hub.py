@@ -1,9 +1,10 @@
-"""Repositories on Hugging Face, from the local cache where they are in it."""
+"""Repositories on Hugging Face, taken from the local cache where possible."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
@@ -19,7 +20,7 @@ _WANTED = ("config.json", "diffusion_pytorch_model*.safetensors", "diffusion_pyt
 
 
 def is_repository(text: str) -> bool:
-    """Whether a text could be "organisation/name" or "organisation/name/subfolder", and is no file's name."""
+    """Whether a text could be "organisation/name" or "organisation/name/subfolder" and not a file's name."""
     return (
         bool(_REPOSITORY.fullmatch(text))
         and ".." not in text
@@ -27,11 +28,11 @@ def is_repository(text: str) -> bool:
     )
 
 
-def download(text, find):
-    """What `find` gives for a repository's folder, from the cache or else the network.
+def download(text: str, find: Callable):
+    """The result of `find` on a repository's folder, from the cache or else the network.
 
     Args:
-        text: "organisation/name", with "/subfolder" behind it if need be.
+        text: "organisation/name" or "organisation/name/subfolder".
         find: takes a folder; raises UserError where no weights are in it.
 
     Raises:
@@ -41,8 +42,8 @@ def download(text, find):
         import huggingface_hub
     except ImportError:
         raise UserError(
-            f"{text}: no such file or folder; to take it as a repository on Hugging Face huggingface_hub must be installed: "
-            "pip install huggingface_hub, or give a local path"
+            f"{text}: no such file or folder; to take it as a repository on Hugging Face huggingface_hub must be "
+            "installed: pip install huggingface_hub, or give a local path"
         ) from None
     organisation, name, *subfolders = text.split("/")
     repository, subfolder = f"{organisation}/{name}", "/".join(subfolders)
@@ -54,7 +55,7 @@ def download(text, find):
 
     try:
         return fetch(local_files_only=True)
-    except Exception as error:  # the library raises its own, requests' and OSError, by version
+    except Exception as error:  # by version the library raises its own errors, requests' or OSError
         _logger.info("%s is not in the cache of Hugging Face: %s", text, error)
     try:
         try:
@@ -72,14 +73,14 @@ def download(text, find):
 
 
 def _lone_file(huggingface_hub, repository, subfolder, find):
-    """The only checkpoint at a repository's root or in its subfolder, under a name of its own."""
+    """The only checkpoint at a repository's root or in its subfolder, whatever its name."""
     prefix = f"{subfolder}/" if subfolder else ""
     inside = [name[len(prefix) :] for name in huggingface_hub.list_repo_files(repository) if name.startswith(prefix)]
     files = [prefix + name for name in inside if "/" not in name and name.endswith((".safetensors", ".ckpt"))]
     if len(files) != 1:
         held = shortened(files) or "none"
         raise UserError(
-            f"{repository}: one .safetensors or .ckpt file must be in its folder {prefix or '/'}, and there are {held}: "
-            "download the one you mean and give its path"
+            f"{repository}: one .safetensors or .ckpt file must be in its folder {prefix or '/'}, and there are "
+            f"{held}: download the one you mean and give its path"
         )
     return find(huggingface_hub.hf_hub_download(repository, files[0]))

@@ -1,4 +1,4 @@
-"""Weights into a model: all of them, or one error that tells every difference."""
+"""Loads weights into a model: all of them, or one error that lists every difference."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _logger = logging.getLogger(__name__)
 
 
 class Differences(NamedTuple):
-    """Names, ours, by which weights do not fit a model.
+    """Our names of the tensors in which weights and a model differ.
 
     Attributes:
         missing: in the model only.
         unexpected: in the weights only.
-        misshapen: of another shape in each.
+        misshapen: in both, with different shapes.
     """
 
     missing: list[str]
@@ -35,24 +35,25 @@ class Differences(NamedTuple):
     misshapen: list[str]
 
 
-def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
+def load_weights(model: ms.nn.Cell, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
     """Sets a model's parameters; float16 and bfloat16 weights become the parameters' own type.
 
     Args:
         model: a Cell.
-        path: a .safetensors, .ckpt, .bin, .pt or .pth file; a diffusers folder; a training run's folder; a folder holding one such file; or
-            "organisation/name" on Hugging Face, with "/subfolder" behind it if need be.
-        strict: False only warns of names that are missing, left over or of another shape, and sets the rest.
-        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there are any (None).
+        path: a .safetensors, .ckpt, .bin, .pt or .pth file; a diffusers folder; a training run's folder; a folder
+            holding one such file; or "organisation/name" or "organisation/name/subfolder" on Hugging Face.
+        strict: False only warns of names that are missing, unexpected or of another shape, and sets the rest.
+        ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there
+            are any (None).
 
     Raises:
-        UserError: nothing there, a file that is not whole or asks for more than tensors; or, with `strict`, names or shapes that do not match, all of
-            them told.
+        UserError: no such path; a file that is damaged or holds more than tensors; or, with `strict`, names or shapes
+            that do not match, all of them listed.
     """
     load_stored(model, *open_renamed(path, ema), strict)
 
 
-def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
+def load_stored(model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
     """Sets a model's parameters to weights that are open already.
 
     Args:
@@ -65,9 +66,9 @@ def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) ->
         What did not fit; with `strict`, nothing.
 
     Raises:
-        UserError: with `strict`, names or shapes that do not match, all of them told.
+        UserError: with `strict`, names or shapes that do not match, all of them listed.
     """
-    # by their place in the model: what a parameter itself says changes with what its Cell was put into
+    # by their place in the model: Parameter.name changes with the Cell that the model was put into
     parameters = {strip_wrappers(name): parameter for name, parameter in model.parameters_and_names()}
     shapes = {name: shape for name, (_, shape) in renamed.kept.items()}
     differences = Differences(
@@ -82,14 +83,14 @@ def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) ->
             raise UserError(f"{message}: {_remedy(parameters, shapes, differences.misshapen, stored.path)}")
         _logger.warning("%s: the rest is loaded", message)
     fitting = [name for name in parameters if name in shapes and name not in differences.misshapen]
-    for name in fitting:  # one at a time: the file's numbers never lie in memory as a whole
+    for name in fitting:  # one at a time, so that the file is never in memory as a whole
         source, shape = renamed.kept[name]
         set_parameters(parameters, {name: stored.tensors[source].read().reshape(shape)})
     return differences
 
 
-def set_parameters(parameters, arrays) -> None:
-    """Gives parameters their numbers, in the parameter's own type.
+def set_parameters(parameters: dict[str, ms.Parameter], arrays: dict[str, np.ndarray]) -> None:
+    """Sets parameters to arrays, cast to each parameter's type.
 
     Args:
         parameters: name to Parameter.
@@ -100,9 +101,8 @@ def set_parameters(parameters, arrays) -> None:
 
 
 def _tensor(array):
-    if (
-        array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f"
-    ):  # types that MindSpore takes from NumPy in some versions only
+    # types that only some versions of MindSpore take from NumPy
+    if array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f":
         array = array.astype(np.float32)
     return ms.Tensor(array)
 
@@ -122,7 +122,10 @@ def _told(differences, parameters, shapes):
 
 def _remedy(parameters, shapes, misshapen, path):
     if any(".conv_temp." in name for name in parameters) and "encoder.conv_in.weight" in shapes:
-        return f"this is an image VAE: make a video one of it with mindone-tae inflate --src {path} --target tae.safetensors"
+        return (
+            "this is an image VAE: make a video one of it with "
+            f"mindone-tae inflate --src {path} --target tae.safetensors"
+        )
     if len(misshapen) and len(shapes.keys() & parameters.keys()) == len(parameters):
         return "build the model with the file's widths (block_out_channels, latent_channels)"
     return "give the file that this model was saved to, or strict=False to load what fits"

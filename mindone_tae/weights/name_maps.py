@@ -1,12 +1,12 @@
-"""From the names that files use to the names of our parameters, and back, by rules.
+"""Rules that map the names in files to the names of our parameters, and back.
 
-Three layouts hold an image VAE. Ours is the original one but for norms:
+An image VAE comes in three layouts. Ours is the original one except for norms:
 
-    original    encoder.down.0.block.0.norm1.weight             also behind first_stage_model. in a whole checkpoint
+    original    encoder.down.0.block.0.norm1.weight             prefixed by first_stage_model. in a whole checkpoint
     diffusers   encoder.down_blocks.0.resnets.0.norm1.weight    the decoder's levels counted from the deepest
     ours        encoder.down.0.block.0.norm1.gamma
 
-A TAE has names of its own (`inflated_name`), which its published checkpoint shares up to what trainers put around them.
+A TAE has names of its own (`inflated_name`); its published checkpoint has the same, apart from wrappers' prefixes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEADING = "autoencoder."
 _INSIDE = "_backbone."
 # Where a whole checkpoint keeps its VAE, other networks beside it.
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
-# Prefixes that hold several networks, so that it takes the next part of the name to tell them apart.
+# Prefixes shared by several networks, which only the next part of the name tells apart.
 _GROUPS_OF_NETWORKS = ("model", "text_encoders", "conditioner", "cond_stage_model")
 
 # In every residual block of the published checkpoint; no code ever used it.
@@ -72,7 +72,7 @@ class Renamed(NamedTuple):
 
 
 def strip_wrappers(name: str) -> str:
-    """A parameter's name without what trainers put before or into it."""
+    """A parameter's name without the prefixes and parts that trainers and wrappers add."""
     return name.replace(_INSIDE, "").removeprefix(_LEADING)
 
 
@@ -104,7 +104,7 @@ def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:
 
 
 def network_of(name: str) -> str:
-    """The beginning of a name that tells which network of a whole checkpoint a tensor is of."""
+    """The prefix of a name that says which network of a whole checkpoint a tensor belongs to."""
     parts = name.split(".")
     return ".".join(parts[:2] if parts[0] in _GROUPS_OF_NETWORKS and len(parts) > 2 else parts[:1])
 
@@ -120,7 +120,7 @@ def torch_layout(arrays: dict) -> dict:
 
 
 def inflated_name(name: str) -> str:
-    """A TAE's name for an image VAE's parameter, both ours: encoder.conv_in.weight is encoder.conv_in.conv_spat.weight."""
+    """A TAE's name for an image VAE's parameter: encoder.conv_in.weight becomes encoder.conv_in.conv_spat.weight."""
     name = _INFLATED_CONV.sub(r".\1.conv_spat.\2", name)
     name = name.replace(".downsample.", ".downsample_spat.").replace(".upsample.", ".upsample_spat.")
     return name.replace(".mid.attn_1.", ".mid.attn_1.0.")

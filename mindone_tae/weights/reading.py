@@ -1,4 +1,4 @@
-"""Reading weights, whatever they come in."""
+"""Reading weights of every supported format."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from .name_maps import Renamed, rename
 
 _logger = logging.getLogger(__name__)
 
-# The largest checkpoints that hold a VAE beside other networks have a few thousand.
+# The largest checkpoints that hold a VAE and other networks have a few thousand.
 _MOST_TENSORS = 50_000
-# Of a block's second convolution, 3x3, for each pair of its channels: every network of this family has at least so many.
+# Numbers of a 3x3 convolution for each pair of channels; every block of these networks has at least one of those.
 _NUMBERS_A_PAIR = 9
 
 
 def open_weights(path: str | os.PathLike, ema: bool | None = None) -> Stored:
-    """What a path holds, under the names of the file; see `find_weights` for the paths and `ema`.
+    """The weights at a path, under the names in the file; see `find_weights` for the paths and `ema`.
 
     Raises:
-        UserError: nothing there, or a file that is not whole.
+        UserError: no such path, or a damaged file.
     """
     return open_found(find_weights(path, ema))
 
 
 def open_found(found: Found) -> Stored:
-    """What these files hold, under their names.
+    """The weights in these files, under the names in them.
 
     Raises:
-        UserError: a file that is not whole.
+        UserError: a damaged file.
     """
     config = read_json(found.config_path) if found.config_path else {}
     if not isinstance(config, dict):
@@ -58,7 +58,7 @@ def open_found(found: Found) -> Stored:
 
 
 def open_renamed(path: str | os.PathLike, ema: bool | None = None) -> tuple[Stored, Renamed]:
-    """What a path holds, and our names for it; what is left out is logged.
+    """The weights at a path, and our names for them; tensors left out are logged.
 
     Raises:
         UserError: as `open_weights`, and for two tensors that claim one name.
@@ -68,14 +68,15 @@ def open_renamed(path: str | os.PathLike, ema: bool | None = None) -> tuple[Stor
 
 
 def our_names(stored: Stored) -> Renamed:
-    """Our names for what a source of weights holds; what is left out is logged.
+    """Our names for weights; tensors left out are logged.
 
     Raises:
         UserError: for two tensors that claim one name.
     """
     if len(stored.tensors) > _MOST_TENSORS:
         raise UserError(
-            f"{stored.path}: it holds {len(stored.tensors)} tensors; {_MOST_TENSORS} at most are read: give a VAE's weights"
+            f"{stored.path}: it holds {len(stored.tensors)} tensors; {_MOST_TENSORS} at most are read: "
+            "give a VAE's weights"
         )
     renamed = rename({name: tensor.shape for name, tensor in stored.tensors.items()})
     if renamed.clashes:
@@ -94,34 +95,34 @@ def read_weights(path: str | os.PathLike, ema: bool | None = None) -> dict[str, 
         ema: as `load_weights` takes it.
 
     Raises:
-        UserError: nothing there, a file that is not whole, or one that asks for more than tensors.
+        UserError: no such path, or a file that is damaged or holds more than tensors.
     """
     stored, renamed = open_renamed(path, ema)
     return {name: stored.tensors[source].read().reshape(shape) for name, (source, shape) in renamed.kept.items()}
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, str]:
-    """What was noted in a file of weights when it was saved, str to str; see `load_weights` for the paths."""
+    """The metadata saved with weights, str to str; see `load_weights` for the paths."""
     return dict(open_weights(path).metadata)
 
 
 def read_model(path: str | os.PathLike) -> dict:
-    """The model that weights were saved from, as their file notes it: by training, by inflation, or in a diffusers folder's config.json.
+    """The model that weights belong to, from the metadata of training or inflation, or from a diffusers config.json.
 
     Args:
         path: as `load_weights` takes it.
 
     Returns:
-        Constructor keywords, `name` among them where training noted it; {} where nothing is noted.
+        Constructor keywords, with `name` in weights of a training run; {} where the file does not say.
 
     Raises:
-        UserError: as `read_weights`, and for a note that is no JSON object.
+        UserError: as `read_weights`, and for metadata that is not a JSON object.
     """
     return noted_model(open_weights(path))
 
 
 def noted_model(stored: Stored) -> dict:
-    """As `read_model`, of weights that are open already."""
+    """`read_model` of weights that are open already."""
     noted = stored.metadata.get("model") or stored.metadata.get("config")
     if noted is None:
         return {key: stored.config[key] for key in SHARED_KEYS if stored.config.get(key) is not None}
@@ -153,7 +154,8 @@ def check_note(stored: Stored, noted: dict) -> None:
     if _NUMBERS_A_PAIR * layers * sum(width**2 for width in widths) > held:
         told = f"block_out_channels is {shortened(map(str, widths))} and layers_per_block {layers}"
         raise UserError(
-            f"{stored.path}: it says that {told}, and its tensors have {held} numbers, too few for that: download or copy it again"
+            f"{stored.path}: it says that {told}, and its tensors have {held} numbers, too few for that: "
+            "download or copy it again"
         )
 
 

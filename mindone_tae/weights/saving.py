@@ -1,4 +1,4 @@
-"""Saving weights, whole or not at all."""
+"""Saving weights, atomically."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bf
 
 
 def save_weights(params, path: str | os.PathLike, metadata: dict | None = None, dtype: str | None = None) -> None:
-    """Writes weights under a temporary name, and moves the file into place when it is whole.
+    """Writes weights under a temporary name and moves the complete file into place.
 
     Args:
         params: a Cell, or name to NumPy array, Tensor or Parameter.
         path: .safetensors or .ckpt.
-        metadata: noted in the file; texts as they are, anything else as JSON.
+        metadata: stored in the file; strings as they are, anything else as JSON.
         dtype: "float32", "float16" or "bfloat16" to cast to; None keeps each tensor's own.
 
     Raises:
@@ -55,8 +55,8 @@ def check_target(target: str | os.PathLike) -> None:
         )
 
 
-def as_arrays(params):
-    """Name to NumPy array, bfloat16 as ml_dtypes has it, of a Cell or of a mapping of arrays, Tensors or Parameters."""
+def as_arrays(params) -> dict[str, np.ndarray]:
+    """Name to NumPy array (bfloat16 as ml_dtypes') from a Cell or from a mapping to arrays, Tensors or Parameters."""
     if hasattr(params, "parameters_and_names"):
         params = dict(params.parameters_and_names())
     return {name: _array(value) for name, value in params.items()}
@@ -67,7 +67,7 @@ def _array(value):
         return value
     if not hasattr(value, "asnumpy"):
         return np.asarray(value)
-    if str(value.dtype) == "BFloat16":  # asnumpy takes it in some versions of MindSpore only
+    if str(value.dtype) == "BFloat16":  # only some versions of MindSpore have asnumpy for it
         return value.float().asnumpy().astype(ml_dtypes.bfloat16)
     return value.asnumpy()
 

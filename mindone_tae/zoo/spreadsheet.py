@@ -1,7 +1,7 @@
 """Cells of a csv that no spreadsheet takes for a formula, and that are read back as they were.
 
-Excel and others compute what begins with = + - or @, and a file's name or a caption may be anything. A path gets "./" in front,
-which names the same file to every program; any other text gets an apostrophe, which `from_cell` takes off again.
+Excel and others compute what begins with = + - or @, and a file's name or a caption may be anything. A path gets "./"
+in front, which names the same file to every program; any other text gets an apostrophe, which `from_cell` removes.
 """
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -1,4 +1,4 @@
-"""What a person sees: exit status, one clear line, files where they are looked for."""
+"""Exit status, messages in one clear line, and the places of output files."""
 
 import json
 import os
@@ -66,7 +66,8 @@ def test_what_needs_no_device_imports_no_mindspore(words):
     code = (
         "import sys\nimport mindone_tae\nfrom mindone_tae.cli import run\n"
         f"status = run({words!r})\n"
-        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\nsys.exit(status)"
+        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\n"
+        "sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -74,7 +75,10 @@ def test_what_needs_no_device_imports_no_mindspore(words):
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "reconstruct", "encode", "decode", "demo", "latent-stats"])
 def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(name):
-    words = "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 --image_size 64 --enable_tile"
+    words = (
+        "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 "
+        "--image_size 64 --enable_tile"
+    )
     options = vars(parse([name, *words.split(), *(["--latent_folder", "f"] if name == "decode" else [])]))
     taken = {
         "config": "a.yaml",
@@ -84,6 +88,20 @@ def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(nam
         "ckpt_path": "e",
         "batch_size": 2,
     }
+    assert (
+        vars(
+            parse(
+                [
+                    name,
+                    *words.split(),
+                    "--video_column",
+                    "clip",
+                    *(["--latent_folder", "f"] if name == "decode" else []),
+                ]
+            )
+        )["video_column"]
+        == "clip"
+    )
     taken.update(num_frames=3, image_size="64", enable_tile=True)
     assert {key: options[key] for key in taken} == taken
 
@@ -394,6 +412,8 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert {"tae", "average_pooling"} <= set(done.stdout.split())
+    protocol = result["protocol"]["psnr"]
+    assert f"psnr: {protocol.partition(',')[0]}\n" in done.stdout and "; mean over frames" in protocol
     assert result["baseline"]["mean"]["psnr"] > 0 and len(result["clips"]) == 5
     assert len(result["unreadable"]) == 1
     again = command("evaluate", *words, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Damaged files of every kind are read or refused in one line, in time and in memory: a small run of tools/fuzz_files.py."""
+"""Damaged files of every kind are read or refused in one line, in time and memory: a slice of tools/fuzz_files.py."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Files that would run code, claim more memory than there is, or lead outside their folder end a command with one error."""
+"""Files that would run code, exhaust memory, or lead outside their folder end a command with one error."""
 
 import json
 import os

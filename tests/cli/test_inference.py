@@ -1,4 +1,4 @@
-"""Which mode a command that only runs a model takes on a CPU."""
+"""The mode of a command that runs a model without training, on a CPU."""
 
 from argparse import Namespace
 

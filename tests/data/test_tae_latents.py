@@ -122,7 +122,7 @@ def test_latents_of_two_checkpoints_are_refused_together(folder):
 def test_latents_of_a_model_without_factors_are_served_unscaled_only(folder):
     write_latents(folder / "deep/3.mp4.safetensors", clip_of(3, 2, scaling_factor=None))
     assert len(LatentsDataset(str(folder))) == 5
-    with pytest.raises(UserError, match="tells no scaling_factor"):
+    with pytest.raises(UserError, match="has no scaling_factor"):
         LatentsDataset(str(folder), convention="mindone")
 
 

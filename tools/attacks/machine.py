@@ -91,9 +91,11 @@ def _no_shared_memory(folder):
     before = mounts("-t", "tmpfs", "-o", "ro,size=4k", "none", "/dev/shm")
     said = run([*_TRAIN, *data, "--output_path", "one"], folder, 300, before=before)
     yield done("train", said, (folder / "one/checkpoints/step_00000002").is_dir())
-    ranks = f"import sys; sys.path.insert(0, {str(_TOOLS)!r}); from check_recipes import on_two_ranks; from pathlib import Path; "
+    ranks = f"import sys; sys.path.insert(0, {str(_TOOLS)!r})\n"
+    ranks += "from check_recipes import on_two_ranks; from pathlib import Path\n"
     words = [*_TRAIN, "env.distributed=true", *data, "--output_path", "two"]
-    ranks += f"sys.exit(min(abs(on_two_ranks({words!r}, Path({str(folder)!r}), open({str(folder / 'said.txt')!r}, 'w'))), 255))"
+    said = str(folder / "said.txt")
+    ranks += f"sys.exit(min(abs(on_two_ranks({words!r}, Path({str(folder)!r}), open({said!r}, 'w'))), 255))"
     unshared = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o ro,size=4k none /dev/shm && exec "$@"', "sh"]
     found = subprocess.run(
         [*unshared, sys.executable, "-c", ranks],

@@ -130,7 +130,7 @@ def done(case, said, also=True):
 
 
 def mounts(*words):
-    """A function for `before`: the process sees a mount of its own, by mount's arguments; it needs a system that allows it."""
+    """A function for `before`: the process gets a mount of its own, where the system allows it."""
 
     def mount():
         libc = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""The kinds of files beside those of data, and all that the package does with one of each: what a command would, without the network's own work."""
+"""The kinds of files beside those of data, and all that the package does with one of each but run the network."""
 
 import zlib
 from argparse import Namespace

@@ -23,8 +23,9 @@ def recipes(folder):
     """A recipe as a run resolves it, and one as somebody writes it."""
     recipe = load_recipe("tae/train/tiny_64x64x8", [*SMALL, "env.device_target=CPU", "env.jit_level=null"])
     (folder / "config.yaml").write_text(recipe.to_yaml())
-    text = "model: {name: tae, block_out_channels: [8, 8], layers_per_block: 1, norm_num_groups: 4}\ndataset:\n  name: tae_video\n"
-    text += "  folder: videos\n  size: [16, 16]\n  sample_n_frames: 8\nloss: {name: tae_loss}\ntrain:\n  steps: 2\n  ema_decay: 0.9\n"
+    text = "model: {name: tae, block_out_channels: [8, 8], layers_per_block: 1, norm_num_groups: 4}\n"
+    text += "dataset:\n  name: tae_video\n  folder: videos\n  size: [16, 16]\n  sample_n_frames: 8\n"
+    text += "loss: {name: tae_loss}\ntrain:\n  steps: 2\n  ema_decay: 0.9\n"
     (folder / "short.yaml").write_text(text + "optimizer: {name: adamw, betas: [0.9, 0.99]}\nscheduler: {lr: 1e-4}\n")
 
 

@@ -1,4 +1,4 @@
-"""Whole files of data, as the package writes them itself: small, so that a variant costs milliseconds. Nothing here needs MindSpore."""
+"""Whole files of data as the package writes them, small, so that a variant costs milliseconds. No MindSpore here."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which files may fill a step: those fast and long enough for its clips, of one aspect ratio."""
+"""The files that suit a step: of high enough frame rate, long enough for its clips, of one aspect ratio."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class Suitable:
 
 
 class ClipSizes:
-    """What size a clip has.
+    """The sizes of clips.
 
     Args:
         size: see `parse_size`.
-        size_buckets: sizes (h, w), of which a clip takes the one nearest in aspect ratio, in place of size; or None.
+        size_buckets: sizes (h, w) in place of size, of which a clip has the one nearest in aspect ratio; or None.
 
     Attributes:
         buckets: list of (h, w), or None.
 
     Raises:
-        UserError: a size that is none, no bucket, or one twice.
+        UserError: an invalid size, no bucket, or one twice.
     """
 
     def __init__(self, size: int | str | tuple[int, int], size_buckets: list[list[int]] | None = None):
@@ -75,7 +75,8 @@ class ClipSizes:
             not self.buckets or None in self.buckets or len(set(self.buckets)) < len(self.buckets)
         ):
             raise UserError(
-                f"size_buckets is {size_buckets}; it must list different sizes, such as [[256, 256], [192, 320], [320, 192]]"
+                f"size_buckets is {size_buckets}; it must list different sizes: "
+                "such as [[256, 256], [192, 320], [320, 192]]"
             )
 
     def of(self, source: tuple[int, int], bucket: int | None = None) -> tuple[int, int]:
@@ -86,14 +87,14 @@ class ClipSizes:
 
 
 def nearest_bucket(size: tuple[int, int], buckets: list[tuple[int, int]]) -> int:
-    """The bucket whose aspect ratio is nearest to a source's, by the factor between them; of equal ones the nearest in area."""
+    """Index of the bucket nearest to a source in aspect ratio, by the factor between them; ties go to nearest area."""
     ratio, area = math.log(size[1] / size[0]), math.log(size[0] * size[1])
     distances = [(round(abs(math.log(w / h) - ratio), 9), abs(math.log(h * w) - area)) for h, w in buckets]
     return min(range(len(buckets)), key=distances.__getitem__)
 
 
 class Buckets:
-    """Positions of a roster's files by aspect ratio and length; what a step draws depends on nothing that changes later.
+    """Positions of a FileList's files by aspect ratio and length, fixed once, so that a step's draw is reproducible.
 
     Args:
         infos: of the files, in order.

@@ -1,4 +1,4 @@
-"""A reader that takes frames from memory where they were read before."""
+"""A reader that takes frames from a cache in memory."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ..files.inspection import info_of
 from ..readers.base import UnreadableVideo, VideoReader
 from .frame_cache import FrameCache
 
-# Frames between keyframes are read together where they are so many at most: FFmpeg's encoders make 250 unless told otherwise.
+# Most frames between keyframes that are read together: FFmpeg's encoders make 250 by default.
 _LONGEST_STRETCH = 300
-# Read at once, so that each reading takes no longer than one of a clip may.
+# Frames read at once, so that one read takes no longer than that of a clip may.
 _PIECE_FRAMES = 16
 
 
 class KeptReader(VideoReader):
     """Frames of one file, which is opened at the first one that is not in memory.
 
-    Decoders start at a keyframe whatever is wanted behind it. So the whole stretch between two keyframes is read once, where there is
-    room to keep it, rather than its beginning again at every draw.
+    Decoders have to start at a keyframe. So the whole stretch between two keyframes is decoded once, where the cache
+    has room for it, rather than its beginning at every draw.
 
     Args:
         path: the file.
         open_file: opens it.
         stamp: that the file has now, see `stamp_of`.
         cache: for its frames.
-        stretches: whether more than what is wanted is read; in vain where the same frames come at every draw.
+        stretches: whether to read whole stretches; useless where every draw asks for the same frames.
 
     Raises:
         UnreadableVideo: it cannot be opened, where it has to be.
@@ -63,10 +63,8 @@ class KeptReader(VideoReader):
         """The reader of the file."""
         if self._reader is None:
             self._reader = self._open_file()
-            if (len(self._reader), tuple(self._reader.size)) != (
-                len(self),
-                self.size,
-            ):  # frame numbers given out would mean other frames
+            # with another count or size, frame numbers in use would mean other frames
+            if (len(self._reader), tuple(self._reader.size)) != (len(self), self.size):
                 raise UnreadableVideo(self.path, "it changed while it was read")
         return self._reader
 
@@ -89,7 +87,7 @@ class KeptReader(VideoReader):
         return frames
 
     def _with_stretch(self, wanted, form):
-        """Frames by number, read with the whole stretch around them; None where that is not to be read, or cannot."""
+        """Frames by number, read with the stretch around them; None where the stretch is not read or is damaged."""
         if (
             not self._stretches
             or self._cache.without_stretches(self.path, self._stamp)
@@ -107,7 +105,7 @@ class KeptReader(VideoReader):
             return found
         except UnreadableVideo:
             pass
-        # The clip itself may be good: it is read as if nothing else had been tried.
+        # The clip itself may be readable: it is read alone from now on.
         self.close()
         self._cache.leave_stretches(self.path, self._stamp)
         return None

@@ -1,4 +1,4 @@
-"""The files of a data set: what each holds, and which of them turned out bad."""
+"""The files of a data set: their lengths and sizes, and which of them turned out bad."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .frame_cache import FrameCache
 logger = logging.getLogger(__name__)
 
 
-class Roster:
+class FileList:
     """Files in a fixed order; threads may share it.
 
     Args:
@@ -61,11 +61,11 @@ class Roster:
     def learn(
         self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]
     ) -> None:
-        """Take what is known of every file, and take out the bad ones.
+        """Store what is known of every file, and remove the bad ones.
 
         Args:
             found: by path.
-            refused: why a readable file cannot be used, or None.
+            refused: returns why a readable file cannot be used, or None.
 
         Raises:
             UserError: none is left.
@@ -86,7 +86,7 @@ class Roster:
         return UserError(f"no file of the data set can be used: {few}{more}")
 
     def report(self, error: UnreadableVideo) -> None:
-        """Note a bad file, once."""
+        """Record and log a bad file, once."""
         with self._lock:
             if error.path in self._bad:
                 return
@@ -112,11 +112,11 @@ class Roster:
         raise self._none_left()
 
     def known(self, item: Item) -> ClipInfo | None:
-        """What is known of a file without opening it."""
+        """A file's ClipInfo, or None before it was opened."""
         return self._infos.get(item.path)
 
     def info(self, item: Item) -> ClipInfo:
-        """What a file holds.
+        """A file's ClipInfo; opens the file where it is not known.
 
         Raises:
             UnreadableVideo: it had to be opened, and could not be.

@@ -1,4 +1,4 @@
-"""Resized frames kept in memory for the next time that they are drawn, up to a bound."""
+"""A bounded cache of resized frames in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..files.inspection import ClipInfo
 
-# What an array takes beside its pixels, with its place in a dict.
+# Memory of an array beside its pixels, including its entry in a dict.
 _OVERHEAD_BYTES = 256
 
 # The size (h, w) that frames have been resized to, and the box they were cut from.
@@ -18,7 +18,7 @@ Form = tuple[tuple[int, int], tuple[float, float, float, float]]
 
 @dataclass
 class KeptFile:
-    """What is kept of one file.
+    """One file's frames in the cache.
 
     Attributes:
         stamp: of the file when it was read, see `stamp_of`.
@@ -38,11 +38,11 @@ class KeptFile:
 class FrameCache:
     """Frames of files; threads may share it.
 
-    What is kept stays until its file changes, and what comes when there is no more room is not kept: drawn in random order,
-    all frames are equally likely to be wanted next, and throwing some out for others would gain nothing.
+    Frames stay until their file changes, and are never evicted for others: in random order all frames are equally
+    likely to be drawn next, so that eviction would gain nothing.
 
     Args:
-        megabytes: that the frames may take.
+        megabytes: most memory the frames may take.
     """
 
     def __init__(self, megabytes: float):
@@ -52,11 +52,11 @@ class FrameCache:
         self._lock = threading.Lock()
 
     def file(self, path: str, stamp: tuple[int, ...]) -> KeptFile | None:
-        """What is kept of a file; lets go of it where the file has changed.
+        """A file's entry, or None; drops the entry of a file that has changed.
 
         Args:
             path: the file.
-            stamp: that it has now.
+            stamp: its current stamp.
         """
         with self._lock:
             kept = self._files.get(path)
@@ -66,7 +66,7 @@ class FrameCache:
             return kept
 
     def without_stretches(self, path: str, stamp: tuple[int, ...]) -> bool:
-        """Whether nothing beside the clips is to be read of a file."""
+        """Whether only clips, not whole stretches, are to be read from a file."""
         return (path, stamp) in self._partly_bad
 
     def leave_stretches(self, path: str, stamp: tuple[int, ...]) -> None:
@@ -74,7 +74,7 @@ class FrameCache:
         self._partly_bad.add((path, stamp))
 
     def room_for(self, count: int, size: tuple[int, int]) -> bool:
-        """Whether so many more frames (h, w, 3) can be kept."""
+        """Whether there is room for `count` more frames (h, w, 3)."""
         return count * (size[0] * size[1] * 3 + _OVERHEAD_BYTES) <= self._room
 
     def keep(
@@ -96,7 +96,7 @@ class FrameCache:
             known = kept.frames.setdefault(form, {})
             for number, frame in frames.items():
                 if number not in known and _bytes(frame) <= self._room:
-                    known[number] = frame.copy()  # a view would hold all frames that were read with it
+                    known[number] = frame.copy()  # a view would keep all frames alive that were read with it
                     self._room -= _bytes(frame)
             if known:
                 self._files[path] = kept

@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip, and how many frames a training step has."""
+"""The frames of a video that make a clip, and the number of frames of a training step."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ ALL_FRAMES = -1
 # More than an hour.
 _MOST_FRAMES = 2**17
 MIXED_STRATEGIES = ("mixed_video_image", "mixed_video_random", "image_only")
-# A video may have this share fewer frames a second than asked for, and is then played as it is: 29.97 for 30, 23.976 for 25.
+# A video whose rate is lower than sample_fps by at most this share is taken as it is: 29.97 for 30, 23.976 for 25.
 _SLOWER_BY = 0.05
 SHORT_VIDEO = ("pingpong", "skip", "bucket")
 
 
 def frames_needed(clip_frames: int, stride: float) -> int:
-    """How many frames a video must have to fill a clip without playing anything twice."""
+    """Frames that a video must have to fill a clip without repetition."""
     return 1 if clip_frames == ALL_FRAMES else int(_steps(clip_frames, stride)[-1]) + 1
 
 
 def _steps(clip_frames, stride):
-    """Frame numbers of a clip counted from its first, rounded where the stride is no whole number."""
+    """Frame numbers of a clip relative to its first, rounded where the stride is not a whole number."""
     return np.floor(np.arange(clip_frames) * stride + 0.5).astype(np.int64)
 
 
@@ -42,7 +42,7 @@ def clip_indices(
         stride: every how many frames one is taken, 1 or more.
         rng: draws where the clip starts; None spreads the starts of a video's clips evenly, the first at frame 0.
         clip: which of the video's clips.
-        clips: taken of each video; their drawn starts share the possible ones out among them.
+        clips: number of clips taken of each video; each draws its start from its own equal share of the video.
 
     Returns:
         int64 (clip_frames,), each from 0 to num_frames - 1.
@@ -63,11 +63,11 @@ def clip_indices(
 
 
 class FrameRate:
-    """Every how many frames of a video one is taken.
+    """The stride with which frames of a video are taken.
 
     Args:
-        sample_stride: of every video, where sample_fps is None.
-        sample_fps: frames a second wanted, None keeps to sample_stride.
+        sample_stride: stride of every video, where sample_fps is None.
+        sample_fps: wanted frames a second; None uses sample_stride.
 
     Raises:
         UserError: one is out of range, or both are given.
@@ -80,18 +80,19 @@ class FrameRate:
             raise UserError(f"sample_fps is {sample_fps}; it must be above 0 and at most 1000, or null: 24 suits most")
         if sample_fps is not None and sample_stride != 1:
             raise UserError(
-                f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: leave sample_stride at 1"
+                f"sample_fps is {sample_fps} and sample_stride is {sample_stride}; only one may choose the frames: "
+                "leave sample_stride at 1"
             )
         self._stride, self._fps = sample_stride, sample_fps
 
     def stride(self, fps: float) -> float:
-        """Of one video: a whole number, or with sample_fps the fraction whose multiples are rounded.
+        """The stride of one video: a whole number, or with sample_fps a fraction whose multiples are rounded.
 
         Args:
-            fps: the video's frames a second, its mean where they vary; 0.0 for images.
+            fps: the video's frames a second, the mean where they vary; 0.0 for images.
 
         Raises:
-            ValueError: the video is slower than sample_fps, so that frames would come twice.
+            ValueError: the video is slower than sample_fps, so that frames would be repeated.
         """
         if self._fps is None or not fps:
             return self._stride
@@ -101,13 +102,13 @@ class FrameRate:
 
 
 class FrameCounts:
-    """How many frames the clips of one step have, so that a batch has one shape and compiled graphs stay few.
+    """Draws the number of frames of a step's clips, so that a batch has one shape and compiled graphs stay few.
 
     Args:
         sample_n_frames: of a video clip; -1 for whole videos.
         strategy: None for sample_n_frames always; "mixed_video_image" for one frame with probability image_ratio;
-            "mixed_video_random" for one frame with that probability, else a length drawn evenly from lengths; "image_only"
-            for one frame always.
+            "mixed_video_random" for one frame with that probability, else a length drawn uniformly from lengths;
+            "image_only" for one frame always.
         image_ratio: in [0, 1].
         lengths: of "mixed_video_random"; None halves sample_n_frames down to 2.
 
@@ -124,7 +125,8 @@ class FrameCounts:
     ):
         if sample_n_frames != ALL_FRAMES and not 1 <= sample_n_frames <= _MOST_FRAMES:
             raise UserError(
-                f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: use 16 if unsure"
+                f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: "
+                "use 16 if unsure"
             )
         if strategy is not None and strategy not in MIXED_STRATEGIES:
             raise UserError(
@@ -142,7 +144,8 @@ class FrameCounts:
         if self.strategy != "mixed_video_random":
             if lengths is not None:
                 raise UserError(
-                    "mixed_lengths is given; only mixed_strategy 'mixed_video_random' uses it: set that, or leave it out"
+                    "mixed_lengths is given; only mixed_strategy 'mixed_video_random' uses it: "
+                    "set that, or leave it out"
                 )
             return ()
         if lengths is None:

@@ -1,4 +1,4 @@
-"""Looking at every file of a collection, in parallel, and going on where an earlier look stopped."""
+"""Checks every file of a collection in parallel, and resumes where an earlier check stopped."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _LARGEST = 2.0**63
 
 
 class CollectionCheck:
-    """One look at a collection.
+    """One check of a collection.
 
     Args:
         items: its files.
-        folder: absolute, that the manifest's paths start from.
-        journal: file that gets a line for each file looked at, so that a killed check loses nothing.
+        folder: absolute folder that the manifest's paths are relative to.
+        journal: file that gets a line for each checked file, so that a killed check loses nothing.
         reader: see `open_video`.
         timeout_s: see `open_video`.
         depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
@@ -67,12 +67,12 @@ class CollectionCheck:
         self._rows: dict[str, dict] = {}
 
     def resume(self) -> int:
-        """Take from the journal what an earlier check found of files that are still the same.
+        """Take an earlier check's results from the journal for files that have not changed.
 
-        A journal that is damaged, as a power cut may leave it, is kept under another name; what can be read of it counts.
+        A damaged journal, as a power cut may leave it, is kept under another name; its whole lines count.
 
         Returns:
-            How many need no other look.
+            How many files need no new check.
         """
         lines, whole = self._lines()
         rows = {row["path"]: row for _, row in lines if row.get("check") == self._settings()}
@@ -86,7 +86,7 @@ class CollectionCheck:
         return len(self._rows)
 
     def _lines(self):
-        """(text, row) of the journal's whole lines, and whether there are no others; a journal that is damaged is set aside."""
+        """(text, row) of the journal's whole lines, and whether there are no others; sets a damaged one aside."""
         lines, bad, line = [], [], "\n"  # bad: how many whole lines come before each
         try:
             with open(self._journal, encoding="utf-8", errors="replace") as file:
@@ -107,7 +107,7 @@ class CollectionCheck:
         return [self._reader, self._depth, self._hdr]
 
     def run(self, workers: int, looked_at: Callable[[dict], None] = lambda row: None) -> list[dict]:
-        """Look at the files that are left.
+        """Check the remaining files.
 
         Args:
             workers: files at a time, each in a process of its own.

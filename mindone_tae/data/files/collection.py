@@ -1,4 +1,4 @@
-"""Which files make up a data set: the rows of a table, or a folder searched recursively."""
+"""The files of a data set: the rows of a table, or a folder searched recursively."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Item:
 
     Attributes:
         path: absolute.
-        relative_path: below the collection's folder, never with "..": safe to repeat under an output folder.
+        relative_path: below the collection's folder, never with "..", so that it can be used under an output folder.
         extra: the other columns of its row, by name.
     """
 
@@ -41,11 +41,11 @@ def read_collection(
 
     Args:
         csv_path: table of one file a row (see `read_table`): csv or tsv with a header line, jsonl, parquet.
-        folder: where the table's relative paths start, its own folder if None; without a table, the folder to search, one file, or
-            a list of folders and files.
+        folder: where the table's relative paths start, its own folder if None; without a table, the folder to search,
+            one file, or a list of folders and files.
         video_column: the table's column of paths. A path may name a folder of numbered images.
-        allow_outside: whether absolute paths and links may lead out of the folder; None allows absolute paths where no folder
-            is given, and no links. A path with ".." never may.
+        allow_outside: whether absolute paths and links may lead out of the folder; None allows absolute paths where no
+            folder is given, and no links. A path with ".." never may.
         any_bytes: see `read_table`.
 
     Raises:
@@ -99,7 +99,8 @@ class Root:
         """
         if not is_file_name(written):
             raise UserError(
-                f"{where}: a path holds neither zero bytes nor halves of characters, and {written!r} does: write the file's name"
+                f"{where}: a path holds neither zero bytes nor halves of characters, and {written!r} does: "
+                "write the file's name"
             )
         path = os.path.normpath(os.path.join(self.path, written))
         if _inside(path, self.path):
@@ -108,8 +109,8 @@ class Root:
         if os.path.isabs(written) and self._absolute_allowed:
             return Item(path, os.path.relpath(path, os.path.abspath(os.sep)), extra)
         raise UserError(
-            f"{where}: paths must stay inside {self.path}, and '{written}' leaves it: move the file, or set dataset.folder"
-            " to a folder that holds them all"
+            f"{where}: paths must stay inside {self.path}, and '{written}' leaves it: "
+            "move the file, or set dataset.folder to a folder that holds them all"
         )
 
     def may_enter(self, parent: str, name: str) -> bool:
@@ -133,13 +134,13 @@ class Root:
             real = os.path.realpath(path)
         if real != self._real and not _inside(real, self._real):
             raise UserError(
-                f"{where}: paths must stay inside {self.path}, and '{written}' leaves it by a link to {real}: copy the file there,"
-                " or set dataset.allow_outside=true"
+                f"{where}: paths must stay inside {self.path}, and '{written}' leaves it by a link to {real}: "
+                "copy the file there, or set dataset.allow_outside=true"
             )
 
 
 def is_file_name(written: str) -> bool:
-    """Whether a text can be a file's name or path: no zero byte, and no halves of characters but those of bytes that are no UTF-8."""
+    """Whether a text can be a path: no zero byte, and no surrogates but those of bytes that are not UTF-8."""
     try:
         return b"\0" not in os.fsencode(written)
     except UnicodeEncodeError:

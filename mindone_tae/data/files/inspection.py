@@ -1,4 +1,4 @@
-"""Opening every file of a collection once, to learn what it holds and which ones are bad."""
+"""Opens every file of a collection once, to learn its length and size and find bad ones."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..readers.base import HDR_TRANSFERS, UnreadableVideo, VideoReader
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
 
-# What is decoded of a file: its first frame; its first, middle and last ones; or all.
+# Frames of a file to decode: the first; the first, middle and last ones; or all.
 DEPTHS = ("first", "ends", "all")
-# What becomes of HDR: it is left out, or brought to SDR.
+# HDR files are left out, or converted to SDR.
 HDR = ("refuse", "tonemap")
-# A corner of the frame: decoding is what is checked.
+# Only a corner of the frame is kept: the check is of decoding.
 _CORNER = (8, 8)
 _CHUNK_FRAMES = 64
 
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a readable file holds.
+    """Facts of a readable file.
 
     Attributes:
         frames: count.
@@ -50,14 +50,14 @@ class ClipInfo:
 
 
 def info_of(video: VideoReader) -> ClipInfo:
-    """What an open file holds."""
+    """The ClipInfo of an open file."""
     return ClipInfo(
         len(video), video.fps, tuple(video.size), video.codec, video.name, video.fps_is_guess, video.transfer
     )
 
 
 def check_hdr(hdr: str) -> None:
-    """Raise UserError where hdr is none of HDR."""
+    """Raise UserError unless hdr is one of HDR."""
     if hdr not in HDR:
         raise UserError(f"hdr is '{hdr}'; it must be one of {', '.join(HDR)}{did_you_mean(hdr, HDR)}")
 
@@ -68,7 +68,7 @@ def is_refused(info: ClipInfo, hdr: str) -> bool:
 
 
 def hdr_reason(info: ClipInfo) -> str:
-    """Why it is."""
+    """The reason for which `is_refused` leaves a file out."""
     return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
 
 

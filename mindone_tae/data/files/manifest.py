@@ -1,4 +1,4 @@
-"""The table that `mindone-tae check-data` writes: a file a row, with what it holds or what is wrong with it."""
+"""The table that `mindone-tae check-data` writes: a row for each file, with its facts or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .inspection import ClipInfo
 from .tables import import_parquet, read_table
 
 _FACTS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason")
-# bytes and modified (nanoseconds) tell whether a file is still the one that was checked; fps_is_guess is 1 where the file has no
-# times that say the rate; transfer is "pq" or "hlg" for HDR.
-# What a file may hold that is no mistake of a manifest: two weeks at 24 frames a second; pixels a side; frames a second.
+# Limits of what a manifest can say: two weeks at 24 frames a second; pixels a side; frames a second.
 _MOST_FRAMES, _MOST_PIXELS, _FASTEST = 2**25, 2**16, 1e6
+# bytes and modified (nanoseconds) show whether a file has changed since the check; fps_is_guess is 1 where the file has
+# no timestamps that give the rate; transfer is "pq" or "hlg" for HDR.
 COLUMNS = (*_FACTS, "bytes", "modified", "fps_is_guess", "transfer")
 
 
@@ -60,7 +60,7 @@ def manifest_path_of(item: Item, folder: str) -> str:
 
 
 def other_columns(item: Item) -> dict[str, str]:
-    """What a file's own table says of it beside what a manifest does."""
+    """The columns of a file's own table that a manifest does not have."""
     return {name: value for name, value in item.extra.items() if name not in COLUMNS}
 
 
@@ -74,7 +74,7 @@ def file_state(path: str) -> tuple[int, int]:
 
 
 def write_manifest(path: str, rows: Iterable[dict]) -> None:
-    """Write a manifest, whole or not at all.
+    """Write a manifest atomically.
 
     Args:
         path: ends in .csv or .parquet.
@@ -106,7 +106,7 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
 
 
 def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
-    """What a manifest says of its files, apart from their other columns.
+    """Separate a manifest's own columns from the files' other columns.
 
     Args:
         items: of the manifest, read as any table with the column "path".
@@ -121,7 +121,8 @@ def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, Cli
     missing = [name for name in _FACTS[1:] if name not in items[0].extra]
     if missing:
         raise UserError(
-            f"{path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: write it with mindone-tae check-data"
+            f"{path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: "
+            "write it with mindone-tae check-data"
         )
     return [_without_facts(item, path) for item in items], {item.path: _facts(item, path) for item in items}
 
@@ -136,7 +137,7 @@ def _without_facts(item, manifest):
 def _facts(item, manifest):
     row = item.extra
     transfer = row.get("transfer", "")
-    hdr = transfer in HDR_TRANSFERS and row["frames"] != "0"  # whether that is left out, the data set says for itself
+    hdr = transfer in HDR_TRANSFERS and row["frames"] != "0"  # the data set decides for itself whether to leave it out
     if row["reason"] and not hdr:
         return UnreadableVideo(item.path, row["reason"])
     try:
@@ -144,13 +145,14 @@ def _facts(item, manifest):
         info = ClipInfo(int(row["frames"]), float(row["fps"]), size, row["codec"], row["reader"], bool(guess), transfer)
     except ValueError as error:
         raise UserError(
-            f"{manifest} tells of {item.relative_path} what is no number: {error}: write it again with mindone-tae check-data"
+            f"{manifest} has no number where {item.relative_path} needs one: {error}: "
+            "write it again with mindone-tae check-data"
         ) from error
     if not (
         1 <= info.frames <= _MOST_FRAMES and 1 <= min(size) <= max(size) <= _MOST_PIXELS and 0 <= info.fps <= _FASTEST
     ):
         told = f"{shown(info.frames)} frames of {shown(info.size)} at {info.fps} fps"
-        raise UserError(f"{manifest} tells of {item.relative_path} {told}: write it again with mindone-tae check-data")
+        raise UserError(f"{manifest} says {item.relative_path} has {told}: write it again with mindone-tae check-data")
     return info
 
 
@@ -161,17 +163,17 @@ def known_items(
     video_column: str,
     allow_outside: bool | None,
 ) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
-    """The files of a manifest, or those that a table picks out of it, and by path what is known of each.
+    """The files of a manifest, or those of a table that are in it, and by path what is known of each.
 
     Args:
-        manifest_path: of `write_manifest`.
-        csv_path: table of files, None takes all of the manifest.
+        manifest_path: table written by `write_manifest`.
+        csv_path: table of files; None takes all of the manifest.
         folder: see `read_collection`.
         video_column: the table's.
         allow_outside: see `read_collection`.
 
     Raises:
-        UserError: the manifest is none, lacks a file of the table, or tells of files that are not in the folder.
+        UserError: the file is not a manifest, lacks a file of the table, or lists files that are not in the folder.
     """
     if not os.path.isfile(manifest_path):
         raise UserError(
@@ -180,8 +182,8 @@ def known_items(
     columns, _ = read_table(manifest_path, any_bytes=True)
     if COLUMNS[0] not in columns:
         raise UserError(
-            f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: give it as dataset.csv_path, or make one with"
-            " mindone-tae check-data"
+            f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: "
+            "give it as dataset.csv_path, or make one with mindone-tae check-data"
         )
     items, facts = split_facts(
         read_collection(manifest_path, folder, "path", allow_outside, any_bytes=True), manifest_path
@@ -191,13 +193,13 @@ def known_items(
         unknown = [item.relative_path for item in items if item.path not in facts]
         if unknown:
             raise UserError(
-                f"{manifest_path} tells nothing of {len(unknown)} files of {csv_path}, such as {unknown[0]}: run mindone-tae check-data"
-                " again, and give dataset.folder if the two tables lie in different folders"
+                f"{manifest_path} lacks {len(unknown)} files of {csv_path}, such as {unknown[0]}: run mindone-tae "
+                "check-data again, and give dataset.folder if the two tables lie in different folders"
             )
     good = next((item for item in items if isinstance(facts[item.path], ClipInfo)), None)
     if good is not None and not os.path.exists(good.path):
         raise UserError(
-            f"{manifest_path} lists {good.relative_path}, and there is no {good.path}: set dataset.folder to the folder that was"
-            " checked"
+            f"{manifest_path} lists {good.relative_path}, and there is no {good.path}: "
+            "set dataset.folder to the folder that was checked"
         )
     return items, {item.path: facts[item.path] for item in items}

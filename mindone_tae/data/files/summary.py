@@ -1,4 +1,4 @@
-"""What a manifest says of a collection as a whole, in figures and as a picture."""
+"""Summary of a manifest: figures, and a picture of histograms."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def summarize(rows: list[dict]) -> dict:
         rows: of a manifest; see `manifest_row`.
 
     Returns:
-        JSON values: files, readable, bad, hours, frames, bytes; and for frames, fps, duration_s the least, median and most; the
-        counts of sizes, codecs, readers, transfers and reasons, most frequent first; of how many the rate is a guess.
+        JSON values: files, readable, bad, hours, frames, bytes; the least, median and most of frames, fps and
+        duration_s; counts of sizes, codecs, readers, transfers and reasons, most frequent first; and the number of
+        files whose rate is a guess.
     """
     good = [row for row in rows if not row["reason"]]
     return {
@@ -58,7 +59,7 @@ def _counts(names):
 
 
 def _kind(reason):
-    """A reason without what only one file has: its numbers and names."""
+    """A reason without a file's own numbers and names."""
     return re.sub(r"[1-9]\d*", "#", reason.partition(":")[0].partition(" (")[0])
 
 

@@ -14,9 +14,9 @@ from mindone_tae.zoo.errors import UserError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = (".json", ".jsonl", ".ndjson")
-# Python's csv module takes cells of 131,072 characters unless told otherwise, for all of the process.
+# Python's csv module allows 131,072 characters a cell by default; the limit is the process's.
 _LONGEST_CELL = 2**31 - 1
-# A first line by which spreadsheets are told what stands between cells.
+# A first line that names the delimiter, for spreadsheets.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*[\r\n]*')
 
 
@@ -24,15 +24,16 @@ def read_table(path: str, any_bytes: bool = False) -> tuple[list[str], Iterator[
     """The columns of a table, and its rows as they are read.
 
     Args:
-        path: .tsv (tabs), .json or .jsonl (an array of objects, or an object a line) or .parquet; anything else is a csv. Text is
-            UTF-8, with or without a byte order mark, with lines ended in any way. A first line sep=; tells what parts the cells.
-        any_bytes: of a csv, take bytes that are no UTF-8 as the system's names have them, as a manifest is written.
+        path: .tsv (tabs), .json or .jsonl (an array of objects, or an object a line) or .parquet; anything else is a
+            csv. Text is UTF-8, with or without a byte order mark, with any line endings. A first line such as sep=;
+            sets the delimiter.
+        any_bytes: of a csv, read bytes that are not UTF-8 as Python reads file names; a manifest is written so.
 
     Returns:
-        The columns' names, and an iterator over (where the row stands, its cells as text by column).
+        The columns' names, and an iterator over (place of the row for messages, its cells as text by column).
 
     Raises:
-        UserError: it is no such table; from the iterator too.
+        UserError: it is no such table; also raised by the iterator.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".parquet":
@@ -71,7 +72,8 @@ def _delimited(path, delimiter, any_bytes):
         for where, row in rows:
             if len(row) > len(columns):
                 raise UserError(
-                    f"{where} has more cells than the header has columns: put a path that holds a comma in double quotes"
+                    f"{where} has more cells than the header has columns: "
+                    "put a path that holds a comma in double quotes"
                 )
             # pandas writes its index as a column without a name
             yield where, {name: row[at] if at < len(row) else "" for at, name in enumerate(columns) if name}

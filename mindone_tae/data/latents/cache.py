@@ -1,6 +1,6 @@
-"""A folder that latents are written into, a file a clip: what it holds, what of that still holds good, and whose work the rest is.
+"""A folder that latents are written into, a file a clip: which are still valid, and which process encodes the others.
 
-Every process sees for itself which clips are its own, by their names: none waits for another, and none writes what is another's.
+Every process derives from a clip's name whether the clip is its own: none waits for another or writes another's files.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SOURCE, CHECKPOINT, SETTINGS = "source changed", "other checkpoint", "other sett
 
 
 def why_to_encode(held: StoredLatent | None, expected: dict) -> str | None:
-    """Why a clip has to be encoded (again), in a word or two; None where what is held still holds good.
+    """Why a clip has to be encoded (again), in a word or two; None where the cached latent is still valid.
 
     Args:
-        held: what the cache has, or None.
-        expected: the facts that its latent would have now; facts that are not known before encoding are left out.
+        held: the cached latent, or None.
+        expected: the facts that its latent would have now, without those that are unknown before encoding.
     """
     if held is None:
         return MISSING
@@ -66,7 +66,8 @@ class LatentFiles:
         self.damaged: set[str] = set()
         if (folder / INDEX).exists():
             raise UserError(
-                f"{folder} holds latents in shards; files of one clip cannot lie among them: give --shard_size_mb, or another --output_path"
+                f"{folder} holds latents in shards; files of one clip cannot lie among them: "
+                "give --shard_size_mb, or another --output_path"
             )
         remove_temporaries(
             folder, lambda path: path.suffix == SUFFIX and self.mine(clip_name(path, folder)), below=True
@@ -86,23 +87,24 @@ class LatentFiles:
         """Why a clip of this name cannot be written, None where it can: found out before it is encoded."""
         size = len(os.fsencode(f"{name.rpartition('/')[2]}{SUFFIX}"))
         return (
-            f"its latent's name would have {size} bytes, and a name has {LONGEST_NAME} at most: rename the video, or give --shard_size_mb"
+            f"its latent's name would have {size} bytes, and a name has {LONGEST_NAME} at most: rename the video, "
+            "or give --shard_size_mb"
             if size > LONGEST_NAME
             else None
         )
 
     def place(self, name: str) -> int:
-        """What is written together has one place, and is encoded in a row."""
+        """Order in which to encode: clips of one place are encoded in a row. Files of one clip need no order."""
         return 0
 
     def write(self, name: str, clip: LatentClip) -> None:
-        """Writes a clip's latent, whole or not at all; what was there of it is replaced."""
+        """Writes a clip's latent atomically, replacing an older one."""
         path = self._folder / f"{name}{SUFFIX}"
         write_latents(path, clip)
         self.latents[name] = open_latents(path, name)
 
     def finish(self) -> None:
-        """Writes what is still held back: nothing."""
+        """Does nothing: `write` holds nothing back."""
 
 
 def owner(name: str, ranks: int) -> int:

@@ -1,4 +1,4 @@
-"""One clip's latent, and what is noted with it: written as JSON, and read back only where it says what it can mean."""
+"""One clip's latent and its facts, which are stored as JSON and checked when they are read back."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class LatentClip:
         conventions: how the two factors are used, by the name of the convention.
         model: name, settings and weights of the model, and their sha256.
         crop: (left, top, right, bottom) of the source that the clip shows, source pixels; None where it is not known.
-        source_state: bytes and time of the last change (nanoseconds) of the source when it was encoded; None where it is no file.
-        seed: that the sample was drawn by, with the source's name; None where mean and logvar are kept.
+        source_state: bytes and time of the last change (nanoseconds) of the source when it was encoded; None where it
+            is not a file.
+        seed: seed of the sample's noise, together with the source's name; None where mean and logvar are kept.
         sample: float32 (zc, lt, lh, lw), or None.
     """
 
@@ -65,7 +66,7 @@ class LatentClip:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is kept of mean, logvar and sample, by name."""
+        """Those of mean, logvar and sample that are not None, by name."""
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @property
@@ -75,16 +76,16 @@ class LatentClip:
 
 
 class StoredLatent(NamedTuple):
-    """A latent in a file: what is noted with it at once, its numbers when asked for.
+    """A latent in a file: its facts are read at once, its numbers on demand.
 
     Attributes:
         name: of the clip, a path below a folder.
-        where: file, and clip in it, as messages call it.
+        where: file, and clip in it, as messages name it.
         shape: (zc, lt, lh, lw).
         facts: keywords of LatentClip but the arrays.
-        read: gives the LatentClip; raises UserError where its numbers cannot be read.
-        read_frames: read_frames(start, stop) gives a LatentClip with what a decoder takes, mean or sample, of those latent frames alone, and
-            the facts of the whole clip; raises as `read` does.
+        read: returns the LatentClip; raises UserError where its numbers cannot be read.
+        read_frames: read_frames(start, stop) returns a LatentClip with the mean or sample of those latent frames alone,
+            and the facts of the whole clip; raises as `read` does.
     """
 
     name: str
@@ -96,16 +97,16 @@ class StoredLatent(NamedTuple):
 
 
 def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLatent:
-    """A latent from what a file says of it.
+    """A latent from a file's facts and tensors, checked.
 
     Args:
         name: of the clip.
-        where: as StoredLatent has it.
-        facts: by name, as JSON gave them.
-        tensors: StoredTensor of each of mean, logvar and sample that is there.
+        where: see StoredLatent.
+        facts: by name, as parsed from JSON.
+        tensors: StoredTensor of each of mean, logvar and sample that is present.
 
     Raises:
-        UserError: facts or shapes that no latent has.
+        UserError: facts or shapes that no latent can have.
     """
     facts = checked_facts(where, facts)
     if set(tensors) not in ({"mean", "logvar"}, {"sample"}):
@@ -148,10 +149,10 @@ def _numbers(where, read, *span):
 
 
 def checked_facts(where: str, facts: dict) -> dict:
-    """Keywords of LatentClip from what was noted, lists made tuples.
+    """Keywords of LatentClip from stored facts, lists converted to tuples.
 
     Raises:
-        UserError: one is missing, unknown, or no value that it can have.
+        UserError: one is missing, unknown, or has an invalid value.
     """
     if not isinstance(facts, dict):
         raise UserError(f"{where}: its facts are a {type(facts).__name__}; they must be an object: {_AGAIN}")
@@ -163,7 +164,8 @@ def checked_facts(where: str, facts: dict) -> dict:
             raise UserError(f"{where}: {name} is {str(facts.get(name))[:80]!r}, which it cannot be: {_AGAIN}")
     if set(facts) - known:
         raise UserError(
-            f"{where} tells of {', '.join(sorted(set(facts) - known)[:3])}, which latents do not have: {_AGAIN}, or use the version that wrote it"
+            f"{where} has {', '.join(sorted(set(facts) - known)[:3])}, which latents do not have: "
+            f"{_AGAIN}, or use the version that wrote it"
         )
     checked_name(where, facts["source"])
     check_scaling(where, facts)
@@ -171,23 +173,24 @@ def checked_facts(where: str, facts: dict) -> dict:
 
 
 def checked_name(where: str, name: str) -> str:
-    """A clip's name that may be repeated below any folder.
+    """A clip's name, checked to be a path that stays inside any folder.
 
     Raises:
         UserError: it is absolute, or leads out by "..".
     """
     if not is_file_name(name) or {"", ".", ".."} & set(name.split("/")):
         raise UserError(
-            f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': {_AGAIN}"
+            f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': "
+            f"{_AGAIN}"
         )
     return name
 
 
 def check_scaling(where: str, facts: dict) -> None:
-    """Raises UserError unless it is known how a latent is scaled, and by what.
+    """Raises UserError unless a latent's scaling and its factors are known.
 
     Args:
-        where: what the error calls it.
+        where: its name in errors.
         facts: of a LatentClip.
     """
     convention, factors = facts["scaling_convention"], (facts.get("scaling_factor"), facts.get("shift_factor"))
@@ -198,8 +201,8 @@ def check_scaling(where: str, facts: dict) -> None:
         )
     if convention != UNSCALED and not (all(map(_is_number, factors)) and factors[0]):
         raise UserError(
-            f"{where}: its latents are scaled ({convention}) by scaling_factor {factors[0]} and shift_factor {factors[1]}; both must "
-            f"be numbers, the first not 0, or nobody can undo it: {_AGAIN}"
+            f"{where}: its latents are scaled ({convention}) by scaling_factor {factors[0]} and shift_factor "
+            f"{factors[1]}; both must be numbers, the first not 0, or nobody can undo it: {_AGAIN}"
         )
 
 

@@ -1,4 +1,4 @@
-"""One clip's latent in a safetensors file, with all that is needed to turn it back into the clip."""
+"""One clip's latent in a safetensors file, with all facts needed to decode it to the clip."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SUFFIX = ".safetensors"
 
 
 def write_latents(path: str | os.PathLike, clip: LatentClip) -> None:
-    """Writes a clip's latent, whole or not at all: its arrays as tensors, everything else as metadata (JSON values).
+    """Writes a clip's latent atomically: its arrays as tensors, everything else as metadata (JSON values).
 
     Raises:
-        UserError: the clip's scaling is none that can be undone, or the file cannot be written.
+        UserError: the clip's scaling cannot be undone, or the file cannot be written.
     """
     check_scaling(path, clip.facts)
     metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in clip.facts.items()}}
@@ -30,14 +30,14 @@ def write_latents(path: str | os.PathLike, clip: LatentClip) -> None:
 
 
 def read_latents(path: str | os.PathLike, convention: str | None = None) -> LatentClip:
-    """Reads what `write_latents` wrote.
+    """Reads a file that `write_latents` wrote.
 
     Args:
         path: the file.
-        convention: the scaling that the reader counts on: "none", "mindone" or "diffusers"; None takes any.
+        convention: the scaling that the caller expects: "none", "mindone" or "diffusers"; None takes any.
 
     Raises:
-        UserError: the file is damaged, no latent of this format, or scaled by another convention.
+        UserError: the file is damaged, not a latent of this format, or scaled by another convention.
     """
     latent = open_latents(path)
     check_convention(latent.where, latent.facts, convention)
@@ -45,7 +45,7 @@ def read_latents(path: str | os.PathLike, convention: str | None = None) -> Late
 
 
 def open_latents(path: str | os.PathLike, name: str | None = None) -> StoredLatent:
-    """What a file says of its latent, its numbers left in it.
+    """A file's latent, with its facts; its numbers are read on demand.
 
     Args:
         path: the file.
@@ -62,10 +62,10 @@ def open_latents(path: str | os.PathLike, name: str | None = None) -> StoredLate
 
 
 def open_stored(path: Path, form: str) -> Stored:
-    """A safetensors file of one of our formats, nothing of it believed yet but that it is whole.
+    """A safetensors file of one of our formats, checked to be complete; its content is not checked yet.
 
     Raises:
-        DamagedLatent: it is not whole.
+        DamagedLatent: it is incomplete.
         UserError: it cannot be read, or is of another format.
     """
     try:
@@ -79,7 +79,8 @@ def open_stored(path: Path, form: str) -> Stored:
         raise DamagedLatent(f"{path} cannot be read as a latent: {error}") from error
     if stored.metadata.get("format") != form:
         raise UserError(
-            f"{path} has the format {stored.metadata.get('format')!r}, where {form!r} is needed: write latents with mindone-tae encode"
+            f"{path} has the format {stored.metadata.get('format')!r}, where {form!r} is needed: "
+            "write latents with mindone-tae encode"
         )
     tensors = {
         name: tensor._replace(
@@ -91,13 +92,14 @@ def open_stored(path: Path, form: str) -> Stored:
 
 
 def _unchanged(path, written, read):
-    """A tensor's `read` or `read_span` that refuses a file written again since: its numbers would be those of another clip."""
+    """A tensor's `read` or `read_span` that refuses a file rewritten since: its numbers could be another clip's."""
 
     def read_unchanged(*span):
         array = read(*span)
         if path.stat().st_mtime_ns != written:
             raise UserError(
-                f"{path} was written again since it was opened; its numbers lie elsewhere now: start again when encode is done"
+                f"{path} was written again since it was opened; its numbers lie elsewhere now: "
+                "start again when encode is done"
             )
         return array
 
@@ -105,4 +107,4 @@ def _unchanged(path, written, read):
 
 
 class DamagedLatent(UserError):
-    """A file that is not whole, whatever it was to be."""
+    """An incomplete file, whatever its format."""

@@ -1,4 +1,4 @@
-"""The latents that `encode` left in a folder, in either form: a file a clip, or shards with an index."""
+"""The latents in a folder that `encode` wrote, in either form: a file a clip, or shards with an index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .shards import INDEX, open_shard, read_index
 
 
 def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]]]:
-    """All latents of a folder, or of one file, sorted by name; only what is noted with them is read.
+    """All latents of a folder, or of one file, sorted by name; only their facts are read.
 
     Args:
         source: the folder, or a latent's file in it.
@@ -21,7 +21,7 @@ def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]
         The latents, and (path, reason) of what cannot be read.
 
     Raises:
-        UserError: there is nothing, or an index that is none.
+        UserError: no latent is there, or the index is damaged.
     """
     source = Path(source)
     if (source / INDEX).is_file():

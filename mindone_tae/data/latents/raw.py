@@ -1,4 +1,4 @@
-"""Latents of somebody's own sampler: bare arrays in .npy or .safetensors, which say nothing of their scaling or their video."""
+"""Latents of other samplers: bare arrays in .npy or .safetensors, without facts about their scaling or their video."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class RawLatent(NamedTuple):
 
     Attributes:
         name: of its video, a path below a folder.
-        where: file, and array in it, as messages call it.
+        where: file, and array in it, as messages name it.
         shape: (zc, lt, lh, lw).
-        read: gives the array, floating.
+        read: returns the array, floating.
     """
 
     name: str
@@ -37,7 +37,7 @@ class RawLatent(NamedTuple):
 
 
 def find_raw(source: Path) -> list[RawLatent]:
-    """The bare arrays of a file, or of all files below a folder, sorted by name; what `encode` wrote is passed by.
+    """The bare arrays of a file, or of all files below a folder, sorted by name; files that `encode` wrote are skipped.
 
     Args:
         source: .npy, .safetensors, or a folder.
@@ -59,7 +59,7 @@ def find_raw(source: Path) -> list[RawLatent]:
 
 
 def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict) -> StoredLatent:
-    """A bare array with what `decode` needs to know of it.
+    """A bare array with the facts that `decode` needs.
 
     Args:
         raw: the latent.
@@ -123,7 +123,8 @@ def _videos(name, where, shape, dtype, read):
         raise UserError(f"{where} holds {dtype}; latents are float16, float32 or float64: convert it first")
     if len(shape) not in (4, 5) or min(shape) < 1:
         raise UserError(
-            f"{where} has shape {shape}; a latent is (zc, lt, lh, lw), several are (b, zc, lt, lh, lw): reorder its axes"
+            f"{where} has shape {shape}; a latent is (zc, lt, lh, lw), several are (b, zc, lt, lh, lw): "
+            "reorder its axes"
         )
     if len(shape) == 4:
         return [RawLatent(name, where, tuple(shape), read)]

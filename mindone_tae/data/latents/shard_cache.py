@@ -1,4 +1,4 @@
-"""A folder that latents are written into as shards; see `cache` for whose work is whose."""
+"""A folder that latents are written into as shards; see `cache` for how processes share the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .clip_file import SUFFIX, DamagedLatent
 from .folder import latent_paths
 from .shards import open_shard, shard_number, shard_path, write_index, write_shard
 
-_NEW = 10**9  # behind every shard's number
+_NEW = 10**9  # larger than every shard's number
 
 
 class LatentShards:
@@ -22,7 +22,7 @@ class LatentShards:
 
     Args:
         folder: of the cache.
-        shard_bytes: a shard is closed by the clip with which it reaches this size; so much is held in memory.
+        shard_bytes: a shard is written when its clips reach this size; up to this much is held in memory.
         rank: this process.
         ranks: processes that share the work.
 
@@ -45,7 +45,8 @@ class LatentShards:
         loose = next((path for path in paths if shard_number(path) is None or path.parent != folder), None)
         if loose is not None:
             raise UserError(
-                f"{folder} holds {loose.relative_to(folder)}, which is no shard; shards need a folder of their own: leave out --shard_size_mb, or give another --output_path"
+                f"{folder} holds {loose.relative_to(folder)}, which is no shard; shards need a folder of their own: "
+                "leave out --shard_size_mb, or give another --output_path"
             )
         remove_temporaries(
             folder, lambda path: path.suffix == SUFFIX and self._owns(shard_number(path) or 0), below=True
@@ -73,13 +74,13 @@ class LatentShards:
         return None
 
     def place(self, name: str) -> int:
-        """What is written together has one place, and is encoded in a row: the number of its shard, new clips last."""
+        """Order in which to encode: the number of the clip's shard, so that its clips come in a row; new clips last."""
         return self._number_of.get(name, _NEW)
 
     def write(self, name: str, clip: LatentClip) -> None:
-        """Takes a clip's latent, and writes its shard when that is full or a clip of another place comes.
+        """Buffers a clip's latent, and writes its shard when that is full or a clip of another place comes.
 
-        Held back until then, a clip is lost to a kill and is missing in the next run.
+        A kill loses the clips buffered until then; the next run encodes them again.
         """
         place = self.place(name)
         if place != self._place:
@@ -91,7 +92,7 @@ class LatentShards:
             self.finish()
 
     def finish(self) -> None:
-        """Writes what is still held back."""
+        """Writes the clips that are still buffered."""
         if not self._pending:
             return
         number = self._next_number() if self._place == _NEW else self._place

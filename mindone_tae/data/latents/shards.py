@@ -1,6 +1,6 @@
-"""The latents of many clips in a few safetensors files, and the index that says which lies in which.
+"""The latents of many clips in a few safetensors files, and the index from a clip to its file.
 
-A shard's metadata holds the facts of each of its clips, so that the index can always be made again from the shards.
+A shard's metadata holds the facts of each of its clips, so that the index can always be rebuilt from the shards.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def shard_number(path: Path) -> int | None:
 
 
 def write_shard(path: Path, clips: dict[str, LatentClip]) -> None:
-    """Writes a shard, whole or not at all.
+    """Writes a shard atomically.
 
     Args:
         path: the file.
         clips: by name; tensors are called NAME/mean, NAME/logvar or NAME/sample, and metadata NAME/facts.
 
     Raises:
-        UserError: a clip's scaling is none that can be undone, or the file cannot be written.
+        UserError: a clip's scaling cannot be undone, or the file cannot be written.
     """
     metadata, arrays = {"format": FORMAT}, {}
     for name, clip in sorted(clips.items()):
@@ -57,8 +57,8 @@ def open_shard(path: Path) -> dict[str, StoredLatent]:
     """The clips of a shard by name, their numbers left in it.
 
     Raises:
-        DamagedLatent: the file is not whole.
-        UserError: it is no shard, or holds what no latent is.
+        DamagedLatent: the file is incomplete.
+        UserError: it is not a shard, or holds something that is not a latent.
     """
     stored = open_stored(path, FORMAT)
     found = {}
@@ -73,11 +73,11 @@ def open_shard(path: Path) -> dict[str, StoredLatent]:
 
 
 def write_index(folder: Path, open_one=open_shard) -> None:
-    """Writes the index of the shards that are there; what several processes do at once comes out as if one had done it.
+    """Writes the index of the shards in a folder; processes may call it at the same time.
 
     Args:
         folder: of the shards.
-        open_one: gives the clips of a shard, as `open_shard` does.
+        open_one: returns the clips of a shard, as `open_shard` does.
 
     Raises:
         UserError: it cannot be written.
@@ -111,7 +111,8 @@ def read_index(folder: Path) -> dict[str, str]:
         content = json.loads(index.read_text(encoding="utf-8"))
         if content["format"] != INDEX_FORMAT:
             raise UserError(
-                f"{index} has the format {str(content['format'])[:80]!r}, where {INDEX_FORMAT!r} is needed: write latents with mindone-tae encode"
+                f"{index} has the format {str(content['format'])[:80]!r}, where {INDEX_FORMAT!r} is needed: "
+                "write latents with mindone-tae encode"
             )
         found = {name: entry["shard"] for name, entry in content["clips"].items()}
     except OSError as error:
@@ -120,12 +121,14 @@ def read_index(folder: Path) -> dict[str, str]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{index} is no index of latents ({type(error).__name__}: {error}): run mindone-tae encode again, which mends it"
+            f"{index} is no index of latents ({type(error).__name__}: {error}): "
+            "run mindone-tae encode again, which repairs it"
         ) from error
     for name, shard in found.items():
         checked_name(index, name)
         if not isinstance(shard, str) or _SHARD.fullmatch(shard) is None:
             raise UserError(
-                f"{index} says {name} lies in {str(shard)[:80]!r}; shards lie beside it and are called latents-00000.safetensors: run mindone-tae encode again"
+                f"{index} says {name} lies in {str(shard)[:80]!r}; shards lie beside it and are called "
+                "latents-00000.safetensors: run mindone-tae encode again"
             )
     return found

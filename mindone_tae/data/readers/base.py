@@ -1,4 +1,4 @@
-"""What every reader of one video file offers, and the one error that all of them raise."""
+"""The interface of all readers of one video file, and the one error that they raise."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mindone_tae.zoo.errors import UserError
 
 from ..transforms import crop_resize
 
-# Transfer characteristics of high dynamic range, whose code values stand for other light than those of SDR.
+# Transfer characteristics of high dynamic range, whose code values mean other light than those of SDR.
 HDR_TRANSFERS = ("pq", "hlg")
 # Frames read at once while streaming: enough to keep a decoder busy, 11 MB at 640x480.
 _STREAM_FRAMES = 12
-# Full-size frames held at once while they are resized: so many, and at most so many bytes.
+# Most full-size frames, and most bytes of them, held at once while they are resized.
 _CHUNK_FRAMES = 32
 _CHUNK_BYTES = 2**28
 
@@ -39,18 +39,19 @@ class UnreadableVideo(UserError):
 
 
 class VideoReader:
-    """Frames of one file by number, all readers alike; a context manager.
+    """Frames of one file by number; a context manager.
 
-    Frames are shown upright: rotation in the file's metadata is applied. Pixels are taken as square, and interlaced frames as
+    Frames are upright: rotation in the file's metadata is applied. Pixels are taken as square, and interlaced frames as
     they are stored. Of several video streams, the one of most bits a second is read.
 
     Attributes:
         path: the file.
-        fps: mean frames a second by the frames' times, 0.0 where the file has no time (images).
-        fps_is_guess: the file tells no times, and the rate is what FFmpeg makes of it.
+        fps: mean frames a second by the frames' timestamps, 0.0 for images.
+        fps_is_guess: the file has no timestamps, and the rate is FFmpeg's guess.
         size: (h, w) in pixels, after rotation.
-        codec: of the frames, in FFmpeg's or Pillow's words.
-        transfer: characteristic of the code values, such as "bt709", "pq" and "hlg" (both HDR); empty where the file tells none.
+        codec: of the frames, by FFmpeg's or Pillow's name.
+        transfer: transfer characteristic of the code values, such as "bt709", "pq" and "hlg" (both HDR); empty where
+            the file names none.
         name: of the reader, as `open_video` takes it.
         keyframes: numbers of the frames that can be decoded alone, rising; empty where unknown, or where all can.
     """
@@ -111,7 +112,7 @@ class VideoReader:
     def read_resized(
         self, indices: Sequence[int], size: tuple[int, int], box: tuple[float, float, float, float]
     ) -> np.ndarray:
-        """Frames by number, the same box cut out of each and resized; each distinct one read once, few at full size in memory.
+        """Frames by number, the same box cut out of each and resized; decodes each once, few at full size in memory.
 
         Args:
             indices: as for `read`.
@@ -142,15 +143,15 @@ class VideoReader:
         return indices
 
     def stretch(self, first: int, last: int) -> tuple[int, int]:
-        """The frames around some that are decoded together with them.
+        """The stretch between keyframes that has to be decoded for some frames.
 
         Args:
             first: frame number.
             last: frame number, not below first.
 
         Returns:
-            The number of the last keyframe up to first, and of the first one after last (or the count of frames); first and
-            last + 1 where keyframes are unknown.
+            The number of the last keyframe up to first, and of the first one after last (or the count of frames);
+            first and last + 1 where keyframes are unknown.
         """
         before, after = bisect_right(self.keyframes, first), bisect_right(self.keyframes, last)
         if not before:
@@ -167,7 +168,7 @@ class VideoReader:
             yield from self._read_sorted(range(start, min(start + _STREAM_FRAMES, len(self))))
 
     def close(self) -> None:
-        """Let go of the file; closing twice is harmless."""
+        """Close the file; closing twice is harmless."""
 
     def __enter__(self):
         return self

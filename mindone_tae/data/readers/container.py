@@ -1,4 +1,4 @@
-"""Opening a video file with FFmpeg's libraries, and decoding on from where it stands."""
+"""Opening a video file with FFmpeg's libraries, and decoding from its current position."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Callable, Iterator
 from math import inf
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from .base import UnreadableVideo
 
-av.logging.set_level(None)  # FFmpeg's remarks on broken files; the reason travels in the exception
+av.logging.set_level(None)  # FFmpeg's messages on broken files; exceptions carry the reason
 
 # Containers that hold their own frames. A playlist under a video's name would have FFmpeg open what it lists.
 _CONTAINERS = (
     "mov,matroska,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,h264,hevc,av1,obu,ivf,mxf,nut,rm,dv,mjpeg,yuv4mpegpipe"
 )
-# 8192x8192; a damaged header can declare sides that would fill the memory.
+# 8192x8192; a damaged header can declare sides that would fill memory.
 _LARGEST_PIXELS = 2**26
 
 
 class MissedSeek(Exception):
-    """The container does not stand where it was sent."""
+    """A seek did not lead to the wanted keyframe."""
 
 
-def open_container(path: str, strict: bool = True):
+def open_container(path: str, strict: bool = True) -> tuple[InputContainer, VideoStream]:
     """Open a file and pick its best video stream, the one of most bits a second.
 
     Args:
         path: the file.
-        strict: damage is an error, not something to paint over; a decoder not told so shows the frame with what it could save.
+        strict: damage is an error; otherwise the decoder conceals it in the frame.
 
     Returns:
         The PyAV container and the stream; the caller closes the container.
@@ -53,7 +55,7 @@ def open_container(path: str, strict: bool = True):
     if height * width > _LARGEST_PIXELS:
         container.close()
         raise UnreadableVideo(path, f"its frames are {height}x{width}; at most {_LARGEST_PIXELS} pixels are read")
-    # Threads that decode several frames at once report an error with some other frame. Loaders read many files at a time.
+    # With several threads FFmpeg reports an error with another frame; loaders read many files in parallel anyway.
     stream.codec_context.thread_count = 1
     if strict:
         stream.codec_context.options = {"err_detect": "explode"}
@@ -65,8 +67,8 @@ def _rank(stream):
     return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
 
 
-def packets(container, stream) -> Iterator:
-    """Packets of a stream; one that ends early, as of a file that is cut off, ends quietly."""
+def packets(container: InputContainer, stream: VideoStream) -> Iterator:
+    """Packets of a stream; a truncated file's stream ends without an error."""
     try:
         yield from container.demux(stream)
     except av.error.FFmpegError:
@@ -74,23 +76,23 @@ def packets(container, stream) -> Iterator:
 
 
 def decode(
-    container,
-    stream,
+    container: InputContainer,
+    stream: VideoStream,
     key: int | None = None,
     shown: Callable[[int | None], bool] = lambda time: True,
     counted: bool = False,
 ) -> Iterator[tuple]:
-    """Decode on from where a container stands.
+    """Decode from a container's current position.
 
-    An error in a frame that is not shown is none: a decoder cannot decode frames that precede the first keyframe and refer
-    to what a cut removed. After an error in a frame that is shown, no frame can be trusted up to the next keyframe.
+    An error in a frame that is not shown does not count: frames before the first keyframe that refer to frames removed
+    by a cut cannot be decoded. After an error in a frame that is shown, no frame up to the next keyframe is trusted.
 
     Args:
         container: of `open_container`.
         stream: of `open_container`.
         key: timestamp of the keyframe to start at, which a seek led to or before; None starts with the next packet.
         shown: whether the frame of a timestamp is one of the video.
-        counted: frames are told apart by counting alone, so that after one that is missing none can be trusted.
+        counted: frames are numbered by counting alone, so that none after a missing one can be trusted.
 
     Yields:
         (frame, reason): a frame, and None or why it cannot be trusted.
@@ -126,23 +128,23 @@ def decode(
 
 
 def harmless_errors(path: str) -> frozenset:
-    """Timestamps of packets before the second keyframe whose errors change nothing that is shown.
+    """Timestamps of packets before the second keyframe whose errors do not change any frame.
 
-    Behind a cut, H.264 asks the decoder to forget pictures that it never had. A strict decoder reports that and goes on; a
-    damaged picture it would leave undone, and one that is not strict would fill it.
+    After a cut, H.264 asks the decoder to drop pictures that it never had. A strict decoder reports that as an error
+    and continues. Real damage differs: a strict decoder leaves the picture incomplete, another conceals it.
 
     Args:
         path: the file.
 
     Returns:
-        Empty where a frame differs by strictness.
+        Empty where strict and other decoding give different frames.
     """
     frames, failed = _first_group(path, strict=True)
     return frozenset(failed) if frames == _first_group(path, strict=False)[0] else frozenset()
 
 
 def _first_group(path, strict):
-    """Checksums of the frames decoded before the second keyframe, by timestamp, and the timestamps of packets that failed."""
+    """Checksums by timestamp of the frames before the second keyframe, and timestamps of the packets that failed."""
     frames, failed, keyframes = {}, [], 0
     container, stream = open_container(path, strict)
     with container:
@@ -160,5 +162,5 @@ def _first_group(path, strict):
 
 
 def short(error: Exception) -> str:
-    """FFmpeg's own words for an error, without its number and the path."""
+    """FFmpeg's message of an error, without its number and the path."""
     return str(getattr(error, "strerror", None) or error).splitlines()[0]

@@ -1,7 +1,8 @@
-"""Reading video with decord, the files on which it was found to be exact."""
+"""Reading video with decord, limited to the files on which it is exact."""
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -10,12 +11,11 @@ from .base import UnreadableVideo, VideoReader
 from .container import open_container
 from .packet_index import index_frames
 
-# decord fills a frame it cannot decode with a copy of a neighbour, and tells only beyond this share of all frames.
+# decord fills a frame it cannot decode with a copy of a neighbour, and reports it only above this share of all frames.
 _COPIES_ALLOWED = 1e-9
 # FFmpeg's names of containers from which decord gives the frames asked for.
 _CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-# By how many levels swscale's fast conversion darkens red, green and blue of these formats, on any picture nearly the
-# same.
+# Levels by which swscale's fast conversion darkens red, green and blue of these formats, about the same on any picture.
 _DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
 # Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord
 # ignores it.
@@ -38,16 +38,16 @@ def import_decord():
 
 
 class DecordReader(VideoReader):
-    """Frames by number from decord. Open one a file and close it after use: decord keeps memory for as long as it lives.
+    """Frames by number from decord. Close it after use: decord's memory is freed only with its reader.
 
-    decord seeks to a keyframe's time and counts from there, so it is right only where every keyframe is found by its time and
-    nothing stored behind it is shown before it; and it converts colours by a table that is off by a known amount. What is not
-    known to be so is left to PyAV.
+    decord seeks to a keyframe's time and counts from there, so it is right only where every keyframe is found by its
+    time and no frame stored after it is shown before it; and it converts colours by a table that is off by a known
+    amount. Other files are refused, for PyAV to read.
     """
 
     name = "decord"
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         decord = import_decord()
         index = index_frames(self.path)
@@ -107,9 +107,8 @@ class DecordReader(VideoReader):
         bright = np.minimum(rows, 255 - darker)
         bright += darker
         bright = bright.reshape(frames.shape)
-        grey = (frames[..., 0] == frames[..., 1]) & (
-            frames[..., 1] == frames[..., 2]
-        )  # comes out nearly right; black is black
+        # grey, black included, comes out nearly right
+        grey = (frames[..., 0] == frames[..., 1]) & (frames[..., 1] == frames[..., 2])
         bright[grey] = frames[grey]
         return bright
 

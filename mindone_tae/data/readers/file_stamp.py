@@ -1,4 +1,4 @@
-"""Telling whether a file is still the one it was."""
+"""Detecting whether a file has changed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import stat
 
 
 def stamp_of(path: str | os.PathLike) -> tuple[int, ...] | None:
-    """Numbers that change when a file is replaced, written to, or may no longer be read; None for what is no file.
+    """Numbers that change when a file is replaced, written to, or has its permissions changed; None without a file.
 
-    A folder has none: it stays as it is when an image in it changes.
+    A folder has none, as its own numbers do not change when an image in it does.
     """
     try:
         facts = os.stat(path)
@@ -17,5 +17,5 @@ def stamp_of(path: str | os.PathLike) -> tuple[int, ...] | None:
         return None
     if not stat.S_ISREG(facts.st_mode):
         return None
-    # the time of the last change covers permissions too, and unlike that of the last writing cannot be set back
+    # ctime covers permissions too, and unlike mtime it cannot be set back
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 
@@ -17,19 +18,19 @@ _ANIMATED = ("webp", "png", "avif")
 class ImageReader(VideoReader):
     """Frames of an image file.
 
-    The camera's orientation tag is applied, an ICC profile is converted to sRGB, transparency is dropped, grey becomes RGB,
-    16-bit grey is scaled to 8 bits.
+    The camera's orientation tag is applied, an ICC profile is converted to sRGB, transparency is dropped, grey becomes
+    RGB, 16-bit grey is scaled to 8 bits.
     """
 
     name = "image"
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         with _reasons(self.path):
             self._image = Image.open(self.path)
             try:
                 self.codec = (self._image.format or "").lower()
-                # a PNG may carry a picture for viewers that do not animate, which is no frame
+                # a PNG may hold a default image for viewers that do not animate, which is not a frame
                 self._first = int(bool(self._image.info.get("default_image")))
                 self._count = getattr(self._image, "n_frames", 1) - self._first if self.codec in _ANIMATED else 1
                 self.fps = self._rate()
@@ -77,7 +78,7 @@ class ImageReader(VideoReader):
 
 @contextmanager
 def _reasons(path, problem="not an image"):
-    """Whatever Pillow raises, as UnreadableVideo."""
+    """Converts everything that Pillow raises to UnreadableVideo."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

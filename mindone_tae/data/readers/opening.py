@@ -17,9 +17,9 @@ __all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "UnreadableVideo", "Vi
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".apng", ".avif")
 VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
-    ".mpe", ".m2v", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".rm", ".rmvb", ".dv", ".nut", ".ivf", ".y4m", ".gif",
-    ".h264", ".264", ".h265", ".265", ".hevc",
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts",
+    ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".rm", ".rmvb", ".dv",
+    ".nut", ".ivf", ".y4m", ".gif", ".h264", ".264", ".h265", ".265", ".hevc",
 )  # fmt: skip
 
 READERS = {"pyav": PyAVReader, "decord": DecordReader, "image": ImageReader}
@@ -46,10 +46,10 @@ def open_video(
     Args:
         path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name.
         reader: "pyav", "decord", "image", or "auto": images as such, and videos with PyAV.
-        timeout_s: seconds that opening, and each reading, may take in a process of its own, which a hang or a crash costs
-            and nothing else. None reads in this process, as long as it takes.
-        tone_map: whether HDR (PQ or HLG) is brought to SDR; otherwise its code values are read as they are.
-        memory_mb: megabytes that such a process may take; None as many as there are.
+        timeout_s: seconds that opening, and each read, may take, in a process of its own, so that a hang or a crash
+            loses only that. None reads in this process without a limit.
+        tone_map: whether HDR (PQ or HLG) is converted to SDR; otherwise its code values are read as they are.
+        memory_mb: most megabytes such a process may take; None for no limit.
 
     Raises:
         UnreadableVideo: the file cannot be read, or not in time.

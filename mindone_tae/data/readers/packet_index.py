@@ -1,4 +1,4 @@
-"""Which frames a video shows: how many, when, and where decoding can start; from its packets where they tell, else by decoding."""
+"""Index of the frames a video shows: count, timestamps, keyframes; from its packets if possible, else by decoding."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from .base import UnreadableVideo
 from .container import decode, open_container, packets
 from .timing import PacketTime, first_hole, mean_rate, recordings
 
-# FFmpeg's names of containers without times of display. AVI has those of decoding; the others are streams without a container, and
-# their rate is a guess.
+# FFmpeg's names of formats without timestamps: bare streams, whose rate is a guess.
 _BARE_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg")
 # Containers that are joined by appending one file to another; their clocks then start anew.
 _JOINED = ("mpegts", "mpeg")
@@ -24,13 +23,13 @@ class FrameIndex:
 
     Attributes:
         count: how many.
-        times: their timestamps in the order shown; None where these do not tell them apart, so that only counting does.
+        times: their timestamps in the order shown; None where these are not unique, so that frames can only be counted.
         keyframes: numbers of the frames that can be decoded alone, rising; empty where times is None.
         fps: mean frames a second.
-        fps_is_guess: no timestamps say so.
-        cut: frames at the beginning are not shown, since a cut removed what they refer to.
-        simple: no frame precedes the keyframe that it is stored behind, and keyframes are all shown equally long after they
-            are decoded.
+        fps_is_guess: the rate does not come from timestamps.
+        cut: frames at the beginning are not shown, since a cut removed the frames they refer to.
+        simple: no frame is shown before the keyframe that it is stored after, and all keyframes are shown equally long
+            after they are decoded.
     """
 
     count: int
@@ -43,10 +42,10 @@ class FrameIndex:
 
 
 def index_frames(path: str) -> FrameIndex:
-    """Index a video by its packets, which decodes at most its beginning; by decoding all of it where they do not tell.
+    """Index a video by its packets, decoding at most its beginning; by decoding all of it where packets are not enough.
 
-    No frames are: a packet at the end that is cut off, packets that only help to decode others, and frames before the first
-    keyframe that a decoder drops because a cut removed what they refer to.
+    Not counted as frames: a truncated packet at the end, packets that only help to decode others, and frames before the
+    first keyframe that a decoder drops because a cut removed the frames they refer to.
 
     Args:
         path: of the file.
@@ -68,13 +67,13 @@ def index_frames(path: str) -> FrameIndex:
         fps, guess = _rate(path, container, stream, shown)
         keyframes = _numbers_of_keyframes(shown, times)
         if container.format.name == "gif":
-            keyframes = []  # a GIF's frame is drawn over the one before it, whatever its packet says
+            keyframes = []  # a GIF's frame is drawn over the one before it, even where its packet is marked as key
         cut = len(shown) < len(found)
         return FrameIndex(len(times), times, keyframes, fps, guess, cut, _is_simple(shown, times))
 
 
 def index_by_decoding(path: str) -> FrameIndex:
-    """Index a video by decoding all of it: where there are no times, or times that do not tell the frames.
+    """Index a video by decoding all of it: where there are no timestamps, or ambiguous ones.
 
     Args:
         path: of the file.
@@ -94,7 +93,7 @@ def index_by_decoding(path: str) -> FrameIndex:
     with container:
         found = _times(path, container, stream)
         bare = container.format.name in (*_BARE_STREAMS, "avi")
-        if container.format.name == "avi":  # the times of display are FFmpeg's invention
+        if container.format.name == "avi":  # AVI stores decoding times only; FFmpeg invents the times of display
             found = [packet._replace(pts=packet.dts) for packet in found]
         exact = not bare and clean and None not in decoded and len(set(decoded)) == len(decoded)
         shown = [packet for packet in found if packet.pts in set(decoded)] if exact else found
@@ -119,7 +118,7 @@ def _times(path, container, stream):
 
 
 def _shown(path, found):
-    """The packets whose frames are shown; none where they do not tell."""
+    """The packets whose frames are shown; [] where that cannot be decided from packets."""
     first_key = next((packet for packet in found if packet.is_keyframe), None)
     if first_key is None or first_key.pts is None:
         return []
@@ -136,7 +135,7 @@ def _shown(path, found):
 
 
 def _decoded_before(path, time):
-    """Timestamps of the frames that a decoder gives before that of the first keyframe."""
+    """Timestamps, below the first keyframe's, of the frames that a decoder gives."""
     container, stream = open_container(path)
     kept: set[int] = set()
     with container:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import chain, islice
@@ -17,19 +18,19 @@ from .packet_index import index_by_decoding, index_frames
 
 
 class PyAVReader(VideoReader):
-    """Random access by frame number: decode on from the nearest keyframe before it.
+    """Random access by frame number: decoding starts at the nearest keyframe before it.
 
-    The frames counted are those that the packets in the file say are shown, never the container's own claim; a frame's number is
-    the rank of its timestamp. Where timestamps do not tell frames apart, they are counted from the start instead.
+    The count of frames is that of packets whose frames are shown, never the container's own; a frame's number is the
+    rank of its timestamp. Where timestamps are ambiguous, frames are counted from the start instead.
 
     Args:
         path: the file.
-        tone_map: whether HDR is brought to the range of SDR; otherwise its code values are read as they are.
+        tone_map: whether HDR is converted to SDR; otherwise its code values are read as they are.
     """
 
     name = "pyav"
 
-    def __init__(self, path, tone_map: bool = False):
+    def __init__(self, path: str | os.PathLike, tone_map: bool = False):
         super().__init__(path)
         self._container = None
         try:
@@ -53,7 +54,7 @@ class PyAVReader(VideoReader):
         self._start()
 
     def _begins_as_indexed(self):
-        """Whether the first two frames are those of the index. They are not where fields are packets of their own."""
+        """Whether the first two frames are those of the index. They are not where each field has its own packet."""
         if self._number_of is None:
             return True
         first = list(islice(self._frames, 2))
@@ -65,11 +66,11 @@ class PyAVReader(VideoReader):
         return self.index.count
 
     def _start(self, sought: int | None = None, keyframe: int | None = None):
-        """Decode on from a keyframe.
+        """Start decoding at a keyframe.
 
         Args:
-            sought: number of the keyframe whose time the container is sent to, that one or an earlier one; None opens the file
-                anew and decodes from its first packet, which works where seeking does not.
+            sought: number of the keyframe to seek to, `keyframe` or an earlier one; None reopens the file and decodes
+                from its first packet, which works where seeking does not.
             keyframe: number.
         """
         if sought is None:
@@ -84,20 +85,20 @@ class PyAVReader(VideoReader):
         self._frames = self._numbered(decode(self._container, self._stream, key, self._counts, counted))
 
     def _counts(self, time):
-        """Whether an error in the packet of a timestamp spoils what is shown."""
+        """Whether an error in the packet of a timestamp affects frames that are shown."""
         if self._number_of is None:
             return self._next > 0
         return time in self._number_of and time not in self._harmless
 
     def _numbered(self, frames):
-        """(number, frame, problem); the number is None for frames that are none of the video."""
+        """Yields (number, frame, problem); the number is None for frames that are not shown."""
         for counted, (frame, problem) in enumerate(frames):
             yield counted if self._number_of is None else self._number_of.get(frame.pts), frame, problem
 
     def _starts(self, index):
-        """Arguments of `_start` that lead to a frame, the nearest first.
+        """Yields arguments of `_start` that lead to a frame, the nearest keyframe first.
 
-        A seek may land behind the keyframe that it was meant for, and a keyframe may not decode by itself (intra refresh).
+        A seek may land after its keyframe, and a keyframe may not be decodable by itself (intra refresh).
         """
         position = bisect_right(self.keyframes, index) - 1
         for sought, start in ((position, position), (position - 1, position), (position - 2, position - 1)):
@@ -131,7 +132,7 @@ class PyAVReader(VideoReader):
         return found[0]
 
     def _decoded(self, index):
-        """(frame, problem) of a number from where decoding stands; None where it does not come."""
+        """(frame, problem) of a number, decoding from the current position; None where it does not come."""
         try:
             for number, frame, problem in self._frames:
                 if number is None:
@@ -169,11 +170,11 @@ class PyAVReader(VideoReader):
 
 @lru_cache(maxsize=1024)
 def _index_by_decoding(path, stamp):
-    """As `index_by_decoding`, remembered for as long as the file stays the same."""
+    """`index_by_decoding`, cached until the file changes."""
     return index_by_decoding(path)
 
 
 @lru_cache(maxsize=1024)
 def _harmless_errors(path, stamp):
-    """As `harmless_errors`, likewise."""
+    """`harmless_errors`, cached until the file changes."""
     return harmless_errors(path)

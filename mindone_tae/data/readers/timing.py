@@ -1,4 +1,4 @@
-"""What the timestamps of a video's frames say: its mean rate, and whether a frame is missing."""
+"""A video's mean rate and missing frames, from its frames' timestamps."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Decoding times that jump this far in containers of joined recordings are two recordings, as FFmpeg's command has it.
+# A jump of decoding times this large, in containers of joined recordings, starts a new one, as in FFmpeg's command.
 _JUMP_SECONDS = 10.0
-# A declared rate is taken where it differs from the timestamps by no more than their rounding.
+# A declared rate is used where it agrees with the timestamps within their rounding.
 _ROUNDING_TICKS = 1.5
-# Fewer gaps than this between frames say nothing about a steady rate, and more holes than this share of them is no steady rate.
+# Fewer gaps between frames than this are too few to judge; with a larger share of holes the rate is not steady.
 _FEWEST_GAPS = 8
 _MOST_HOLES = 0.1
 # A gap this much longer than the usual one holds at least one frame more.
@@ -22,12 +22,12 @@ _AGREE = 0.05
 
 
 class PacketTime(NamedTuple):
-    """What one packet says of its frame; times in ticks of the stream's clock, None where the file tells none.
+    """The times of one packet, in ticks of the stream's clock; None where the file has none.
 
     Attributes:
         pts: when it is shown.
         dts: when it is decoded.
-        duration: ticks, 0 where the file tells none.
+        duration: ticks, 0 where the file has none.
         is_keyframe: whether it can be decoded alone.
         is_discard: it only helps to decode others, as an edit list says.
     """
@@ -40,7 +40,7 @@ class PacketTime(NamedTuple):
 
 
 def recordings(packets: Sequence[PacketTime], tick: Fraction, joined: bool) -> list[list[PacketTime]]:
-    """Part the packets of a stream where its clock starts anew, as where files were joined by `cat`.
+    """Split the packets of a stream where its clock restarts, as where files were joined by `cat`.
 
     Args:
         packets: in the order of decoding.
@@ -70,7 +70,7 @@ def mean_rate(parts: list[list[PacketTime]], tick: Fraction, declared: Sequence[
         declared: the container's own estimates; one that agrees with the timestamps, which are rounded, is more exact.
 
     Returns:
-        The mean; 0.0 where the timestamps do not tell.
+        The mean; 0.0 where the timestamps do not give one.
     """
     count, ticks = sum(map(len, parts)), sum(map(_ticks, parts))
     if not ticks > 0:
@@ -86,16 +86,16 @@ def _ticks(part):
     span, known = part[-1].pts - part[0].pts, sum(packet.duration for packet in part[:-1])
     last = part[-1].duration
     if len(part) > 1 and (not last or abs(known - span) > _AGREE * span):
-        last = Fraction(span, len(part) - 1)  # many containers only repeat what they take for the rate
+        last = Fraction(span, len(part) - 1)  # many containers store a nominal duration only
     return span + last
 
 
 def first_hole(part: Sequence[PacketTime]) -> int | None:
     """Where a recording of steady rate lacks a frame.
 
-    A rate is steady where nearly all gaps between frames are alike. A frame that is meant to stay longer (variable rate) says
-    so by its duration; durations come in the order of decoding, so only their sum is held against the gaps. A gap before a
-    keyframe is a cut, and what is shown on both sides of it is whole.
+    A rate is steady where nearly all gaps between frames are alike. A frame that is meant to stay longer (variable
+    rate) has a longer duration; durations come in the order of decoding, so only their sum is compared with the gaps. A
+    gap before a keyframe is a cut, with complete frames on both sides.
 
     Args:
         part: packets in the order shown.

@@ -17,7 +17,7 @@ from ..video_out.writer import VideoWriter
 from .camera_moves import MOTIONS, camera_move
 from .moving_shapes import moving_shapes
 
-# Photographs inside scikit-image's wheel; those for testing are of other things than those for training.
+# Photographs inside scikit-image's wheel; those for testing show other subjects than those for training.
 TRAIN_PHOTOGRAPHS = (
     "astronaut.png", "rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg", "ihc.png", "camera.png", "coins.png",
     "brick.png", "gravel.png",
@@ -106,7 +106,7 @@ def _installed(photographs):
 
 
 def _plan(clips, photographs):
-    """(motion, path of the photograph or None) for each clip: every photograph in turn, each time with another motion."""
+    """(motion, path of the photograph or None) for each clip: the photographs in turn, each time in another motion."""
     shown = cycle(
         (MOTIONS[(place + lap) % len(MOTIONS)], path)
         for lap in range(len(MOTIONS))

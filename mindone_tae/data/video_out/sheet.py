@@ -24,12 +24,12 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw evenly spaced frames of each video in a row, the same moments in every row.
 
-    Small frames are enlarged by a whole factor, pixel by pixel, so that what is seen is what is there.
+    Small frames are enlarged by a whole factor without interpolation, so that their pixels can be compared.
 
     Args:
         rows: (label, frames) each, frames uint8 (t, h, w, 3), all of one shape.
-        columns: at most so many frames a row, the first and the last among them.
-        frame_numbers: what the frames are called; None counts from 0.
+        columns: most frames a row, the first and the last among them.
+        frame_numbers: labels of the frames; None counts from 0.
 
     Raises:
         UserError: no rows, no frames, or rows of different shapes.
@@ -82,7 +82,7 @@ def write_contact_sheet(
     columns: int = 6,
     frame_numbers: Sequence[int] | None = None,
 ) -> None:
-    """Write a contact sheet as a PNG, whole or not at all.
+    """Write a contact sheet as a PNG, atomically.
 
     Args:
         path: ends in .png.

@@ -23,9 +23,9 @@ __all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write
 
 # Frames a second that a video may have.
 SLOWEST, FASTEST = 0.001, 1000.0
-# The finest frame rates in use are so many thousandths over 1001: 30000/1001.
+# Frame rates in use have at most this denominator: 30000/1001.
 _LARGEST_DENOMINATOR = 1001
-# A GIF counts in hundredths of a second, and viewers play a frame of one hundredth at ten a second.
+# A GIF counts in hundredths of a second, and viewers play frames of one hundredth at ten a second.
 _FASTEST_GIF = 50
 _BT709 = 1  # matrix, primaries and transfer characteristic alike, in ITU-T H.273
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
@@ -36,15 +36,15 @@ logger = logging.getLogger(__name__)
 class VideoWriter:
     """Writes .mp4 (H.264) or .gif; a context manager.
 
-    The file appears under its name when the block ends well; otherwise nothing is left of it. A side of odd length gets one
-    more row or column in .mp4, a copy of its last, since 4:2:0 video has even sides. Colours of .mp4 are BT.709 of limited range,
-    and it says so; pixels are square.
+    The file appears under its name when the block ends without an error; otherwise nothing is left of it. In .mp4 a
+    side of odd length gets one more row or column, a copy of its last, since 4:2:0 video has even sides. An .mp4 is
+    tagged as BT.709 of limited range, which its colours are; pixels are square.
 
     Args:
-        path: ends in .mp4 or .gif; its folder is made where it is missing.
+        path: ends in .mp4 or .gif; its folder is created if missing.
         fps: frames a second; a GIF plays at most 50, and keeps all frames.
         crf: quality of .mp4, from 0 (lossless) to 51; 18 looks like the source. A GIF has 256 colours a frame.
-        reproducible: the same frames give the same bytes of .mp4, at some cost in time and size.
+        reproducible: make the bytes of an .mp4 depend on the frames alone, at some cost in time and size.
 
     Raises:
         UserError: another suffix, fps or crf out of range, frames that change size, or none at all.
@@ -117,13 +117,13 @@ class VideoWriter:
             self._tag(self._stream.codec_context)
             self._stream.options = {"crf": str(self._crf)}
             if self._reproducible:
-                # x264's output varies with the number of threads; with its macroblock tree, seen on small frames, at random.
+                # x264's output varies with the number of threads, and, with macroblock tree on small frames, at random.
                 self._stream.options["x264-params"] = "mbtree=0"
                 self._stream.codec_context.thread_count = 1
 
     @staticmethod
     def _tag(context):
-        """Says how the colours are meant; without it players take those of large frames for BT.709, and of small ones for BT.601."""
+        """Tags the colours; players would take untagged ones for BT.709 in large frames and BT.601 in small ones."""
         context.color_range = ColorRange.MPEG
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.sample_aspect_ratio = Fraction(1, 1)
@@ -191,8 +191,8 @@ def write_video(path: str | os.PathLike, x: np.ndarray | Iterable[np.ndarray], f
 
     Args:
         path: ends in .mp4 or .gif.
-        x: as a model gives it: floating (1, c, t, h, w) or (c, t, h, w) in [-1, 1], an array or a MindSpore Tensor; or frames as bytes:
-            uint8 (h, w, 3) each, or one array (t, h, w, 3).
+        x: as a model gives it: floating (1, c, t, h, w) or (c, t, h, w) in [-1, 1], an array or a MindSpore Tensor; or
+            frames as bytes: uint8 (h, w, 3) each, or one array (t, h, w, 3).
         fps: frames a second.
         crf: see VideoWriter.
 
@@ -215,7 +215,8 @@ def _frames(x):
     video = x[0] if x.ndim == 5 else x
     if video.ndim != 4 or video.shape[0] != 3:
         raise UserError(
-            f"x has shape {x.shape}; floats are written from (1, 3, t, h, w) or (3, t, h, w) in [-1, 1]: reorder the axes"
+            f"x has shape {x.shape}; floats are written from (1, 3, t, h, w) or (3, t, h, w) in [-1, 1]: "
+            "reorder the axes"
         )
     return to_pixels(video)
 

@@ -1,4 +1,4 @@
-"""What a discriminator is charged for, and what it charges the autoencoder, given its logits."""
+"""The discriminator's own loss and the autoencoder's adversarial loss, both from logits."""
 
 from mindspore import nn, ops
 
@@ -29,15 +29,16 @@ class Discriminator(nn.Cell):
         super().__init__()
         if objective not in OBJECTIVES:
             raise UserError(
-                f"the discriminator's objective is {objective!r}; it must be one of {', '.join(OBJECTIVES)}: VQGAN's is hinge"
+                f"the discriminator's objective is {objective!r}; it must be one of {', '.join(OBJECTIVES)}: "
+                "VQGAN's is hinge"
             )
         self.hinge = objective == "hinge"
 
     def generator_loss(self, fake):
-        """What the autoencoder pays for a reconstruction.
+        """The autoencoder's adversarial loss.
 
         Args:
-            fake: logits of the reconstruction, any shape, float32; positive where it is taken for real.
+            fake: logits of the reconstruction, any shape, float32; positive where it is judged real.
 
         Returns:
             scalar, float32.
@@ -47,7 +48,7 @@ class Discriminator(nn.Cell):
         return _softplus(-fake).mean()
 
     def discriminator_loss(self, real, fake):
-        """What the discriminator pays for its mistakes.
+        """The discriminator's loss.
 
         Args:
             real: logits of the video, any shape, float32.

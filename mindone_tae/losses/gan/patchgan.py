@@ -12,9 +12,9 @@ _SLOPE = 0.2
 # Width doubles with every halving of the frame, up to this many times the first.
 _WIDEST = 8
 _GROUPS = 32
-# Beyond these a discriminator alone fills a machine's memory.
+# A larger discriminator would fill a machine's memory by itself.
 _MOST_CHANNELS, _MOST_LAYERS = 1024, 16
-# What the two convolutions at the end, which do not halve, need of the last features.
+# Smallest side of the features before the last two convolutions, which do not halve.
 _SMALLEST_FEATURES = 3
 
 
@@ -23,19 +23,19 @@ def _check(shape, channels, halvings):
     smallest = _SMALLEST_FEATURES * 2**halvings
     if len(shape) != 5 or shape[1] != channels or min(shape[3:]) < smallest:
         raise UserError(
-            f"the discriminator was given pixels of shape {shape}; with {halvings} layers it takes (b, {channels}, t, h, w), h and w of at "
-            f"least {smallest}: use larger frames, or fewer discriminator.layers"
+            f"the discriminator was given pixels of shape {shape}; with {halvings} layers it takes (b, {channels}, t, "
+            f"h, w), h and w of at least {smallest}: use larger frames, or fewer discriminator.layers"
         )
 
 
 class _PatchGAN(Discriminator):
     """Convolutions that halve the frame, two that do not, and the logits.
 
-    The norms are group norms, over each sample by itself: what a discriminator thinks of a clip depends neither on the
-    clips beside it nor on the number of devices, as it would with the batch norms of the paper.
+    The norms are group norms, over each sample by itself: with the paper's batch norms the logits of a clip would
+    depend on the other clips of the batch and on the number of devices.
     """
 
-    def __init__(self, in_channels, width, layers, objective):
+    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
         super().__init__(objective)
         if min(in_channels, width, layers) < 1:
             given = f"in_channels is {in_channels}, width {width} and layers {layers}"
@@ -80,9 +80,6 @@ class PatchGAN2D(_PatchGAN):
         UserError: if a number is below 1 or the objective unknown.
     """
 
-    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
-        super().__init__(in_channels, width, layers, objective)
-
     def convolution(self, a, b, stride, has_bias):
         """4 x 4."""
         return nn.Conv2d(
@@ -110,7 +107,7 @@ class PatchGAN2D(_PatchGAN):
 class PatchGAN3D(_PatchGAN):
     """PatchGAN over the clip: its patches have a length, so that it sees flicker and jumps that no single frame shows.
 
-    As PatchGAN2D with three taps in time, two frames becoming one where the frame is halved; a single frame is a clip too.
+    As PatchGAN2D with kernels of three frames; time is halved where the frame is. A single frame is a clip too.
 
     Args:
         in_channels: pixel channels.
@@ -121,9 +118,6 @@ class PatchGAN3D(_PatchGAN):
     Raises:
         UserError: if a number is below 1 or the objective unknown.
     """
-
-    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
-        super().__init__(in_channels, width, layers, objective)
 
     def convolution(self, a, b, stride, has_bias):
         """3 x 4 x 4."""

@@ -22,8 +22,8 @@ SMALLEST_PX = 16
 def _check_frames(shape):
     if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < SMALLEST_PX:
         raise UserError(
-            f"LPIPS was given frames of shape {shape}; it takes (n, 3, h, w) with h and w of at least {SMALLEST_PX} pixels: "
-            "use larger frames, or leave LPIPS out"
+            f"LPIPS was given frames of shape {shape}; it takes (n, 3, h, w) with h and w of at least {SMALLEST_PX} "
+            "pixels: use larger frames, or leave LPIPS out"
         )
 
 
@@ -60,8 +60,9 @@ class _Stage(nn.Cell):
 class LPIPS(nn.Cell):
     """Learned perceptual distance (Zhang et al., 2018), VGG16, version 0.1.
 
-    Features after relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3, scaled to unit length over the channels; their squared differences
-    weighted by channel, averaged over space and added up. Frozen: gradients reach the frames, never the weights.
+    Features after relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3 are scaled to unit length over the channels; their
+    squared differences are weighted by channel, averaged over space and summed. Frozen: gradients reach the frames,
+    never the weights.
 
     Args:
         path: safetensors file with the tensors of `lpips.LPIPS(net='vgg').state_dict()`.

@@ -13,7 +13,7 @@ from .network import CLASSES, NETWORK
 from .resizing import resize_bilinear
 
 _SIZE_PX = (224, 224)
-# I3D halves time three times, and its last pooling joins two steps of what is left.
+# I3D halves time three times, and its last pooling takes two of the remaining steps.
 _MIN_FRAMES = 9
 
 
@@ -39,16 +39,16 @@ class RFVD:
     protocol = (
         f"squared Frechet distance of I3D's {CLASSES} logits a clip (RGB, Kinetics-400, averaged over time), "
         f"reconstructions against their videos; all frames of a clip, each resized to {_SIZE_PX[0]}x{_SIZE_PX[1]} "
-        "whatever its shape, bilinear between pixel centres, no antialiasing; pixels clipped to [-1, 1], no rounding to "
-        "8 bits; covariances unbiased (divided by clips - 1)"
+        "whatever its shape, bilinear between pixel centres, no antialiasing; pixels clipped to [-1, 1], no rounding "
+        "to 8 bits; covariances unbiased (divided by clips - 1)"
     )
 
     def __init__(self, i3d_path: str | None = None):
         self._i3d = I3D(NETWORK.read(i3d_path, "the rfvd metric's i3d_path"))
         self._video, self._video_features = None, None
 
-    def collect(self, recon, x):
-        """What is kept of a clip.
+    def collect(self, recon: np.ndarray, x: np.ndarray) -> dict:
+        """The features of one clip.
 
         Args:
             recon: reconstruction (3, t, h, w), float32 in [-1, 1]; t of at least 9.
@@ -72,11 +72,11 @@ class RFVD:
             self._video, self._video_features = x.copy(), self._features(x)
         return {"recon": self._features(recon), "x": self._video_features, "shape": list(x.shape[1:])}
 
-    def finish(self, collected) -> float:
+    def finish(self, collected: list[dict]) -> float:
         """The distance.
 
         Args:
-            collected: of each clip, what `collect` kept; at least 2.
+            collected: the result of `collect` for each clip; at least 2.
 
         Returns:
             0 where the features are equal, more otherwise; NaN if a pixel is.
@@ -84,7 +84,7 @@ class RFVD:
         recon, x = (np.array([clip[key] for clip in collected], np.float64) for key in ("recon", "x"))
         return frechet_distance(recon, x)
 
-    def describe(self, collected):
+    def describe(self, collected: list[dict]) -> dict:
         """Facts of this set: clips, frames, sizes, features, and warnings where the figure should not be relied on."""
         frames = sorted({clip["shape"][0] for clip in collected})
         sizes = sorted({tuple(clip["shape"][1:]) for clip in collected})

@@ -1,14 +1,14 @@
-"""The simplest thing anyone could do at a TAE's ratio: average over 8x8x8 pixels, interpolate back."""
+"""The simplest baseline at a TAE's ratio: average over 8x8x8 pixels, interpolate back."""
 
 import numpy as np
 from scipy.ndimage import zoom
 
 
 class AveragePooling:
-    """Averages blocks of pixels and brings them back by trilinear interpolation; nothing is learned.
+    """Averages blocks of pixels and interpolates back trilinearly; nothing is learned.
 
-    What a trained autoencoder has to beat. A clip that does not divide into blocks is continued by its last frame, row and
-    column, and cut back at the end.
+    A trained autoencoder has to beat this. A clip that does not divide into blocks is padded by repeating its last
+    frame, row and column, and cropped at the end.
 
     Args:
         time_ratio: frames a block.
@@ -34,6 +34,6 @@ class AveragePooling:
         counts = [side // block for side, block in zip(padded.shape[2:], self.block)]
         split = [part for pair in zip(counts, self.block) for part in pair]
         pooled = padded.reshape(b, c, *split).mean(axis=(3, 5, 7))  # (b, c, lt, lh, lw)
-        # grid_mode: samples stand at the centres of their blocks, as in PyTorch's align_corners=False
+        # grid_mode: samples lie at the centres of their blocks, as with PyTorch's align_corners=False
         back = zoom(pooled, (1, 1, *self.block), order=1, mode="nearest", grid_mode=True)
         return back[:, :, : size[0], : size[1], : size[2]]

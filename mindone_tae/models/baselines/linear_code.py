@@ -1,7 +1,7 @@
 """The best linear code at a TAE's ratio: principal components of blocks of pixels.
 
-Each block of time_ratio x space_ratio x space_ratio pixels becomes as many numbers as a TAE's latent has for it. Of all codes that
-are linear and see one block at a time, none has a smaller mean squared error on what it was fitted to (Eckart and Young,
+Each block of time_ratio x space_ratio x space_ratio pixels becomes as many numbers as a TAE's latent has for it. Of all
+linear codes of single blocks, none has a smaller mean squared error on the data it was fitted to (Eckart and Young,
 1936). It is fitted in seconds, so a network that does not beat it has learned little.
 """
 
@@ -23,18 +23,20 @@ _SHIPPED = Path(__file__).parents[2] / "weights" / "shipped"
 class LinearCode:
     """Mean and leading principal components of blocks of pixels.
 
-    A clip that does not divide into blocks is continued by its last frame, row and column, and cut back at the end.
+    A clip that does not divide into blocks is padded by repeating its last frame, row and column, and cropped at the
+    end.
 
     Args:
         time_ratio: frames a block.
         space_ratio: pixels a block, in height and in width.
         latent_channels: numbers kept of each block.
-        pretrained: a file that `save` wrote; None takes the one that the package carries for these keywords, fitted to the clips that
+        pretrained: a file that `save` wrote; None takes the one shipped for these keywords, fitted to the clips that
             the shipped weights were trained on.
 
     Attributes:
         mean: float32 (3 * time_ratio * space_ratio**2,), of blocks laid out (c, t, h, w).
-        components: float32 (latent_channels, 3 * time_ratio * space_ratio**2), orthonormal rows, the largest variance first.
+        components: float32 (latent_channels, 3 * time_ratio * space_ratio**2), orthonormal rows, the largest variance
+            first.
 
     Raises:
         ValueError: there is no such file, or it was fitted with other keywords.
@@ -79,7 +81,7 @@ class LinearCode:
         mean = total / number
         _, vectors = np.linalg.eigh(products / number - np.outer(mean, mean))
         components = vectors[:, : -latent_channels - 1 : -1].T
-        # a component and its negative are the same code; this says which
+        # a component and its negative are the same code; the largest entry is made positive
         components = (
             components
             * np.where(components[np.arange(len(components)), abs(components).argmax(axis=1)] < 0, -1, 1)[:, None]
@@ -98,7 +100,8 @@ class LinearCode:
         if not path.is_file():
             what = f"none is shipped for {keywords}" if shipped else f"{path} is no file"
             raise ValueError(
-                f"linear_code has nothing to load: {what}: fit one with `mindone-tae linear-code` and give it as pretrained"
+                f"linear_code has nothing to load: {what}: "
+                "fit one with `mindone-tae linear-code` and give it as pretrained"
             )
         try:
             with safe_open(path, "np") as file:
@@ -111,7 +114,7 @@ class LinearCode:
                 raise ValueError("its arrays have other axes")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
-        components = arrays["components"][: self.latent_channels]  # the leading ones are those of a smaller code
+        components = arrays["components"][: self.latent_channels]  # the leading ones are a smaller code
         if (
             fitted != {**keywords, "latent_channels": fitted.get("latent_channels")}
             or len(components) < self.latent_channels
@@ -120,7 +123,7 @@ class LinearCode:
         return arrays["mean"], components
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """(b, c, t, h, w) in [-1, 1] to (b, latent_channels, ceil(t/time_ratio), ceil(h/space_ratio), ceil(w/space_ratio))."""
+        """Pixels (b, c, t, h, w) in [-1, 1] to (b, latent_channels, lt, lh, lw), lt = ceil(t/time_ratio) and so on."""
         padding = [(0, -side % block) for side, block in zip(x.shape[2:], self.block)]
         blocks = self._blocks(np.pad(x, [(0, 0), (0, 0), *padding], mode="edge"))
         z = (blocks - self.mean) @ self.components.T

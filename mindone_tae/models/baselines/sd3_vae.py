@@ -1,20 +1,17 @@
-"""The image VAE of Stable Diffusion 3.5: what a TAE is inflated from, and what it is measured beside.
+"""The image VAE of Stable Diffusion 3.5, from which a TAE is inflated and with which it is compared.
 
-A video goes through it frame by frame. Inside, the frames of all videos are rows (n, c, h, w) of one batch, n = t*b, and every
-norm is told n for its batch size, so that its statistics stay within a frame.
+Frames are independent: the frames of all videos form one batch (n, c, h, w), n = t*b, and every norm is given n as its
+batch size, so that its statistics are those of a frame.
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops import silu
 
 from ..kernels.recompute import recompute_blocks
-from ..latent.posterior import sample_posterior, split_moments
-from ..latent.scaling import scale_latents, unscale_latents
+from ..latent.posterior import LatentModel
 from ..latent.shape import check_latents, check_pixels, latent_size
 from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
@@ -141,15 +138,14 @@ class ImageDecoder(FramesCell):
     def frames(self, z, b):
         """(t*b, zc, lh, lw) to (t*b, out_channels, h, w), float32."""
         x = self.mid(self.conv_in(network_input(z, self.dtype)))
-        for i in range(
-            len(self.up) - 1, -1, -1
-        ):  # a reversed slice would be a new CellList, which renames its parameters
+        # by index: a slice would be a new CellList, which renames the parameters in it
+        for i in range(len(self.up) - 1, -1, -1):
             x = self.up[i](x)
         x = self.conv_out(silu(self.norm_out(x, x.shape[0])))
         return ops.cast(x, ms.float32)
 
 
-class SD3VAE(nn.Cell):
+class SD3VAE(LatentModel, nn.Cell):
     """Stable Diffusion 3.5's image VAE over the frames of a video: 8x8 in space, nothing in time.
 
     Args:
@@ -159,11 +155,12 @@ class SD3VAE(nn.Cell):
         block_out_channels: width of each level; every level but the last halves height and width.
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
-        scaling_factor: brings latents to about unit variance, see `scale_latents`.
-        shift_factor: centres them.
+        scaling_factor: scales latents to about unit variance, see `scale_latents`.
+        shift_factor: centres latents on zero, see `scale_latents`.
         pretrained: a diffusers `vae/` folder, or a .safetensors, .ckpt, .bin, .pt or .pth file in that or the original
             layout; None starts at random.
-        dtype: "float32", "float16" or "bfloat16", the type computed in. Parameters, norms, softmax and results stay float32.
+        dtype: the type computed in, "float32", "float16" or "bfloat16". Parameters, norms, softmax and results stay
+            float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
         start: "random" or "linear", as TemporalAutoencoder takes it.
@@ -188,16 +185,9 @@ class SD3VAE(nn.Cell):
         use_recompute: bool = False,
         start: str = "random",
     ):
+        sizes = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor)
         latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor = (
-            with_shipped(
-                pretrained,
-                latent_channels=latent_channels,
-                block_out_channels=block_out_channels,
-                layers_per_block=layers_per_block,
-                norm_num_groups=norm_num_groups,
-                scaling_factor=scaling_factor,
-                shift_factor=shift_factor,
-            )
+            with_shipped(pretrained, *sizes)
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)
@@ -219,17 +209,14 @@ class SD3VAE(nn.Cell):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None):
+    def encode(self, x: ms.Tensor, noise: ms.Tensor | None = None) -> tuple[ms.Tensor, ms.Tensor, ms.Tensor]:
         """Pixels to latent, as `TemporalAutoencoder.encode` but with a latent frame for every frame: lt = t."""
         check_pixels(x.shape, self.in_channels, self.halvings)
-        mean, logvar = split_moments(self.encoder(x))
-        if self.sample_deterministic:
-            return mean, mean, logvar
-        if noise is None:
-            noise = ops.standard_normal(mean.shape)
-        return sample_posterior(mean, logvar, noise), mean, logvar
+        return self._posterior(self.encoder(x), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: ms.Tensor, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> ms.Tensor:
         """Latent to pixels, as `TemporalAutoencoder.decode` but with a frame for every latent frame: t = lt."""
         check_latents(z.shape, self.latent_channels)
         frames = target_num_frames if num_target_frames is None else num_target_frames
@@ -245,21 +232,6 @@ class SD3VAE(nn.Cell):
         z, mean, logvar = self.encode(x, noise)
         return self.decode(z), z, mean, logvar
 
-    def training_inputs(self, batch, rng):
-        """What one training step calls the model with, as `TemporalAutoencoder.training_inputs`."""
-        x = batch[0]
-        check_pixels(x.shape, self.in_channels, self.halvings)
-        shape = (x.shape[0], self.latent_channels, *self.latent_size(x.shape[2:]))
-        return x, rng.standard_normal(shape, dtype=np.float32)
-
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
         return (input_size[0], *latent_size(input_size, self.halvings)[1:])
-
-    def scale_latents(self, z, convention):
-        """Scales by this model's factors; see `mindone_tae.scale_latents`."""
-        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
-
-    def unscale_latents(self, scaled, convention):
-        """The inverse of `scale_latents`."""
-        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)

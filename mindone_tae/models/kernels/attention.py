@@ -5,7 +5,7 @@ import math
 import mindspore as ms
 from mindspore import ops
 
-# Scores held at once, 128 MB of float32: more queries than that take turns.
+# Most scores held at once, 128 MB of float32; with more, queries are processed in blocks.
 _SCORES = 2**25
 
 
@@ -22,8 +22,8 @@ def attend(query, key, value):
     """
     n, length, _ = query.shape
     if length == 1:
-        # All weight falls on the one there is. Besides, in MindSpore 2.8.0's PyNative mode the gradient comes out wrong when a softmax
-        # over one element follows another softmax.
+        # Softmax over one element is 1. Besides, in MindSpore 2.8.0's PyNative mode the gradient is wrong where such a
+        # softmax follows another softmax.
         return value
     at_once = queries_at_once(n, length)
     if at_once >= length:
@@ -33,12 +33,12 @@ def attend(query, key, value):
 
 
 def queries_at_once(n, length):
-    """Queries of each of n sequences whose scores against all keys are held at once."""
+    """How many queries of each of n sequences are scored against all keys at once."""
     return max(_SCORES // (n * length), 1)
 
 
 def _attend(query, key, value):
-    # cast before the product: a sum over the channels can be past what float16 holds
+    # cast before the product: a sum over the channels can overflow float16
     scores = ops.BatchMatMul(transpose_b=True)(ops.cast(query, ms.float32), ops.cast(key, ms.float32))
     scores = scores * (1.0 / math.sqrt(query.shape[-1]))
     weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)

@@ -1,8 +1,8 @@
-"""Two axes exchanged, on a CPU without the memory that MindSpore's transpose takes there.
+"""A transpose of two axes that, on a CPU, does without the memory that MindSpore's transpose takes there.
 
-MindSpore's transpose on a CPU keeps about twice its operand's memory for as long as its graph lives, so that a network whose kernels
-change their order at each call would hold its parameters several times. Gathering the runs of numbers that stay together keeps nothing;
-where the runs are single numbers, a product with the unit matrix is faster.
+MindSpore's transpose on a CPU keeps about twice its operand's memory for as long as its graph lives, so that a network
+whose kernels are reordered at each call would hold its parameters several times. A gather of the contiguous runs keeps
+nothing; where the runs are single numbers, a product with the identity matrix is faster.
 """
 
 import numpy as np
@@ -32,15 +32,15 @@ def swap_axes(x, before, outer, inner, after):
 
 
 def gathered(x, before, outer, inner, after):
-    """As `swap_axes` on a CPU, by gather; its own gradient would be slow, so it is for what needs none."""
-    # the primitive: the function cannot be compiled inside a gradient that is defined by a gradient
+    """`swap_axes` by gather, for tensors that need no gradient: the gradient of this gather is slow."""
+    # the primitive, not ops.gather, which does not compile inside a bprop that itself takes a gradient
     x = ops.Gather()(ops.reshape(x, (before, outer * inner, after)), _order(outer, inner), 1)
     return ops.reshape(x, (before, inner, outer, after))
 
 
 @constexpr
 def _order(outer, inner):
-    """Where the runs come from that are to stand in the order (inner, outer) and stand in (outer, inner), int32."""
+    """Indices, int32, that bring runs from the order (outer, inner) into the order (inner, outer)."""
     return ms.Tensor(np.arange(outer * inner).reshape(outer, inner).T.ravel().astype(np.int32))
 
 

@@ -59,10 +59,10 @@ class Conv2_5d(nn.Cell):
             (t*b, out_channels, h, w) in x's type.
         """
         out_channels, c, k, _ = spatial.shape
-        # In one convolution over space and time a result takes 27 * c products, in two 9 * c + 3 * out_channels.
+        # One convolution over space and time takes 27 * c products a result, two take 9 * c + 3 * out_channels.
         if k == 1 or 18 * c < 3 * out_channels:
             return self.folded(x, b, spatial, spatial_bias, temporal, temporal_bias)
-        # the spatial bias goes through the temporal kernel, which spares a pass over the frames
+        # the spatial bias passed through the temporal kernel: saves a pass over the frames
         bias = temporal_bias + ops.reshape(ops.matmul(_summed(temporal), ops.reshape(spatial_bias, (-1, 1))), (-1,))
         return self.temporal_conv(self.conv2d(x, spatial), b, temporal, bias)
 
@@ -83,7 +83,7 @@ class Conv2_5d(nn.Cell):
 
 
 def _summed(kernel):
-    """(c, c), the taps of (c, c, 1, k) added up: what one frame, or a bias, meets, as every frame is the same."""
+    """(c, c), the sum of the taps of (c, c, 1, k): the kernel for input that is the same in every frame, as a bias."""
     c, _, _, k = kernel.shape
     return ops.reshape(ops.matmul(ops.reshape(kernel, (c * c, k)), ops.ones((k, 1), kernel.dtype)), (c, c))
 

@@ -1,7 +1,7 @@
-"""Which form the kernels take, asked when a network first runs: that of a CPU, or the portable one for every other device.
+"""Which form the kernels take, the CPU's or the portable one for all other devices; decided when a network first runs.
 
-The portable form consists of MindSpore's own operators with their own gradients, which each device has kernels of its own for. The CPU's
-replaces those that are slow there.
+The portable form consists of MindSpore's operators with their own gradients, which every device implements. The CPU's
+form replaces those that are slow on a CPU.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ _forced = []  # "portable" for each `portable()` that is open
 
 @contextlib.contextmanager
 def portable():
-    """Within it kernels take the portable form on a CPU too, for exporting and for tests.
+    """Context in which kernels take the portable form on a CPU too, for exporting and for tests.
 
     A graph keeps the form it was compiled in: open this before a network's first run, or around `mindspore.export`.
     """
@@ -31,8 +31,13 @@ def on_cpu():
     return not _forced and ms.get_context("device_target") == "CPU"
 
 
+def has_kernels_of(dtype):
+    """Whether the current device computes in this type: MindSpore's CPU kernels lack bfloat16."""
+    return dtype != ms.bfloat16 or ms.get_context("device_target") != "CPU"
+
+
 class _Compiling(PrimitiveWithInfer):
-    """True while a graph is compiled, which infers it; False in plain Python, which calls it."""
+    """True in a graph, where the compiler infers its value; False in plain Python, where it is called."""
 
     def __init__(self):
         super().__init__("compiling")

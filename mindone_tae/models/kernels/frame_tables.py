@@ -1,10 +1,11 @@
-"""Which frames meet in a temporal convolution, as tables of rows for `frame_taps`.
+"""Index tables of temporal convolutions for `frame_taps`: which rows of the input each row of the output reads.
 
-forward_rows (rows_out*taps,): for each row of the result, tap by tap, the row of x that it sees.
-backward_rows (rows*group*taps,): for each row of x, group by group and tap by tap, the row of the result whose gradient reaches it through
-    that tap. The results of the groups count as rows of their own, rows_out*group of them; after them stand the sums of `shared_rows`,
-    and last a row of zeros.
-shared_rows (2, n): rows of the result whose gradients reach one row of x through the same tap, as at the ends, where a frame is repeated.
+forward_rows (rows_out*taps,): for each row of the result, tap by tap, the row of x that it reads.
+backward_rows (rows*group*taps,): for each row of x, group by group and tap by tap, the row of the result whose gradient
+    reaches it through that tap. Each group's results are rows of their own, rows_out*group in all; after them come the
+    sums of `shared_rows`, and last a row of zeros.
+shared_rows (2, n): pairs of rows of the result whose gradients reach the same row of x through the same tap, as at the
+    ends, where a frame is repeated.
 """
 
 import functools
@@ -37,9 +38,10 @@ def every_other(t, b):
 
 @constexpr
 def doubled(t, b):
-    """What a kernel of 3 sees of frames that each stand twice: two frames for either copy.
+    """The frames that a kernel of 3 reads after each frame was doubled: two different frames for either copy.
 
-    Frame i's first copy sees frames i - 1 and i, its second i and i + 1. Past the ends there are zeros: a row after those of x.
+    Frame i's first copy reads frames i - 1 and i, its second i and i + 1. Past the ends are zeros: an extra row after
+    those of x.
 
     Args:
         t: frames.
@@ -53,7 +55,7 @@ def doubled(t, b):
 
 @constexpr
 def copies_side_by_side(t, b):
-    """The rows (t, b, copy) in the order (t, copy, b).
+    """Indices that reorder rows from (t, b, copy) to (t, copy, b).
 
     Args:
         t: frames before the doubling.
@@ -78,7 +80,7 @@ def _rows(frames, t, b):
     """Tables of rows from tables of frames.
 
     Args:
-        frames: for each frame of the result and each group, the frames of x that its taps see; t stands for zeros.
+        frames: for each frame of the result and each group, the frames of x that its taps read; t stands for zeros.
         t: frames of x.
         b: rows a frame.
     """
@@ -91,7 +93,7 @@ def _rows(frames, t, b):
     for i, row, slot in np.ndindex(forward_rows.shape):
         if forward_rows[i, row, slot] < t * b:
             reaching[forward_rows[i, row, slot] * group * taps + slot].append(results[i, row, slot // taps])
-    # a table cannot be empty: where no two gradients meet, one sum that nothing takes
+    # a table cannot be empty: where no two gradients meet, one sum that no row reads
     shared = sorted({tuple(found) for found in reaching if len(found) == 2}) or [(0, 0)]
     places = {pair: results.size + i for i, pair in enumerate(shared)}
     zeros = results.size + len(shared)

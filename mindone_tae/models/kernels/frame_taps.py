@@ -1,11 +1,13 @@
-"""Convolutions over time: frames picked by their rows, which the frames-major layout makes of them, and a pointwise product.
+"""Convolutions over time as a gather of frames, which are rows in the frames-major layout, and a 1x1 convolution.
 
-On a CPU the frames a result sees are gathered next to each other on the channel axis and meet a 1x1 kernel. Left to itself, autodiff would
-keep the gathered frames, three times the activation, and scatter its gradient. Here the gradients that came out of a frame are gathered
-side by side instead, and serve both: with the kernel turned over they are the frame's own gradient, and their products with the frame are
-the kernel's. Winograd's products are half as many where channels are many.
+On a CPU the frames that a result reads are gathered side by side on the channel axis and multiplied by a 1x1 kernel.
+Autodiff would keep the gathered frames, three times the activation, and scatter their gradient. Here the backward pass
+gathers the gradients that reach a frame side by side and uses them twice: convolved with the transposed kernel they are
+the gradient of the frame, and their products with the frame are the gradient of the kernel. Winograd's algorithm halves
+the products where there are many channels.
 
-The portable form multiplies each frame by all taps first, moves the products by whole frames and adds them: its own gradient keeps x only.
+The portable form multiplies each frame by all taps, shifts the products by whole frames and adds them: its gradient
+keeps x only.
 """
 
 from mindspore import nn, ops
@@ -23,9 +25,10 @@ class _GatheredTaps(nn.Cell):
 
     Args:
         tables: a function of `frame_tables`.
-        taps: rows that each result sees.
-        group: results for each gathered row, of as many channels as x, each with a kernel of its own, (group*c, taps*c, 1, 1).
-        zero_row: the tables say x's number of rows for zeros.
+        taps: rows that each result reads.
+        group: results of each gathered row, each with as many channels as x and a kernel of its own; the kernel is
+            (group*c, taps*c, 1, 1).
+        zero_row: the tables use x's number of rows as the index of a row of zeros.
         neighbours: the tables are `frame_tables.neighbours`.
     """
 
@@ -67,7 +70,7 @@ class _GatheredTaps(nn.Cell):
     def gradient_of_x(self, reaching, kernel):
         """The gradient of x from those that reach its rows, (rows, group*taps*c, h, w).
 
-        The native one where pixels are few: it is faster there, and takes the kernel as it lies.
+        The native operator where pixels are few: it is faster there, and needs no transposed kernel.
         """
         rows, slots_c, h, w = reaching.shape
         group, taps = self.group, self.taps
@@ -80,7 +83,7 @@ class _GatheredTaps(nn.Cell):
 
 
 class NeighbourTaps(nn.Cell):
-    """A convolution over each frame, or every other, the one before it and the one after; past the ends frames are repeated."""
+    """A convolution over each frame, or every other, with its two neighbours; past the ends frames are repeated."""
 
     def __init__(self):
         super().__init__()
@@ -116,12 +119,12 @@ def _moved_products(x, kernel, b):
 
 
 def doubled_taps(x, kernel, b):
-    """What a kernel of 3 gives of frames that each stand twice, with zeros past the ends: either copy sees two frames.
+    """A convolution of 3 frames over doubled frames, with zeros past the ends: either copy reads two frames.
 
     Args:
         x: (t*b, c, h, w).
-        kernel: (c_out, c, 4), float32, c_out is c: the two taps of a frame's first copy, on the frame before and on itself, and those of
-            its second, on itself and on the frame after.
+        kernel: (c_out, c, 4), float32, c_out is c: the two taps of a frame's first copy, on the frame before and on
+            itself, and those of its second copy, on itself and on the frame after.
         b: rows a frame.
 
     Returns:
@@ -129,9 +132,8 @@ def doubled_taps(x, kernel, b):
     """
     rows, c, h, w = x.shape
     if on_cpu():
-        kernel = swap_axes(
-            swap_axes(kernel, c, c, 4, 1), 1, c, 2, 2 * c
-        )  # rows by copy, columns as the frames are gathered
+        # rows by copy, columns in the order the frames are gathered in
+        kernel = swap_axes(swap_axes(kernel, c, c, 4, 1), 1, c, 2, 2 * c)
         y = _doubled(x, ops.cast(ops.reshape(kernel, (2 * c, 2 * c, 1, 1)), x.dtype), b)
         y = ops.reshape(y, (2 * rows, c, h, w))
         return ops.gather(y, copies_side_by_side(rows // b, b), 0) if b > 1 else y
@@ -144,7 +146,7 @@ def doubled_taps(x, kernel, b):
 
 
 def _products(x, kernel):
-    """x by each tap of (c, c, taps): as many tensors of x's shape."""
+    """Products of x with each tap of (c, c, taps): a list of `taps` tensors of x's shape."""
     c, taps = x.shape[1], kernel.shape[-1]
     kernel = ops.reshape(ops.transpose(kernel, (2, 0, 1)), (taps * c, c, 1, 1))
     products = ops.Conv2D(taps * c, 1)(x, ops.cast(kernel, x.dtype))

@@ -33,11 +33,11 @@ def _for_each(values, b):
 
 
 def _standardized(x, eps):
-    """x (t, m, n) less its mean over t and n, over its standard deviation."""
+    """x (t, m, n) standardized over t and n: zero mean and unit variance."""
     if on_cpu():
         t, m, n = x.shape
         ones, zeros = ops.ones((m,), ms.float32), ops.zeros((m,), ms.float32)
-        # momentum 0 leaves the moving averages it is given alone
+        # with momentum 0 the moving averages passed in are not updated
         return ops.BatchNorm(is_training=True, epsilon=eps, momentum=0.0)(
             ops.reshape(x, (t, m, n, 1)), ones, zeros, zeros, ones
         )[0]
@@ -46,7 +46,7 @@ def _standardized(x, eps):
 
 
 def normalized(x, mean, variance, gamma, beta, eps):
-    """x (n, c, h, w) by the mean and variance given, each (c,) as gamma and beta are; float32."""
+    """x (n, c, h, w) normalized by a given mean and variance; they, gamma and beta are (c,), float32."""
     if on_cpu():
         return ops.BatchNorm(is_training=False, epsilon=eps)(x, gamma, beta, mean, variance)[0]
     scale = gamma * ops.rsqrt(variance + eps)

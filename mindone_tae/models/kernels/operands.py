@@ -1,4 +1,4 @@
-"""The types that kernels are called with, whatever MindSpore's mixed precision, put around a network, has cast."""
+"""Casts of a layer's input and parameters to the types kernels expect, also under MindSpore's mixed precision."""
 
 import mindspore as ms
 from mindspore import ops
@@ -7,10 +7,11 @@ _LOWER = (ms.float16, ms.bfloat16)
 
 
 def operands(dtype, x, *parameters):
-    """What a layer gives a kernel, which computes in x's type.
+    """The arguments of a kernel, which computes in x's type.
 
-    `amp.auto_mixed_precision`, `amp.custom_mixed_precision` and `to_float` cast the inputs and parameters of cells to a lower type, in graph
-    mode and PyNative mode in different places. A layer of float32 follows them in x, as they ask for.
+    `amp.auto_mixed_precision`, `amp.custom_mixed_precision` and `to_float` cast inputs and parameters of cells to a
+    lower type, at different places in graph mode and in PyNative mode. A float32 layer whose x was cast so computes in
+    that lower type.
 
     Args:
         dtype: the layer's type to compute in.

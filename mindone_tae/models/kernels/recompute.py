@@ -1,10 +1,11 @@
 """Activations of residual blocks computed again in the backward pass instead of kept.
 
-MindSpore's own `recompute` saves nothing in graph mode where a kernel defines its gradient, as the CPU's do: its pass tells backward
-operators by a name that such gradients do not have. Here a branch's gradient is defined as the gradient of the branch run once more. A
-gradient that is defined so may use no Parameter, hence the branch stands here a second time, as a function of what the block's layers hold.
-Nor does MindSpore 2.8.0 compile it with kernels that define gradients and are called outside it too, or share with their gradients a
-function that holds an `if`: it has kernels of its own, and theirs are methods.
+MindSpore's own `recompute` saves nothing in graph mode where a kernel defines its gradient, as the CPU's do: its pass
+recognizes backward operators by a name that such gradients lack. Here the gradient of a branch is defined as the
+gradient of the branch run once more. Such a definition cannot use a Parameter, hence the branch is written here a
+second time, as a function of the values of the block's parameters. MindSpore 2.8.0 also fails to compile it with
+kernels that define gradients and are called elsewhere too, or that share a function holding an `if` with their
+gradients: so it has instances of the kernels of its own, and those functions are methods of the kernels.
 """
 
 import types
@@ -18,21 +19,21 @@ from .operands import operands
 
 
 def recompute_blocks(levels, mid):
-    """Has every residual block of these levels and of the middle compute its activations again in the backward pass."""
+    """Makes every residual block of these levels and of the middle recompute its activations in the backward pass."""
     for block in [block for level in levels for block in level.block] + [mid.block_1, mid.block_2]:
         block.recompute()
 
 
 def recompute(block):
-    """Has a ResnetBlock compute its activations again in the backward pass, in either mode.
+    """Makes a ResnetBlock recompute its activations in the backward pass, in graph and PyNative mode.
 
     Raises:
         ValueError: with dropout, which would drop other elements the second time.
     """
     if block.dropout.p:
         raise ValueError(
-            f"dropout is {block.dropout.p}; a residual block computed again in the backward pass would drop other elements than "
-            "in the forward pass: use dropout 0, or use_recompute false"
+            f"dropout is {block.dropout.p}; a residual block computed again in the backward pass would drop other "
+            "elements than in the forward pass: use dropout 0, or use_recompute false"
         )
     layers = (
         block.norm1,
@@ -47,7 +48,7 @@ def recompute(block):
 
 
 def keep_activations(block):
-    """Undoes `recompute`, if it was done to this cell: for copies that no gradient flows through."""
+    """Undoes `recompute` where it was applied to this cell: for copies that no gradient flows through."""
     for name in ("frames", "recomputed_parameters"):
         vars(block).pop(name, None)
 
@@ -59,10 +60,10 @@ def _frames(self, x, b):
 
 
 class _Branch(nn.Cell):
-    """What a ResnetBlock adds to its residual, computed again when its gradient is asked for.
+    """The branch that a ResnetBlock adds to its residual, recomputed in the backward pass.
 
-    The parameters are those of norm, spatial and temporal convolution, twice. They are named one by one, which a gradient that is defined
-    in graph mode asks for.
+    The parameters are those of norm, spatial and temporal convolution, twice, named one by one because graph mode
+    requires it of a bprop.
     """
 
     def __init__(self):
@@ -73,22 +74,22 @@ class _Branch(nn.Cell):
     # fmt: off
     def construct(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
                   gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2):
-        first, second = (gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1), (gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2)
-        return self.compute(x, b, groups, *first, *second)
+        return self.compute(x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
+                            gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2)
 
     def bprop(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
               gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2, out, dout):
-        # fmt: on
-        first, second = (gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1), (gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2)
-        # depending on dout, the branch runs when the gradient is there, and not right after the forward pass
-        gradients = self.gradient(self.compute)(ops.depend(x, dout), b, groups, *first, *second, dout)
+        # depending on dout, the branch runs when the gradient arrives, and not right after the forward pass
+        gradients = self.gradient(self.compute)(
+            ops.depend(x, dout), b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
+            gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2, dout)
         of_x, of_parameters = gradients[0], gradients[-12:]
-        # no block before this one begins until this one's activations are used up
+        # an earlier block's backward pass waits until this block's activations are released
         return (ops.depend(of_x, of_parameters), 0, 0, *of_parameters)
-
 
     def compute(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
                 gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2):
+        # fmt: on
         y = silu(group_norm(x, b, gamma1, beta1, groups))
         y = self.conv2_5d(y, b, spat1, spat_bias1, temp1, temp_bias1)
         y = silu(group_norm(y, b, gamma2, beta2, groups))

@@ -1,9 +1,10 @@
 """Convolutions inside a frame.
 
-On a CPU the native gradients of a 3x3 convolution run at half to three quarters of its own rate; a convolution with the kernel turned
-round gives the same for the pixels, and unfolded pixels and one matrix product for the kernel. Where few channels come out, unfolding the
-pixels takes longer than the products they meet, and the results of the taps are moved instead: from 128 channels to 3, as the decoder ends,
-18 ms instead of 38, and 53 instead of 114 with the gradients (8 frames of 64x64, one core).
+On a CPU the native gradients of a 3x3 convolution run at half to three quarters of the forward rate. Here the gradient
+of the pixels is a convolution with the rotated kernel, and that of the kernel one matrix product with unfolded pixels.
+Where few channels come out, unfolding the pixels takes longer than their products, and the result of each tap is
+shifted instead: from 128 channels to 3, as at the decoder's end, 18 ms instead of 38, and 53 instead of 114 with the
+gradients (8 frames of 64x64, one core).
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from .axis_swap import gathered
 from .device import on_cpu
 from .winograd import down_rows, faster_down_rows
 
-# Above this many pixels for each channel, work on pixels costs more than putting the kernel's taps in another order.
+# Above this many pixels a channel, work on pixels costs more than reordering the kernel's taps.
 MANY_PIXELS = 16
 
 
@@ -69,7 +70,7 @@ def conv2d(x, kernel, bias, stride=1, padding=0):
 
 
 def add_bias(x, bias):
-    """x (n, c, h, w) and a number for each channel."""
+    """x (n, c, h, w) plus bias (c,)."""
     return ops.BiasAdd()(x, ops.cast(bias, x.dtype))
 
 
@@ -101,12 +102,12 @@ class _UnfoldedGradientConv(nn.Cell):
         n, c, h, w = x.shape
         width, k = shape[0], shape[-1]
         products = ops.BatchMatMul(transpose_b=True)
-        x = ops.depend(x, dout)  # unfolded when the gradient is there, not kept from the forward pass
+        x = ops.depend(x, dout)  # unfolded when the gradient arrives, not kept from the forward pass
         if n * h * w < MANY_PIXELS * c:
             seen = ops.reshape(ops.Im2Col(ksizes=k, strides=1, dilations=1, pads=k // 2)(x), (n, c * k * k, h * w))
             return ops.reshape(products(ops.reshape(dout, (n, width, h * w)), seen).sum(axis=0), shape)
-        # Pixels moved along rows meet gradients moved along columns: k copies of either instead of k*k of the pixels. What the
-        # gradient is moved by, the kernel's tap is moved by the other way.
+        # Pixels shifted along rows times gradients shifted along columns: k copies of either instead of k*k of the
+        # pixels. A shift of the gradient by some rows belongs to the tap that many rows the other way.
         unfold_columns = ops.Im2Col(ksizes=(1, k), strides=1, dilations=1, pads=(0, k // 2))
         unfold_rows = ops.Im2Col(ksizes=(k, 1), strides=1, dilations=1, pads=(k // 2, 0))
         seen = ops.reshape(unfold_columns(x), (n, c * k, h * w))
@@ -116,7 +117,7 @@ class _UnfoldedGradientConv(nn.Cell):
 
 
 class _MovedResultsConv(nn.Cell):
-    """`SameSizeConv` as a pointwise one to the result of every tap, and these moved and added."""
+    """`SameSizeConv` as a pointwise convolution to the result of every tap, which are then shifted and added."""
 
     def construct(self, x, kernel):
         width, k = kernel.shape[0], kernel.shape[-1]
@@ -137,7 +138,7 @@ class _MovedResultsConv(nn.Cell):
         return ops.reshape(of_x, x.shape), ops.reshape(of_kernel, kernel.shape)
 
     def by_tap(self, kernel):
-        """(out_channels, c, k, k) to (out_channels*k*k, c), the last tap first, which is the order gradients are unfolded in."""
+        """(out_channels, c, k, k) to (out_channels*k*k, c), the last tap first: the order gradients are unfolded in."""
         width, c, _, k = kernel.shape
         turned = ops.MatMul()(ops.reshape(kernel, (width * c, k * k)), ops.cast(_backwards(k * k), kernel.dtype))
         return ops.reshape(ops.transpose(ops.reshape(turned, (width, c, k * k)), (0, 2, 1)), (width * k * k, c))
@@ -148,7 +149,7 @@ _same_size_conv = SameSizeConv()
 
 @constexpr
 def _moves(width, k):
-    """The kernel, (width, width*k*k, k, k), that moves the result of each tap, the last first, to where it belongs."""
+    """The kernel, (width, width*k*k, k, k), that shifts and adds the results of all taps, the last tap first."""
     backwards = np.eye(k * k, dtype=np.float32)[::-1]
     moves = np.einsum("op,mn->opmn", np.eye(width, dtype=np.float32), backwards)
     return ms.Tensor(moves.reshape(width, width * k * k, k, k))
@@ -156,11 +157,11 @@ def _moves(width, k):
 
 @constexpr
 def _backwards(size):
-    """What a matrix is multiplied by to have its columns in the reverse order."""
+    """The matrix that, multiplied from the right, reverses the order of columns."""
     return ms.Tensor(np.eye(size, dtype=np.float32)[::-1].copy())
 
 
 @constexpr
 def _rows_backwards(channels, k):
-    """Where the runs come from that are to stand in the order (channels, k) and stand in (k, channels), the last of k first, int32."""
+    """Indices, int32, that bring runs from the order (k, channels) into (channels, k) with k reversed."""
     return ms.Tensor(np.arange(k * channels).reshape(k, channels)[::-1].T.ravel().astype(np.int32))

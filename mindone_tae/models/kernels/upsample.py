@@ -1,4 +1,4 @@
-"""Nearest doubling and the convolution after it, as one: the doubled frames are never there."""
+"""Nearest upsampling and the convolution after it as one operation: the doubled frames are never stored."""
 
 import numpy as np
 
@@ -10,18 +10,19 @@ from .axis_swap import swap_axes
 from .frame_taps import doubled_taps
 from .spatial import add_bias
 
-# Which of the three taps of a kernel (rows), along one axis, each of the four taps of the transposed one (columns) is the sum of: result
-# 2*i sees pixel i - 1 through tap 0, i through 1 and 2; result 2*i + 1 sees i through 0 and 1, i + 1 through 2.
+# Along one axis: each of the four taps of the transposed kernel (columns) is a sum of the kernel's three taps (rows).
+# Result 2*i reads pixel i - 1 through tap 0 and i through 1 and 2; result 2*i + 1 reads i through 0 and 1, i + 1
+# through 2.
 _MEETING = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float32)
-# Which of the three taps of a kernel over time (rows) the two of the first and the two of the second copy of a frame (columns) are sums of.
+# Over time: the two taps of a frame's first copy and the two of its second (columns) as sums of three taps (rows).
 _MEETING_IN_TIME = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
 
 
 def spatial_upsample(x, kernel, bias):
     """Twice the height and width, and a 3x3 convolution.
 
-    Computed as one transposed convolution, 4x4 of stride 2: each of its taps is the sum of those of the 3x3 kernel that meet the same
-    pixel before the doubling. That is 4 products for each pixel instead of 9.
+    Computed as one transposed 4x4 convolution of stride 2: each of its taps is the sum of those taps of the 3x3 kernel
+    that read the same pixel before the doubling. That is 4 products for each pixel instead of 9.
 
     Args:
         x: (n, c, h, w).
@@ -41,7 +42,7 @@ def spatial_upsample(x, kernel, bias):
 def temporal_upsample(x, b, kernel, bias):
     """Twice the frames, and a convolution of 3 frames with zeros past the ends.
 
-    Either copy of a frame meets two different frames only, so that it takes two taps, not three.
+    Either copy of a frame reads two different frames only, so two taps are enough.
 
     Args:
         x: (t*b, c, h, w).

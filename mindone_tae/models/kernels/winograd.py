@@ -1,9 +1,9 @@
-"""Convolutions of three taps with half the products, for a CPU: Winograd's minimal filtering F(4, 3), down a frame's rows and along the frames.
+"""Winograd's minimal filtering F(4, 3) for a CPU: three-tap convolutions over rows or frames in half the products.
 
-Four rows of results are sums of six products of combined rows of pixels with combined rows of the kernel, where the definition
-takes twelve products of rows (Winograd, 1980; Lavin and Gray, 2015, whose numbers these are); and so do four frames. Combining moves
-memory, so that it is worth its while only where many channels meet at many pixels. In float32 the results are the definition's but for
-rounding, some 1e-5 of their spread. Gradients are those of the kernels that call this.
+Four rows of results are sums of six products of transformed rows of pixels with transformed rows of the kernel, where
+the definition takes twelve (Winograd, 1980; the matrices are Lavin and Gray's, 2015); likewise four frames. The
+transforms move memory, so they pay only where there are many channels and many pixels. In float32 the results differ
+from the definition's by rounding, about 1e-5 of their spread. The calling kernels define the gradients.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from mindspore.ops import constexpr
 from .axis_swap import gathered
 
 _RESULTS = 4  # rows or frames of results at a time
-# By product, of six rows of pixels (or frames), from the one before the first result's to the one after the last's; by product, of the
-# kernel's three; by result, of the six products.
+# Coefficients of the transforms. Pixels: by product, of six rows (or frames), from the one before the first result's to
+# the one after the last's. Kernel: by product, of its three rows. Results: by result, of the six products.
 _OF_PIXELS = [
     [4, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
@@ -35,24 +35,24 @@ _OF_KERNEL = [
 ]
 _OF_RESULTS = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 _PRODUCTS = 6
-# What is saved grows with in * out, what is moved with in + out: below 128 and 128 channels they are about equal.
+# Products saved grow with in * out, memory moved with in + out: below 128 and 128 channels nothing is gained.
 _CHANNELS = 64
-# Below this many pixels the kernel takes longer to combine than its products are shortened.
+# Below this many pixels, transforming the kernel takes longer than the products saved.
 _PIXELS = 2048
-# Combining takes 3 products a frame for each result, and saves 1.5 a channel.
+# Over time the transforms take 3 products a frame for each result, and save 1.5 a channel.
 _FRAMES = 4
 
 
 @constexpr
 def faster_down_rows(shape, out_channels, dtype):
-    """Whether a 3x3 convolution of pixels of this shape (n, c, h, w) and type is faster so than by the definition."""
+    """Whether `down_rows` is faster than the plain 3x3 convolution for this shape (n, c, h, w) and type."""
     n, c, h, w = shape
     return dtype == ms.float32 and _many(c, out_channels) and h % _RESULTS == 0 and n * h * w >= _PIXELS
 
 
 @constexpr
 def faster_along_frames(shape, b, dtype):
-    """Whether a convolution of each frame of a shape (t*b, c, h, w) with its neighbours, c channels to c, is faster so."""
+    """Whether `along_frames` is faster than the plain convolution for this shape (t*b, c, h, w) and type."""
     rows, c, h, w = shape
     fours = rows % (_RESULTS * b) == 0
     return dtype == ms.float32 and _many(c, c) and fours and _FRAMES * rows <= c and rows * h * w >= _PIXELS
@@ -106,7 +106,7 @@ def _many(in_channels, out_channels):
 
 
 def _combined_kernel(kernel, out_channels, in_channels, width):
-    """What combined pixels meet, (6*out_channels, in_channels, 1, width), of (out_channels, 3, in_channels, width) in any shape."""
+    """The transform of a kernel: (out_channels, 3, in_channels, width) to (6*out_channels, in_channels, 1, width)."""
     run = in_channels * width
     kernel = ops.BatchMatMul()(_of_kernel(out_channels), ops.reshape(kernel, (out_channels, 3, run)))
     return ops.reshape(
@@ -131,7 +131,7 @@ def _of_kernel(out_channels):
 
 @constexpr
 def _along_frames(t, b):
-    """What frames (t, b) are combined by, (t/4*b*6, t*b), and what the products are, (t*b, t/4*b*6)."""
+    """Matrices over rows (t, b): the transform of frames, (t/4*b*6, t*b), and that of products, (t*b, t/4*b*6)."""
     fours = t // _RESULTS
     of_frames, of_products = np.zeros((fours, _PRODUCTS, t), np.float32), np.zeros((t, fours, _PRODUCTS), np.float32)
     for i in range(fours):

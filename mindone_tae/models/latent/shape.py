@@ -1,4 +1,4 @@
-"""The shape of a latent, and what the network accepts, worked out from the number of halvings."""
+"""The shape of a latent and checks of inputs, both from the number of halvings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def latent_size(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[in
         Latent frames, height and width.
 
     Raises:
-        ValueError: for no frame, or a height or width the network does not divide.
+        ValueError: for no frame, or a height or width that is not a multiple of 2**halvings.
     """
     t, h, w = input_size
     ratio = 2**halvings
@@ -51,8 +51,8 @@ def check_latents(shape: tuple[int, ...], channels: int) -> None:
         )
 
 
-def whole_number(name: str, value) -> int:
-    """A number of frames as Python's own int, from any integer; ValueError for another thing."""
+def whole_number(name: str, value: object) -> int:
+    """Any integer type as an int; raises ValueError for anything else."""
     try:
         return operator.index(value)
     except TypeError:
@@ -60,7 +60,7 @@ def whole_number(name: str, value) -> int:
 
 
 class LatentSizeOf:
-    """A method that answers on a class, for its default model, and on an instance, for that.
+    """A method callable on the class, for its default model, and on an instance, for that model.
 
     Args:
         halvings: of the class's default model.
@@ -76,8 +76,8 @@ class LatentSizeOf:
 def size_to_generate(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
     """Shape of the latent to generate for a video of about this size.
 
-    As `latent_size` for every video that the encoder takes. A side that the network does not divide is cut to one that it does,
-    since MindONE's Movie Gen demo asks for 256x455.
+    As `latent_size` for every video that the encoder takes. Other sides are cut to a multiple of 2**halvings, since
+    MindONE's Movie Gen demo asks for 256x455.
 
     Args:
         input_size: frames, height and width in pixels.

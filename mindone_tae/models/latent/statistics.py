@@ -1,4 +1,4 @@
-"""Mean and spread of latents, channel by channel, from however many of them in the memory of one."""
+"""Mean and standard deviation of latents by channel, in one pass that holds one latent at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from .scaling import CONVENTIONS, fitting_factors
 
 HOW = (
-    "z is a sample of the posterior, as a generator is trained on: its mean is that of the posterior's means, its variance theirs plus the "
-    "average of exp(logvar), exact and without drawing noise (law of total variance). Every value of every clip counts once. One pass in "
-    "float64, clips merged as in Chan, Golub and LeVeque (1979)."
+    "z is a sample of the posterior, as a generator is trained on: its mean is the average of the posterior's means, "
+    "its variance that of the means plus the average of exp(logvar), exact and without drawing noise (law of total "
+    "variance). Every value of every clip counts once. One pass in float64, clips merged as in Chan, Golub and LeVeque "
+    "(1979)."
 )
 
 
@@ -26,13 +27,13 @@ class LatentStatistics:
         self.count = 0
         self._mean = self._squares = self._variance = None  # (zc,) each; squares: summed, of distances from the mean
 
-    def add(self, mean, logvar, source="the latent"):
-        """Takes in a posterior, or a chunk of one.
+    def add(self, mean: np.ndarray, logvar: np.ndarray, source: str = "the latent") -> None:
+        """Adds a posterior, or a chunk of one.
 
         Args:
             mean: array ([b,] zc, lt, lh, lw), unscaled.
             logvar: array of the same shape.
-            source: what an error calls it.
+            source: its name in errors.
 
         Raises:
             ValueError: for values that are not finite, or another number of channels than before.
@@ -47,8 +48,8 @@ class LatentStatistics:
             self._mean, self._squares, self._variance = (np.zeros(len(found)) for _ in range(3))
         elif len(found) != len(self._mean):
             raise ValueError(
-                f"{source} has {len(found)} channels and those before it have {len(self._mean)}; they must be latents of one model: "
-                "take a folder that holds those alone"
+                f"{source} has {len(found)} channels and those before it have {len(self._mean)}; they must be latents "
+                "of one model: take a folder that holds those alone"
             )
         new = mean.size // len(found)
         self.count += new
@@ -57,13 +58,14 @@ class LatentStatistics:
         self._squares += squares + distance**2 * weight * (self.count - new)
         self._variance += (variance - self._variance) * weight
 
-    def summary(self):
-        """Everything, ready for JSON.
+    def summary(self) -> dict:
+        """All statistics, ready for JSON.
 
         Returns:
-            how; values_per_channel; `overall`, over all channels, and `channels`, a list: each a dict of mean, std, std_of_means and, by the
-            name of the convention, the scaling_factor and shift_factor with which z comes out with mean 0 and standard deviation 1. A
-            channel that does not vary has None for them. latents_mean and latents_std: those of the channels, as lists.
+            how; values_per_channel; `overall`, over all channels, and `channels`, a list: each a dict of mean, std,
+            std_of_means and, by convention, the scaling_factor and shift_factor that give z mean 0 and standard
+            deviation 1. A channel that does not vary has None for them. latents_mean and latents_std: those of the
+            channels, as lists.
 
         Raises:
             ValueError: for no latent at all, or latents that are all the same.
@@ -93,10 +95,10 @@ def _by_channel(array):
 
 
 def _of_channel(mean, logvar):
-    """Average of the means, their summed squared distances from it, and the average variance; one channel at a time in float64."""
+    """Average of the means, sum of their squared distances from it, and average variance of one channel, in float64."""
     mean = mean.astype(np.float64)
     average = mean.mean()
-    with np.errstate(over="ignore"):  # what overflows is told as not finite
+    with np.errstate(over="ignore"):  # `add` reports what overflows as not finite
         return average, ((mean - average) ** 2).sum(), np.exp(logvar.astype(np.float64)).mean()
 
 

@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import ops
 
+from ..kernels.device import has_kernels_of
+
 _NAMES = {
     "float32": ms.float32,
     "fp32": ms.float32,
@@ -12,8 +14,8 @@ _NAMES = {
     "bf16": ms.bfloat16,
 }
 _FLOATING = (ms.float32, ms.float16, ms.bfloat16, ms.float64)
-# Pixels lie within 1, latents within about 10: what is beyond is no video. The stream between the norms carries the input's scale, and
-# this leaves it 64 times to grow before float16 ends, at 65504.
+# Pixels lie within 1 and latents within about 10, so no real input reaches this bound. Activations between the norms
+# scale with the input; from this bound they may grow 64-fold before they pass float16's maximum, 65504.
 _FLOAT16_BOUND = 1024.0
 
 
@@ -33,9 +35,10 @@ def compute_dtype(dtype, name="dtype"):
     found = _NAMES.get(dtype) if isinstance(dtype, str) else dtype
     if found not in list(_NAMES.values()):
         raise ValueError(f"{name} is {dtype!r}; it must be float32, float16 or bfloat16: use one of those")
-    if found == ms.bfloat16 and ms.get_context("device_target") == "CPU":
+    if not has_kernels_of(found):
         raise ValueError(
-            f"{name} is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: use float32 there, or float16"
+            f"{name} is bfloat16; MindSpore computes no bfloat16 convolution, norm or matmul on a CPU: "
+            "use float32 there, or float16"
         )
     return found
 
@@ -44,17 +47,18 @@ def check_floating(x, name):
     """Raises ValueError unless x is a Tensor of a floating type."""
     if x.dtype not in _FLOATING:
         raise ValueError(
-            f"{name} holds {x.dtype}; it must be a Tensor of a floating type: mindspore.Tensor({name}, mindspore.float32), and of bytes / 127.5 - 1"
+            f"{name} holds {x.dtype}; it must be a Tensor of a floating type: give "
+            f"mindspore.Tensor({name}, mindspore.float32), and for bytes that / 127.5 - 1"
         )
 
 
 def network_input(x, dtype):
-    """Pixels or latents as a network computes on them.
+    """Casts pixels or latents to the type a network computes in.
 
     Args:
         x: any shape and floating type.
-        dtype: the type computed in. For float16, values are held within [-1024, 1024], since inside the network larger ones
-            overflow to infinity, of which a norm makes NaN.
+        dtype: the type computed in. For float16, values are clamped to [-1024, 1024]: larger ones overflow to infinity
+            inside the network, and the next norm turns infinity into NaN.
 
     Returns:
         The same shape, of that type.

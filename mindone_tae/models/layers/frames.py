@@ -1,8 +1,9 @@
 """The frames-major layout, in which every layer of the TAE works.
 
-A video (b, c, t, h, w) is held as (t*b, c, h, w), frame by frame, the batch inside each frame. Spatial convolutions take
-it as it is, the time axis is the leading one, so that a shift by one frame is a slice of `b` rows, and there is one transpose
-on the way in and one on the way out instead of six a convolution. Layers are told `b`; t follows from the rows.
+A video (b, c, t, h, w) is stored as (t*b, c, h, w): frame by frame, the batch inside each frame. Spatial convolutions
+take it as it is; a shift by one frame is a slice of `b` rows, since time is the leading axis; and there is one
+transpose on the way in and one on the way out instead of six a convolution. Layers are given `b`; t follows from the
+number of rows.
 """
 
 from mindspore import nn, ops
@@ -36,10 +37,10 @@ def to_video(x, b):
 
 
 class FramesCell(nn.Cell):
-    """A block over frames-major input that also stands alone on a video.
+    """A block over frames-major input that can also be called on a video by itself.
 
-    Inside the network it is called with (t*b, c, h, w) and `b`. Called with one (b, c, t, h, w) tensor, as somebody else's
-    network would, it takes and gives videos. Subclasses define `frames(x, b)`.
+    Inside the network it is called with (t*b, c, h, w) and `b`. Called with one tensor (b, c, t, h, w), as in another
+    package's network, it takes and returns videos. Subclasses define `frames(x, b)`.
     """
 
     def construct(self, x, b=0):
@@ -50,7 +51,7 @@ class FramesCell(nn.Cell):
             b: the batch size; 0 says that x is a video.
 
         Returns:
-            The layout that came in.
+            The result, in the layout of x.
         """
         if b == 0:
             batch = x.shape[0]

@@ -1,4 +1,4 @@
-"""What a network may be asked to be: judged before a parameter is allocated, as the numbers may come from somebody else's file."""
+"""Limits on a network's sizes, checked before a parameter is allocated: the numbers may come from an untrusted file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import os
 _MOST_LEVELS = 10
 _MOST_LAYERS = 100
 _MOST_CHANNELS = 2**14
-# Numbers of a residual block for each pair of its channels: two convolutions 3x3 and their temporal ones, rounded down.
+# Parameters of a residual block per pair of channels: two 3x3 convolutions and two temporal ones of 3, rounded down.
 _NUMBERS_A_PAIR = 20
 _BYTES = 4
 
 
 def check_network(ends: dict[str, int], widths: tuple[int, ...], layers: int, groups: int) -> None:
-    """Refuses numbers that no network can be built of, or none that this machine could hold.
+    """Raises ValueError for sizes of which no network can be built, or none that fits this machine's memory.
 
     Args:
-        ends: channels of what goes in and comes out, by their keywords.
+        ends: channels of the network's input and output, by their keywords.
         widths: block_out_channels, the width of each level.
         layers: layers_per_block.
         groups: norm_num_groups.

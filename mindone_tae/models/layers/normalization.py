@@ -16,7 +16,7 @@ class GroupNorm(FramesCell):
         num_channels: channels in and out.
         num_groups: groups the channels are split into.
         eps: added to the variance.
-        dtype: the type given back; the arithmetic is float32.
+        dtype: the type of the result; the arithmetic is float32.
 
     Raises:
         ValueError: if the channels do not split into the groups.
@@ -26,8 +26,8 @@ class GroupNorm(FramesCell):
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(
-                f"norm_num_groups is {num_groups}; it must divide every width of the network, and {num_channels} is one: "
-                f"use a divisor of {num_channels}"
+                f"norm_num_groups is {num_groups}; it must divide every width of the network, and {num_channels} is "
+                f"one: use a divisor of {num_channels}"
             )
         self.gamma = Parameter(initializer("ones", (num_channels,), ms.float32), name="gamma")
         self.beta = Parameter(initializer("zeros", (num_channels,), ms.float32), name="beta")

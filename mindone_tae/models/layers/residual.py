@@ -48,11 +48,11 @@ class ResnetBlock(FramesCell):
         return self.shortcut(x, b) + y
 
     def shortcut(self, x, b):
-        """The residual, as wide as what is added to it."""
+        """The residual, with out_channels channels."""
         return self.nin_shortcut(x, b) if self.has_shortcut else x
 
     def recompute(self, **options):
-        """Has the backward pass compute the branch again, in either mode, instead of keeping its activations.
+        """Makes the backward pass compute the branch again, in either mode, instead of keeping its activations.
 
         Raises:
             ValueError: with dropout, which would drop other elements the second time.

@@ -1,11 +1,11 @@
-"""A start at which a network trained from nothing is a linear code: what it is shown passes, at its own brightness and contrast.
+"""Initial values under which an untrained network is a linear code: a clip's brightness and contrast pass through it.
 
-Drawn at random, an autoencoder of this kind learns slowly and carries little over to other videos: every group norm takes the mean
-and the scale of a clip away, and has to be undone from experience. Here, of each norm's groups one channel carries a constant
-(its reference), larger than any signal beside it, so that the group's statistics hardly depend on the clip and the norm is
-about an affine map; residual blocks and attention add nothing; and channels come in pairs of opposite sign, so that
-SiLU(a) - SiLU(-a) = a makes the last layer linear in spite of its activation (the looks-linear start of Balduzzi et al.,
-arXiv 1702.08591, section 4). All of it is values of parameters: training moves them as it moves any other.
+Initialized at random, this autoencoder learns slowly and generalizes poorly: every group norm removes a clip's mean and
+scale, which the network must learn to restore. Here one channel of each norm group (its reference) carries a constant
+larger than the signals beside it, so that the group's statistics hardly depend on the clip and the norm is close to an
+affine map; residual blocks and attention add zero; and channels come in pairs of opposite sign, so that
+SiLU(a) - SiLU(-a) = a makes the last layer linear in spite of its activation (the looks-linear initialization of
+Balduzzi et al., arXiv 1702.08591, section 4). These are values of ordinary parameters, which training changes freely.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 import mindspore as ms
 
-# The reference, in root-mean-squares of the signals beside it (about 1), together.
+# A reference's constant over the square root of its group's channels; the signals beside it have an RMS of about 1.
 _REFERENCE = 2.0
-# Log-variance of the posterior at the start: noise of a twentieth of the latent's spread.
+# Log-variance of the posterior at the start: its standard deviation is a twentieth of the latent's.
 _LOGVAR = -6.0
 _CARRYING = re.compile(r"(^|\.)(conv_in|nin_shortcut|(down|up)sample(_spat)?\.conv)(\.conv_spat)?\.(weight|bias)$")
 _LAST = re.compile(r"\.conv_out(\.conv_spat)?\.(weight|bias)$")
@@ -28,13 +28,13 @@ _NORM = re.compile(r"\.(gamma|beta)$")
 
 
 def check_start(start: str) -> None:
-    """Raises ValueError unless it names a way to start."""
+    """Raises ValueError unless start is "random" or "linear"."""
     if start not in ("random", "linear"):
         raise ValueError(f"start is {start!r}; it must be 'random' or 'linear': 'random' is the published network's")
 
 
 def start_linear(network, norm_num_groups: int) -> None:
-    """Sets the parameters of a TAE or an image VAE to the start described above, the same at every call.
+    """Sets the parameters of a TAE or an image VAE to the values described above, the same at every call.
 
     Args:
         network: has `encoder` and `decoder`, its parameters under their published names.
@@ -47,15 +47,15 @@ def start_linear(network, norm_num_groups: int) -> None:
 
 
 def starting_value(name: str, shape: tuple[int, ...], norm_num_groups: int) -> np.ndarray | None:
-    """What one parameter starts at.
+    """The initial value of one parameter.
 
     Args:
         name: of the parameter.
-        shape: its own.
+        shape: of the parameter.
         norm_num_groups: of the network's norms.
 
     Returns:
-        An array of that shape; None where it starts as in any network.
+        An array of that shape; None where the layer's own initial value stays.
     """
     if _ADDING.search(name):
         return np.zeros(shape)
@@ -69,24 +69,24 @@ def starting_value(name: str, shape: tuple[int, ...], norm_num_groups: int) -> n
 
 
 def _references(channels, groups):
-    """Which channels are references: the last of each group."""
+    """Mask of the channels that are references: the last of each group."""
     return np.arange(channels) % (channels // groups) == channels // groups - 1
 
 
 def _constant(channels, groups):
-    """What a reference carries."""
+    """The constant that a reference carries."""
     return _REFERENCE * np.sqrt(channels // groups)
 
 
 def _norm(name, channels, groups):
-    """Scale and offset that undo a norm whose statistics are those of its reference alone."""
+    """Scale or offset that undoes a norm whose statistics are those of its reference alone."""
     size = channels // groups
     constant, signals = _constant(channels, groups), ~_references(channels, groups)
     return signals * (constant / size * (np.sqrt(size - 1) if name.endswith("gamma") else 1.0))
 
 
 def _carrying(name, shape, groups):
-    """A convolution of what is carried: orthogonal, in pairs of opposite sign, and the references."""
+    """A convolution on the main path: orthogonal rows in pairs of opposite sign, and the references."""
     references = _references(shape[0], groups)
     if name.endswith("bias"):
         return references * _constant(shape[0], groups)
@@ -100,7 +100,7 @@ def _carrying(name, shape, groups):
 
 
 def _last(name, shape, groups):
-    """The last convolution: of each pair of channels the difference. An encoder's second half is the log-variance."""
+    """The last convolution: the difference of each pair of channels. An encoder's second half is the log-variance."""
     encodes = name.startswith("encoder.")
     if name.endswith("bias"):
         return np.where(encodes & (np.arange(shape[0]) >= shape[0] // 2), _LOGVAR, 0.0)
@@ -114,7 +114,7 @@ def _last(name, shape, groups):
 
 
 def _orthogonal(name, rows, others):
-    """(rows, *others), drawn from the name; rows of length 1, at right angles to one another where there are not too many."""
+    """(rows, *others) seeded by the name: rows of norm 1, orthogonal where there are no more rows than columns."""
     drawn = np.random.default_rng(crc32(name.encode())).standard_normal((rows, int(np.prod(others))))
     if rows <= drawn.shape[1]:
         drawn = np.linalg.qr(drawn.T)[0].T

@@ -2,14 +2,16 @@
 
 Tiles start every `tile - overlap` positions, and each takes over from the one before it along a linear ramp over their
 overlap. The last is moved back until it ends where the axis ends. What it then covers before its place on the grid is
-context: computed and dropped, so its ramp lies where it would have lain. Hence no cut and no weight depends on what is yet
-to come, and a stream of unknown length is tiled exactly as the whole clip is.
+context: computed and dropped, so that its ramp stays where it was. Hence no cut and no weight depends on later input,
+and a stream of unknown length is tiled exactly as the whole clip is.
 
-Moving back beats padding: the tile sees true neighbours instead of repeated ones, which would drag the norms' statistics and
-the attention towards a still picture.
+Moving back is better than padding: the tile contains true neighbours, where repeated ones would pull the norms'
+statistics and the attention towards a still picture.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -19,16 +21,24 @@ def ramp(length: int) -> np.ndarray:
     return (np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)
 
 
-def blend_tiles(chunks, run, axis: int, tile: int, overlap: int, in_scale: int = 1, out_scale: int = 1):
-    """Runs a function on tiles of a stream and joins what it gives, piece by piece.
+def blend_tiles(
+    chunks: Iterable[np.ndarray],
+    run: Callable[[np.ndarray], np.ndarray],
+    axis: int,
+    tile: int,
+    overlap: int,
+    in_scale: int = 1,
+    out_scale: int = 1,
+) -> Iterator[np.ndarray]:
+    """Runs a function on tiles of a stream and joins the results, piece by piece.
 
-    Lengths are in latent positions, each `in_scale` long in the input and `out_scale` in the output. An input of one tile or
-    less is run as it is. In a longer one every tile has the same length; where the input's end is no multiple of `in_scale`,
-    the last tile repeats the last position up to it.
+    Lengths are in latent positions, each `in_scale` long in the input and `out_scale` in the output. An input of one
+    tile or less is run as it is. In a longer one every tile has the same length; where the input's length is not a
+    multiple of `in_scale`, the last tile repeats the last position up to the next multiple.
 
     Args:
         chunks: arrays that follow each other along `axis`, of any lengths.
-        run: takes a tile, gives an array out_scale / in_scale times as long.
+        run: takes a tile and returns an array out_scale / in_scale times as long.
         axis: the axis cut.
         tile: latent positions a tile.
         overlap: latent positions shared by neighbours, less than `tile`.
@@ -41,7 +51,7 @@ def blend_tiles(chunks, run, axis: int, tile: int, overlap: int, in_scale: int =
     size, step = tile * in_scale, (tile - overlap) * in_scale
     window = _Window(axis)
     seam = _Seam(axis, overlap * out_scale)
-    start = 0  # of the next tile, were there no end
+    start = 0  # of the next tile, if the stream goes on
     for piece in _pieces(chunks, axis, size):
         window.append(piece)
         while window.end >= start + size:
@@ -60,8 +70,8 @@ def blend_tiles(chunks, run, axis: int, tile: int, overlap: int, in_scale: int =
         yield seam.held
 
 
-def gather(pieces, axis: int, length: int) -> np.ndarray:
-    """The first `length` positions of a stream as one array, asking for no more pieces than they take."""
+def gather(pieces: Iterable[np.ndarray], axis: int, length: int) -> np.ndarray:
+    """The first `length` positions of a stream as one array; later pieces are not computed."""
     gathered, filled = None, 0
     for piece in pieces:
         if filled == 0 and piece.shape[axis] == length:
@@ -78,13 +88,13 @@ def gather(pieces, axis: int, length: int) -> np.ndarray:
     return gathered
 
 
-def cut(x, axis: int, start, stop=None):
+def cut(x: np.ndarray, axis: int, start: int, stop: int | None = None) -> np.ndarray:
     """x[start:stop] along one axis, a view."""
     return x[(slice(None),) * axis + (slice(start, stop),)]
 
 
 class _Seam:
-    """Holds the end of a tile back until the next one has been blended into it."""
+    """Holds back the end of a tile until the next one has been blended into it."""
 
     def __init__(self, axis, overlap):
         self.axis = axis
@@ -92,12 +102,12 @@ class _Seam:
         self.held = None
 
     def cross(self, result, context=0):
-        """Takes the next tile's result without its first `context` positions; gives what is final."""
+        """Takes the next tile's result without its first `context` positions; returns the part that is final."""
         result = cut(result, self.axis, context)
         keep = result.shape[self.axis] - self.overlap
         if self.held is not None and self.overlap:
             weights = ramp(self.overlap).reshape((-1,) + (1,) * (result.ndim - self.axis - 1))
-            # the old value plus a share of the difference: where both tiles agree the result is theirs to the last bit
+            # the old value plus a share of the difference: where both tiles agree, the result is bit-identical
             mixed = self.held + (cut(result, self.axis, 0, self.overlap) - self.held) * weights
             result = np.concatenate((mixed, cut(result, self.axis, self.overlap)), self.axis)
         # a copy, or the view would keep the whole tile alive
@@ -106,7 +116,7 @@ class _Seam:
 
 
 class _Window:
-    """The part of a stream that tiles to come may still need, addressed by position in the stream."""
+    """The part of a stream that later tiles may need, addressed by position in the stream."""
 
     def __init__(self, axis):
         self.axis = axis
@@ -133,7 +143,7 @@ class _Window:
 
 
 def _pieces(chunks, axis, longest):
-    """The same stream in pieces of at most `longest`, so that one long chunk is not copied as a whole."""
+    """The stream in pieces of at most `longest` positions, so that a long chunk is not copied as a whole."""
     for chunk in chunks:
         for start in range(0, chunk.shape[axis], longest):
             yield cut(chunk, axis, start, start + longest)

@@ -1,19 +1,19 @@
-"""How much memory one pass through the network takes, and the largest tile that a budget has room for.
+"""Estimate of the memory one pass through the network takes, and the largest tile that fits a budget.
 
 The estimate is the number of activations alive at the worst moment times the size of the widest one:
 
     bytes = live * 4 * max over levels i of (channels at level i / 8**i) * b * t * h * w
 
-It leaves out the parameters, and the attention's scores, which stay smaller on frames of less than about 4 megapixels. `live` was
-measured as growth of the process's resident memory (MindSpore 2.8.0, CPU, widths 16 to 64, 16 frames of 96 pixels): 13 in the
-encoder and 9 in the decoder in PyNative mode, 14 and 10 in graph mode. float16 took as much as float32 on a CPU, since norms are
-float32, so the type does not enter.
+It leaves out the parameters, and the attention's scores, which stay smaller on frames of less than about 4 megapixels.
+`live` was measured as growth of the process's resident memory (MindSpore 2.8.0, CPU, widths 16 to 64, 16 frames of 96
+pixels): 13 in the encoder and 9 in the decoder in PyNative mode, 14 and 10 in graph mode. The type does not enter:
+float16 took as much as float32 on a CPU, since norms are float32.
 """
 
 from __future__ import annotations
 
 _LIVE = {"encode": 14, "decode": 11}
-# In latent positions: tiles smaller than this are nearly all border.
+# In latent positions; most of a smaller tile would be border.
 _SMALLEST_SIDE = 8
 
 
@@ -28,7 +28,7 @@ def activation_bytes(part: str, block_out_channels: tuple[int, ...], video_shape
     Returns:
         Bytes.
     """
-    # the decoder arrives at each level with the width of the one below it
+    # the decoder enters each level with the width of the one below it
     ahead = 1 if part == "decode" else 0
     last = len(block_out_channels) - 1
     widest = max(max(block_out_channels[i], block_out_channels[min(i + ahead, last)]) / 8**i for i in range(last + 1))
@@ -39,7 +39,7 @@ def activation_bytes(part: str, block_out_channels: tuple[int, ...], video_shape
 def tile_within(
     budget_gb: float, part: str, block_out_channels: tuple[int, ...], video_shape: tuple[int, int, int, int], ratio: int
 ) -> tuple[int, int]:
-    """The largest space tile whose pass fits a budget; time is left as it is.
+    """The largest tile in space whose pass fits a budget; its length in time is given.
 
     Args:
         budget_gb: GB (1e9 bytes).
@@ -49,7 +49,7 @@ def tile_within(
         ratio: pixels a latent position.
 
     Returns:
-        Height and width in latent positions: the frame's own, or cut to a square.
+        Height and width in latent positions: those of the frame, or cut to a square.
 
     Raises:
         ValueError: where even the smallest tile does not fit.
@@ -61,8 +61,9 @@ def tile_within(
         needed = activation_bytes(part, block_out_channels, (b, t, tile[0] * ratio, tile[1] * ratio))
         if needed <= budget_gb * 1e9:
             return tile
+    videos, slicing = (f" of {b} videos", ", or call enable_slicing()") if b > 1 else ("", "")
     raise ValueError(
-        f"memory_budget_gb is {budget_gb:g}; the smallest tile, {t} frames of {tile[0] * ratio}x{tile[1] * ratio} pixels"
-        f"{f' of {b} videos' if b > 1 else ''}, takes about {needed / 1e9:.2g} GB to {part}: allow that much, or take fewer frames a tile, by "
-        f"enable_tiling(tile_sample_min_num_frames=...) or {part}_tile and {part}_overlap{', or call enable_slicing()' if b > 1 else ''}"
+        f"memory_budget_gb is {budget_gb:g}; the smallest tile, {t} frames of {tile[0] * ratio}x{tile[1] * ratio} "
+        f"pixels{videos}, takes about {needed / 1e9:.2g} GB to {part}: allow that much, or take fewer frames a tile, "
+        f"by enable_tiling(tile_sample_min_num_frames=...) or {part}_tile and {part}_overlap{slicing}"
     )

@@ -1,9 +1,10 @@
-"""Norms that take the statistics of all tiles of a frame, where a norm alone takes those of the tile it sees.
+"""Norms that use the statistics of all tiles of a frame instead of those of one tile.
 
-GroupNorm's mean and variance run over whole frames. Over a tile they are others, each tile's its own, so that neighbours come out
-brighter or darker and a border is seen between them. Here a network runs over the tiles twice: the first time every norm adds
-up the statistics it meets, the second time all tiles are normalized by their mean. Image VAEs have been tiled so in "Tiled VAE"
-(pkuliyi2015/multidiffusion-upscaler-for-automatic1111), which stops every tile at each norm and needs one pass.
+GroupNorm's mean and variance run over whole frames. Computed tile by tile they differ from tile to tile, so that
+neighbours come out brighter or darker and a border shows between them. Here a network runs over the tiles twice: in
+the first pass every norm sums its statistics, in the second all tiles are normalized by their mean. "Tiled VAE"
+(pkuliyi2015/multidiffusion-upscaler-for-automatic1111) does likewise for image VAEs, in one pass that stops every tile
+at each norm.
 """
 
 import copy
@@ -21,11 +22,11 @@ _LARGEST = 3e38  # float32 ends at 3.4e38
 
 
 class SharedGroupNorm(FramesCell):
-    """A GroupNorm of one video that adds up what statistics it meets, or takes the mean of those added up.
+    """A GroupNorm of one video that either sums its statistics or normalizes by the mean of those summed.
 
     Args:
-        norm: the GroupNorm whose parameters it has.
-        measured: tiles whose statistics have been added up; 0 while they are.
+        norm: the GroupNorm whose parameters it shares.
+        measured: number of tiles whose statistics have been summed; 0 during that pass.
 
     Attributes:
         statistics: (2, groups), sums of the tiles' means and mean squares.
@@ -59,7 +60,7 @@ class SharedGroupNorm(FramesCell):
         taken = ops.where(self.measured > 0, shared, own)
         ops.assign_add(self.statistics, ops.where(self.measured > 0, ops.zeros_like(own), own))
         mean, square = taken[0], taken[1]
-        # bounded, since infinity less infinity is no number
+        # bounded, since infinity less infinity is NaN
         variance = ops.maximum(square - ops.minimum(mean * mean, ops.full_like(mean, _LARGEST)), ops.zeros_like(mean))
         mean, variance = self.by_channel(mean, c), self.by_channel(variance, c)
         return ops.cast(normalized(x, mean, variance, gamma, beta, self.eps), kind)
@@ -72,7 +73,7 @@ class SharedGroupNorm(FramesCell):
 class SharedStatistics:
     """A network over tiles that share the statistics of their norms.
 
-    The network is copied as far as there are norms in it; its other layers and all parameters are the original's own.
+    Cells that contain norms are copied; all other layers and all parameters are the original's.
 
     Args:
         network: of cells over one video, its norms GroupNorm.
@@ -92,7 +93,7 @@ class SharedStatistics:
                 kept[id(cell)] = self._norms[-1]
             elif not any(isinstance(inner, GroupNorm) for _, inner in cell.cells_and_names()):
                 kept[id(cell)] = cell
-            # a cell that ends takes along the graphs it lists
+            # a cell deletes the graphs listed here when it is destroyed: copies must not list the original's
             kept[id(cell.compile_cache)] = set()
         self._network = copy.deepcopy(network, kept)
         for _, cell in self._network.cells_and_names():
@@ -100,7 +101,7 @@ class SharedStatistics:
         self.norms = len(self._norms)
 
     def measure(self, run_tiles):
-        """Measures what all later calls are normalized by, until the next measuring.
+        """Measures the statistics that all calls use until the next measurement.
 
         Args:
             run_tiles: called with this object's network; runs it on each tile once.

@@ -21,7 +21,7 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True)
 class TileSizes:
-    """What the user asked for.
+    """The sizes the user asked for.
 
     Attributes:
         encode_tile: frames a tile in encoding.
@@ -30,10 +30,10 @@ class TileSizes:
         decode_overlap: frames that neighbours share in decoding.
         tile_sample_min_height: pixels a tile; frames that are no higher stay whole.
         tile_sample_min_width: pixels a tile; frames that are no wider stay whole.
-        tile_sample_stride_height: pixels from one tile to the next; what a tile is longer is blended.
+        tile_sample_stride_height: pixels from one tile to the next; tiles blend over their overlap.
         tile_sample_stride_width: pixels from one tile to the next.
         memory_budget_gb: GB (1e9 bytes) for activations, in place of the four sizes in pixels; None means those.
-        share_statistics: the norms take the statistics of all tiles of a frame together, which takes a second pass over them.
+        share_statistics: the norms use the statistics of all tiles of a frame together, which takes a second pass.
     """
 
     encode_tile: int = 32
@@ -55,7 +55,8 @@ class TileSizes:
             check_multiple(f"{part}_overlap", overlap, ratio, 0)
             if overlap >= tile:
                 raise ValueError(
-                    f"{part}_overlap is {overlap}; it must be less than {part}_tile, which is {tile}: use {tile - ratio} or less"
+                    f"{part}_overlap is {overlap}; it must be less than {part}_tile, which is {tile}: "
+                    f"use {tile - ratio} or less"
                 )
         for side in ("height", "width"):
             tile, stride = getattr(self, f"tile_sample_min_{side}"), getattr(self, f"tile_sample_stride_{side}")
@@ -63,8 +64,8 @@ class TileSizes:
             check_multiple(f"tile_sample_stride_{side}", stride, ratio, ratio)
             if stride > tile:
                 raise ValueError(
-                    f"tile_sample_stride_{side} is {stride}; it must be at most tile_sample_min_{side}, which is {tile}, "
-                    f"or tiles leave gaps: use {tile} or less"
+                    f"tile_sample_stride_{side} is {stride}; it must be at most tile_sample_min_{side}, which is "
+                    f"{tile}, or tiles leave gaps: use {tile} or less"
                 )
         budget = self.memory_budget_gb
         if budget is not None and (not isinstance(budget, numbers.Real) or isinstance(budget, bool) or not budget > 0):

@@ -1,10 +1,12 @@
 """Encoding and decoding of videos of any length, chunk by chunk.
 
-Chunks go in and out as iterators. The tiles are those of `encode` and `decode` with tiling on, and so are the values; what is
-held meanwhile is a tile or two, however long the video. Frames come out as soon as no later tile can change them.
+Chunks go in and out as iterators. Tiles and results are those of `encode` and `decode` with tiling on; memory holds a
+tile or two, however long the video. Frames come out as soon as no later tile can change them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -14,26 +16,28 @@ from ..latent.shape import check_latents, check_pixels, whole_number
 
 
 class Streaming:
-    """What an autoencoder with `Tiling` can do to iterators of chunks.
+    """Streaming methods of an autoencoder with `Tiling`.
 
-    Time is always cut into the constructor's `encode_tile` and `decode_tile`; frames are cut where `enable_tiling()` says so.
+    Time is always cut into the constructor's `encode_tile` and `decode_tile`; frames are cut where `enable_tiling()`
+    says so.
     """
 
-    def encode_frames(self, frames, rng=None):
+    def encode_frames(
+        self, frames: Iterable, rng: np.random.Generator | None = None
+    ) -> Iterator[tuple[np.ndarray, ...]]:
         """Pixels to latent, as a stream.
 
         Args:
             frames: iterable of chunks (b, c, t_chunk, h, w) in [-1, 1], floating arrays or Tensors, of any lengths.
-            rng: numpy.random.Generator of the posterior's noise; what it draws for a latent frame does not depend on the
-                chunks. None draws as `encode` does.
+            rng: numpy.random.Generator of the posterior's noise; the noise of a latent frame does not depend on how
+                the video is cut into chunks. None draws as `encode` does.
 
         Yields:
             z, mean and logvar, arrays (b, zc, lt_chunk, lh, lw), float32; lt_chunk add up to ceil(t/8).
 
         Raises:
-            ValueError: for chunks the network does not take, chunks that do not go together, or no frame at all.
+            ValueError: for chunks the network does not take, chunks of different shapes, or no frame at all.
         """
-
         if rng is not None and not isinstance(rng, np.random.Generator):
             raise ValueError(
                 f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)"
@@ -50,19 +54,20 @@ class Streaming:
                 noise = ms.Tensor(np.ascontiguousarray(drawn.transpose(1, 2, 0, 3, 4)))
             yield tuple(item.asnumpy() for item in self._posterior(ms.Tensor(moments), noise))
 
-    def decode_frames(self, latents, num_frames=None):
+    def decode_frames(self, latents: Iterable, num_frames: int | None = None) -> Iterator[np.ndarray]:
         """Latent to pixels, as a stream.
 
         Args:
             latents: iterable of chunks (b, zc, lt_chunk, lh, lw), unscaled, floating arrays or Tensors, of any lengths.
-            num_frames: frames wanted in all; those past it are dropped, and tiles past it not computed. None gives 8 for each
-                latent frame.
+            num_frames: frames to return in all; later ones are dropped, and tiles past them not computed. None returns
+                8 for each latent frame.
 
         Yields:
             Arrays (b, c, t_chunk, h, w), float32, about [-1, 1] and not clipped.
 
         Raises:
-            ValueError: for chunks that are no latents or do not go together, no latent at all, or fewer than num_frames need.
+            ValueError: for chunks that are not latents or differ in shape, no latent at all, or fewer than num_frames
+                need.
         """
         num_frames = None if num_frames is None else whole_number("num_frames", num_frames)
         if num_frames is not None and num_frames < 1:
@@ -82,21 +87,23 @@ class Streaming:
         if num_frames is not None:
             raise ValueError(f"num_frames is {num_frames}; the latents held only {given}: ask for at most that many")
 
-    def reconstruct_frames(self, frames, rng=None, on_latent=None):
+    def reconstruct_frames(
+        self, frames: Iterable, rng: np.random.Generator | None = None, on_latent: Callable | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Encodes and decodes a stream, keeping its length.
 
         Args:
             frames: as `encode_frames` takes them.
             rng: as `encode_frames` takes it.
-            on_latent: called with each chunk of the posterior's mean, (b, zc, lt_chunk, lh, lw), on its way to the decoder.
+            on_latent: called with each chunk of the posterior's mean, (b, zc, lt_chunk, lh, lw), before it is decoded.
 
         Yields:
-            x and recon, arrays (b, c, t_chunk, h, w) of the same frames: what went in and what became of it.
+            x and recon, arrays (b, c, t_chunk, h, w): frames and their reconstruction.
 
         Raises:
             ValueError: as `encode_frames` does.
         """
-        waiting = []  # chunks read whose reconstruction is still to come
+        waiting = []  # chunks read but not yet reconstructed
 
         def read():
             for chunk in frames:
@@ -122,7 +129,7 @@ class Streaming:
 
 
 def _array(chunk):
-    """A chunk as a float32 array of its own: whoever made the chunk may use its memory again, as readers do."""
+    """A chunk as a float32 copy: its producer may reuse the memory, as readers do."""
     if not isinstance(chunk, (np.ndarray, ms.Tensor)):
         raise ValueError(
             f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first"
@@ -136,7 +143,7 @@ def _array(chunk):
 
 
 def _arrays(chunks, name, check):
-    """Chunks as float32 arrays, all alike in b, c, h and w; those without a frame are left out."""
+    """Chunks as float32 arrays, checked to have one b, c, h and w; those without a frame are left out."""
     if isinstance(chunks, (np.ndarray, ms.Tensor)):
         raise ValueError(
             f"{name} is one array of shape {tuple(chunks.shape)}; a stream is an iterable of chunks: give it in a list"
@@ -150,8 +157,8 @@ def _arrays(chunks, name, check):
         first = first or chunk.shape
         if chunk.shape[:2] + chunk.shape[3:] != first[:2] + first[3:]:
             raise ValueError(
-                f"chunk {number} of {name} has shape {chunk.shape} and the first {first}; they may differ in length only: "
-                f"cut one video at a time"
+                f"chunk {number} of {name} has shape {chunk.shape} and the first {first}; they may differ in length "
+                "only: give the chunks of one video"
             )
         yield chunk
     if first is None:

@@ -1,7 +1,7 @@
 """Tiles in time and space around the encoder and the decoder.
 
-Cutting and blending run in plain Python and NumPy on the host, outside any graph: the networks meet one shape of tile each, so
-that a whole video compiles at most two graphs, and the memory they take depends on the tile, not on the video. Encoding
+Cutting and blending run in plain Python and NumPy on the host, outside any graph: each network runs on tiles of one
+shape, so that a whole video compiles at most two graphs, and memory depends on the tile, not on the video. Encoding
 blends the posterior's moments, decoding blends pixels.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 import mindspore as ms
 from mindspore import ops
 
+from .. import first_calls
 from .blending import blend_tiles, gather
 from .memory import activation_bytes, tile_within
 from .shared_norms import SharedStatistics
@@ -22,18 +23,19 @@ from .sizes import Grid, TileSizes, check_multiple
 
 
 class Tiling:
-    """What an autoencoder can be asked in order to take less memory; names as in mindone.diffusers.
+    """An autoencoder's methods that reduce its memory, under mindone.diffusers' names.
 
-    The class it is mixed into has encoder, decoder, halvings, block_out_channels and an empty dict `_shared`. Tiles
-    pass through the host, so no gradient flows through a tiled call; `construct`, which training uses, never tiles.
+    The class it is mixed into has encoder, decoder, halvings, block_out_channels, an empty dict `_shared` and an empty
+    set `_called`. Tiles pass through the host, so no gradient flows through a tiled call; `construct`, which training
+    uses, never tiles.
     """
 
     use_tiling = False
     use_slicing = False
     tile_sizes = TileSizes()
 
-    def set_tile_sizes(self, sizes: TileSizes):
-        """Sets the tiles' sizes without turning tiling on; streams use those in time. Raises ValueError for impossible ones."""
+    def set_tile_sizes(self, sizes: TileSizes) -> None:
+        """Sets the tiles' sizes, leaving tiling on or off; streams use those in time. ValueError for bad sizes."""
         sizes.check(2**self.halvings)
         self.tile_sizes = sizes
 
@@ -47,29 +49,31 @@ class Tiling:
         tile_sample_stride_num_frames: int | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool | None = None,
-    ):
-        """Encodes and decodes in tiles from now on, outside graphs: tiles pass through the host. What is None stays as it is.
+    ) -> None:
+        """Encodes and decodes in tiles from now on, outside graphs: tiles pass through the host. None changes nothing.
 
-        A video that one tile covers is computed as without tiling, to the last bit. Elsewhere the norms' statistics are
-        those of a tile in time, so that the result is close to the untiled one but not the same.
+        A video that fits one tile is computed exactly as without tiling. In longer ones the norms' statistics are those
+        of a tile in time, so that the result is close to the untiled one but not the same.
 
         Args:
-            tile_sample_min_height: pixels a tile; 256 at first.
-            tile_sample_min_width: pixels a tile; 256 at first.
-            tile_sample_min_num_frames: frames a tile, in encoding and decoding; 32 at first.
-            tile_sample_stride_height: pixels from tile to tile; neighbours blend over what a tile is longer. 192 at first, and
-                three quarters of a tile given without it.
+            tile_sample_min_height: pixels a tile; 256 by default.
+            tile_sample_min_width: pixels a tile; 256 by default.
+            tile_sample_min_num_frames: frames a tile, in encoding and decoding; 32 by default.
+            tile_sample_stride_height: pixels from tile to tile; neighbours blend over their overlap. By default 192, or
+                three quarters of the tile where only the tile is given.
             tile_sample_stride_width: pixels from tile to tile, likewise.
-            tile_sample_stride_num_frames: frames from tile to tile in decoding; 16 at first, and half of a tile given without
-                it. In encoding tiles overlap by the constructor's `encode_overlap`.
-            memory_budget_gb: GB (1e9 bytes) that one pass's activations may take, instead of the sizes in pixels: a call
-                that fits, by the estimate in `memory`, is not tiled; in one that does not, tiles are as large as fits
-                and overlap by a quarter. Sizes in pixels given later end the budget.
-            share_statistics: where frames are cut, the norms take the statistics of the whole frames, gathered over the tiles in
-                a first pass; True at first. False saves that pass, up to half of the time, and borders may show.
+            tile_sample_stride_num_frames: frames from tile to tile in decoding. By default 16, or half of the tile
+                where only the tile is given. In encoding tiles overlap by the constructor's `encode_overlap`.
+            memory_budget_gb: GB (1e9 bytes) that one pass's activations may take, instead of the sizes in pixels: a
+                call that fits, by the estimate in `memory`, is not tiled; otherwise tiles are as large as fits and
+                overlap by a quarter. Sizes in pixels given later end the budget.
+            share_statistics: where frames are cut, the norms use the statistics of the whole frames, gathered over the
+                tiles in a first pass; True by default. False saves that pass, up to half of the time, but borders may
+                show.
 
         Raises:
-            ValueError: for sizes that are no multiples of 8, tiles with gaps between them, or sizes in pixels and a budget.
+            ValueError: for sizes that are not multiples of 8, tiles with gaps between them, or both sizes in pixels and
+                a budget.
         """
         pixels = {
             "tile_sample_min_height": tile_sample_min_height,
@@ -98,20 +102,20 @@ class Tiling:
         self.set_tile_sizes(dataclasses.replace(self.tile_sizes, **changes))
         self.use_tiling = True
 
-    def disable_tiling(self):
+    def disable_tiling(self) -> None:
         """Encodes and decodes whole videos from now on; the sizes are kept for the next `enable_tiling()`."""
         self.use_tiling = False
 
-    def enable_slicing(self):
+    def enable_slicing(self) -> None:
         """Runs the networks on one video of a batch at a time from now on."""
         self.use_slicing = True
 
-    def disable_slicing(self):
+    def disable_slicing(self) -> None:
         """Runs the networks on whole batches from now on."""
         self.use_slicing = False
 
     def _sizes_in_time(self, tile, stride):
-        """Frames a tile and from tile to tile, as diffusers says it, in the constructor's words."""
+        """The constructor's tile and overlap, in frames, from diffusers' tile and stride."""
         if tile is None and stride is None:
             return {}
         changes = {} if tile is None else {"encode_tile": tile, "decode_tile": tile}
@@ -122,22 +126,23 @@ class Tiling:
         check_multiple("tile_sample_stride_num_frames", stride, ratio, ratio)
         if stride > tile:
             raise ValueError(
-                f"tile_sample_stride_num_frames is {stride}; it must be at most tile_sample_min_num_frames, which is {tile}, "
-                f"or tiles leave gaps: use {tile} or less"
+                f"tile_sample_stride_num_frames is {stride}; it must be at most tile_sample_min_num_frames, which is "
+                f"{tile}, or tiles leave gaps: use {tile} or less"
             )
         return {**changes, "decode_overlap": tile - stride}
 
-    def networks_changed(self):
-        """To be called by who gives cells inside the encoder or decoder another type, or exchanges them: copies follow."""
+    def networks_changed(self) -> None:
+        """Call after changing or replacing cells inside the encoder or decoder: discards copies made of them."""
         self._shared.clear()
+        self._called.clear()
 
     def _in_parts(self, part, x, length):
-        """One pass over a whole video, in tiles and slices as far as they are asked for and needed.
+        """One pass over a whole video, in tiles and slices where these are on and needed.
 
         Args:
             part: "encode" or "decode".
             x: pixels (b, c, t, h, w) or latent (b, zc, lt, lh, lw).
-            length: latent frames (encoding) or frames (decoding) wanted; tiles past them are not computed.
+            length: latent frames (encoding) or frames (decoding) to return; tiles past them are not computed.
 
         Returns:
             Moments (b, 2*zc, lt, lh, lw) or pixels (b, c, t, h, w), a Tensor.
@@ -145,7 +150,7 @@ class Tiling:
         if self.use_tiling and not self._in_one_tile(part, x.shape):
             pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()])
             return ms.Tensor.from_numpy(gather(pieces, 2, length))
-        result = self._in_slices(part, x)
+        result = first_calls.call(lambda x: self._in_slices(part, x), part, x, self._called)
         return result if result.shape[2] == length else result[:, :, :length]
 
     def _in_slices(self, part, x):
@@ -155,13 +160,13 @@ class Tiling:
         return network(x)
 
     def _tiled(self, part, chunks):
-        """The pass over a stream (b, c, t_chunk, h, w) of arrays: a stream of what the network gives, float32."""
+        """The pass over a stream of arrays (b, c, t_chunk, h, w): a stream of the network's results, float32."""
         ratio = 2**self.halvings
         tile, overlap = (frames // ratio for frames in self.tile_sizes.in_time(part))
         return blend_tiles(chunks, lambda x: self._frames_tiled(part, x), 2, tile, overlap, *self._scales(part))
 
     def _frames_tiled(self, part, x):
-        """The pass over one time tile, (b, c, t, h, w) to whole frames again."""
+        """The pass over one tile in time, (b, c, t, h, w) with whole frames in and out."""
         grid = self._grid(part, x.shape)
         ratio = self._scales(part)[0]
         if self.tile_sizes.share_statistics and any(
@@ -175,12 +180,12 @@ class Tiling:
         return self._over_tiles(part, x, lambda tile: self._in_slices(part, tile), grid.tile, grid.overlap)
 
     def _frames_shared(self, part, x, grid, shared):
-        """As `_frames_tiled` for one video: a first pass for the statistics, over tiles that do not overlap, and a second by them."""
+        """`_frames_tiled` for one video: a pass over tiles without overlap for the statistics, then one using them."""
         shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0)))
         return self._over_tiles(part, x, shared, grid.tile, grid.overlap)
 
     def _shared_statistics(self, part):
-        """The encoder's or the decoder's SharedStatistics, made when first asked for, as the network may be exchanged."""
+        """The encoder's or decoder's SharedStatistics; made on first use, and again when the network was replaced."""
         network = self.encoder if part == "encode" else self.decoder
         found = self._shared.get(part)
         if found is None or found.original is not network:
@@ -188,11 +193,11 @@ class Tiling:
         return found
 
     def _over_tiles(self, part, x, network, tiles, overlaps):
-        """Runs a network on tiles in height and width and joins what it gives."""
+        """Runs a network on tiles in height and width and joins the results."""
         scales = self._scales(part)
 
         def on_device(tile):
-            return network(ms.Tensor(tile)).asnumpy()
+            return first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
 
         def along(axis, run):
             def joined(x):
@@ -204,12 +209,12 @@ class Tiling:
         return along(3, along(4, on_device))(x)
 
     def _scales(self, part):
-        """Positions in and out that a latent position stands for."""
+        """Input and output positions of a latent position."""
         ratio = 2**self.halvings
         return (ratio, 1) if part == "encode" else (1, ratio)
 
     def _video_shape(self, part, shape):
-        """(b, t, h, w) of an input, in frames and pixels; b as the network meets it."""
+        """(b, t, h, w) of an input, in frames and pixels; b is the batch the network runs on."""
         b, _, *size = shape
         factor = self._scales(part)[1]
         return (1 if self.use_slicing else b, *(side * factor for side in size))

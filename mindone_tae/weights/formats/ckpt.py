@@ -1,7 +1,7 @@
-"""MindSpore's own checkpoints, .ckpt: a list of tensors as protocol buffers, those above half a gigabyte in several pieces.
+"""MindSpore's checkpoints, .ckpt: a list of tensors as protocol buffers, those above half a gigabyte in several pieces.
 
-Read by its messages rather than by mindspore.load_checkpoint, which takes a tensor with too few bytes for its shape and reads
-past them.
+Parsed here rather than by mindspore.load_checkpoint, which accepts a tensor with too few bytes for its shape and reads
+past its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mindone_tae.zoo.errors import UserError
 
 from .stored import Stored, StoredTensor, check_axes
 
-# The one entry that holds no weight but what the writer noted, as JSON.
+# The one entry that is no weight: the writer's metadata, as JSON.
 _METADATA = "mindone_tae.metadata"
 _TEXT = "str"
 _DTYPES = {
@@ -32,23 +32,23 @@ _DTYPES = {
     **{name: np.dtype(name.lower()) for name in ("UInt64", "UInt32", "UInt16", "UInt8", "Bool")},
     "BFloat16": np.dtype(ml_dtypes.bfloat16),
 }
-# What may follow the messages: this, and the checksum of all before it in ten bytes.
+# An optional trailer: this mark, and the checksum of all before it in ten bytes.
 _CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
 _MOST_BYTES = 2**31
-# What protocol buffers raise of bytes that are none: MindSpore takes those in Python, which raise more than the compiled ones.
+# Raised for damaged messages: MindSpore switches to protocol buffers in Python, which raise more than compiled ones.
 _DAMAGE = (DecodeError, ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error)
 
 
 def open_ckpt(path: Path) -> Stored:
-    """Reads a checkpoint; texts, such as a training loop's notes, are left out.
+    """Reads a checkpoint; text entries, such as a training loop's notes, are left out.
 
     Raises:
-        UserError: the file is not a whole checkpoint.
+        UserError: the file is not a complete checkpoint.
     """
     tensors, texts = {}, {}
     for name, pieces in groupby(_messages(path), key=lambda message: message.tag):
         if name in tensors or name in texts:
-            raise _damaged(path, f"it tells of {name} twice")
+            raise _damaged(path, f"it holds {name} twice")
         pieces = list(pieces)
         last = pieces[-1].tensor
         content = b"".join(piece.tensor.tensor_content for piece in pieces) if len(pieces) > 1 else last.tensor_content
@@ -60,8 +60,8 @@ def open_ckpt(path: Path) -> Stored:
     return Stored(path, tensors, _metadata(path, texts.get(_METADATA)), {})
 
 
-def write_ckpt(path, arrays, metadata):
-    """Writes a checkpoint, name to array, and what is noted with it, str to str."""
+def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Writes a checkpoint of arrays by name, with metadata, str to str."""
     entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None
     ms.save_checkpoint(entries, str(path), append_dict=notes, crc_check=True)
@@ -102,7 +102,7 @@ def _metadata(path, content):
     if content is None:
         return {}
     try:
-        noted = json.loads(content.decode("utf-32-le"))  # MindSpore writes texts as NumPy holds them
+        noted = json.loads(content.decode("utf-32-le"))  # MindSpore writes text in NumPy's encoding
         return {str(key): str(value) for key, value in noted.items()}
     except (ValueError, AttributeError, RecursionError):
         raise _damaged(path, "its metadata is not JSON") from None

@@ -1,36 +1,36 @@
-"""Pickles of tensors taken apart without being run.
+"""Reads pickles of tensors without running them.
 
 A pickle is a program for a small stack machine, and one of its instructions calls any function of any module. Here the
-instructions are only read (`pickletools.genops`) and followed by a machine of our own, which imports nothing and calls
-nothing: it knows the handful of names that a file of tensors is made of (a `Vocabulary`), as plain records, and refuses
-every other name.
+instructions are only parsed (`pickletools.genops`) and interpreted by a machine of our own, which imports and calls
+nothing: it represents the few names that a file of tensors needs (a `Vocabulary`) by plain records, and refuses every
+other name.
 
-A few hundred bytes can describe a structure that is exponentially large once it is walked, since its parts may be shared. So
-nothing that a pickle built is ever hashed, compared or printed: keys are str or int, everything else is told by its type, and
-the instructions are counted.
+A few hundred bytes can describe a structure that takes exponential time to traverse, since its parts may be shared. So
+nothing that a pickle built is ever hashed, compared or printed: keys are str or int, errors name types only, and the
+instructions are counted.
 """
 
 from __future__ import annotations
 
 import pickletools
-from typing import Callable, NamedTuple
+from typing import Any, BinaryIO, Callable, NamedTuple
 
 from .stored import MOST_AXES
 
 _MARK = object()
-# More than the checkpoints that hold a VAE need.
+# More than any checkpoint that holds a VAE needs.
 _MOST_INSTRUCTIONS = 1_000_000
 _MOST_BYTES = 2**26
 _LARGEST_NUMBER = 2**63
 
 
 class StorageRef(NamedTuple):
-    """Where a tensor's numbers lie.
+    """A storage: where a tensor's numbers are in the file.
 
     Attributes:
         type_name: "FloatStorage", ...
         key: the storage's name in the file.
-        count: its numbers.
+        count: how many numbers it holds.
     """
 
     type_name: str
@@ -62,9 +62,9 @@ class Vocabulary(NamedTuple):
     """The names that a pickle may mention.
 
     Attributes:
-        calls: name to what is done where the pickle calls it; the arguments may be anything, and are not to be hashed,
-            compared or printed before their types are known. What it returns may have a method `build`, which is given
-            the state that the pickle sets on it; without one the state is dropped.
+        calls: name to the function run where the pickle calls it; its arguments may be anything, so it must not hash,
+            compare or print them before it has checked their types. If its result has a method `build`, that is given
+            the state that the pickle sets on the object; otherwise the state is dropped.
         values: names that may only be mentioned, as an argument.
     """
 
@@ -95,7 +95,7 @@ def _ordered_dict(pairs=()):
     if type(pairs) not in (list, tuple):
         raise ValueError(f"a dictionary is made of a {type(pairs).__name__}")
     if not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-        raise ValueError("a dictionary is made of what are no pairs")
+        raise ValueError("a dictionary's items are not pairs")
     return {_key(key): value for key, value in pairs}
 
 
@@ -119,23 +119,27 @@ TORCH = Vocabulary(
 )
 
 
-def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
-    """Follows one pickle to its end, where the file is left.
+def read_pickle(
+    file: BinaryIO,
+    storages: dict[str, StorageRef] | None = None,
+    vocabulary: Vocabulary = TORCH,
+    most_bytes: int = _MOST_BYTES,
+) -> Any:
+    """Interprets one pickle up to its end, where the file's position is left.
 
     Args:
         file: open for reading, at the pickle's first byte.
-        storages: a dict, filled with the StorageRef of every storage the pickle mentions, by key; None: not wanted.
+        storages: a dict to fill with the StorageRef of every storage in the pickle, by key; None if not needed.
         vocabulary: the names it may mention.
-        most_bytes: that are read of the file.
+        most_bytes: most bytes read from the file.
 
     Returns:
-        What the pickle describes, of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and what the
-        vocabulary makes. Its parts may be shared, so that only its top level is to be looked at.
+        The object the pickle describes, made of dict, list, tuple, str, bytes, int, float, bool, None, StorageRef and
+        results of the vocabulary's functions. Its parts may be shared, so look at its top level only.
 
     Raises:
-        ForbiddenName: the pickle asks for a class or function beyond those of a file of tensors, or for an instruction
-            they do not need.
-        ValueError: it is not a whole pickle, or one of more instructions or bytes than a file of tensors has.
+        ForbiddenName: the pickle uses a class, function or instruction that a file of tensors does not need.
+        ValueError: it is damaged, or has more instructions or bytes than a file of tensors does.
     """
     machine = _Machine({} if storages is None else storages, vocabulary)
     try:
@@ -146,7 +150,7 @@ def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
             machine.follow(opcode.name, argument)
     except ForbiddenName:
         raise
-    # A damaged program meets an empty stack, a missing memo or a value of another type than the instruction needs.
+    # Causes in a damaged program: an empty stack, a missing memo entry, or a value of the wrong type.
     except (
         ValueError,
         TypeError,
@@ -162,7 +166,7 @@ def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
 
 
 class _Limited:
-    """A file of which no more than a pickle's share is read: a length in it may claim any size."""
+    """A file of which a limited number of bytes is read: a length in it may claim any size."""
 
     def __init__(self, file, most_bytes):
         self._file, self._left, self._most = file, most_bytes, most_bytes
@@ -179,7 +183,7 @@ class _Limited:
     def _spent(self, content, size):
         self._left -= len(content)
         if self._left <= 0 or size > self._left + len(content):
-            raise ValueError(f"it is longer than {self._most} bytes, which none of such a file is")
+            raise ValueError(f"it is longer than {self._most} bytes, the most that such a file has")
         return content
 
 
@@ -189,13 +193,13 @@ class _Machine:
         self._left = _MOST_INSTRUCTIONS
 
     def spend(self, count):
-        """Counts instructions, and values that one of them copies."""
+        """Counts instructions, and the values that an instruction copies."""
         self._left -= count
         if self._left < 0:
             raise ValueError(f"it has more than {_MOST_INSTRUCTIONS} instructions")
 
     def follow(self, name, argument):
-        """One instruction."""
+        """Runs one instruction."""
         if name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
         elif name in _LITERALS:
@@ -211,7 +215,7 @@ class _Machine:
             handler(argument)
 
     def _since_mark(self):
-        """Takes what was pushed since the last mark."""
+        """Pops the values pushed since the last mark."""
         at = len(self.stack) - 1
         while self.stack[at] is not _MARK:
             at -= 1

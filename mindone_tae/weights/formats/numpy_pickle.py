@@ -1,10 +1,11 @@
-"""Pickles of NumPy arrays in nested dicts, as Flax's parameters are published, read without being run."""
+"""Reads pickles of NumPy arrays in nested dicts, as Flax's parameters are published, without running them."""
 
 from __future__ import annotations
 
 import math
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mindone_tae.zoo.errors import UserError
 from .inert_pickle import ForbiddenName, Name, Vocabulary, read_pickle
 from .stored import MOST_AXES, Stored, StoredTensor, check_axes
 
-# Types of plain numbers; "O" would be objects, which need a pickle of their own.
+# Types of plain numbers; "O", objects, is left out: those are pickles again.
 _NUMBERS = re.compile(r"f[248]|[iu][1248]|b1")
 # The arrays themselves are in the pickle.
 _MOST_BYTES = 2**31
@@ -36,7 +37,7 @@ class _DType:
 
 
 class _Array:
-    """An array of nothing, until `build` gives it shape, type and numbers."""
+    """An array, empty until `build` sets shape, type and numbers."""
 
     def __init__(self, *_):
         self.shape, self.dtype, self.data, self.order = (), None, b"", "C"
@@ -49,7 +50,7 @@ class _Array:
         if not isinstance(dtype, _DType) or not isinstance(data, bytes):
             raise TypeError("an array without a type or without bytes")
         if type(shape) is not tuple or len(shape) > MOST_AXES or not all(_is_side(side) for side in shape):
-            raise ValueError("an array whose shape is none")
+            raise ValueError("an array whose shape is not one")
         if math.prod(shape) * dtype.numpy().itemsize != len(data):
             raise ValueError(f"an array of shape {shape} with {len(data)} bytes")
         self.shape, self.dtype, self.data, self.order = shape, dtype.numpy(), data, "F" if fortran is True else "C"
@@ -69,12 +70,12 @@ _NUMPY = Vocabulary(
 )
 
 
-def open_numpy_pickle(file, path) -> Stored:
-    """The arrays of a pickled dict of dicts; they are in memory from then on.
+def open_numpy_pickle(file: BinaryIO, path: str | Path) -> Stored:
+    """The arrays of a pickled dict of dicts, read into memory.
 
     Args:
         file: open for reading, at the pickle's first byte.
-        path: what messages call it.
+        path: as messages name it.
 
     Returns:
         Stored; a tensor's name is its keys from the outermost dict inwards, joined by "/".
@@ -101,7 +102,7 @@ def open_numpy_pickle(file, path) -> Stored:
 
 def _leaves(content, keys, seen):
     """Yields (name, array) below a dict."""
-    if id(content) in seen:  # in itself, or so often that a small file has no end
+    if id(content) in seen:  # nested in itself, or shared so often that traversal would take for ever
         raise ValueError("one dict lies in two places")
     seen.add(id(content))
     for key, value in content.items():

@@ -1,9 +1,9 @@
 """The safetensors format: a length, a JSON header, and the numbers.
 
-The library checks the header (types, offsets, no hole and no overlap), and tells the tensors in the order in which they lie. The
-numbers are read here, straight from the file: of the library's two ways one reads a whole tensor for every slice of it (7.5 s
-for 250 slices of 64 MB), and the other maps the file, so that one cut short meanwhile ends the process.
-They are written here, too: the library writes to a temporary name of its own that a kill leaves behind.
+The library checks the header (types, offsets, no gaps, no overlaps) and lists the tensors in file order. The numbers
+are read here, directly from the file: of the library's two ways one reads a whole tensor for every slice (7.5 s for
+250 slices of 64 MB), and the other maps the file, so that a file truncated meanwhile kills the process. Writing is done
+here too: the library writes to a temporary name of its own, which a killed process leaves behind.
 Format: https://github.com/huggingface/safetensors#format
 """
 
@@ -42,7 +42,7 @@ _DTYPES = {
     "BOOL": np.dtype("?"),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-# Of types that NumPy does not have, to know where the next tensor begins.
+# Sizes of types that NumPy does not have, to know where the next tensor begins.
 _OTHER_BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64}
 _BYTE_BITS = 8
 _LENGTH_BYTES = 8
@@ -54,7 +54,7 @@ def open_safetensors(path: Path) -> Stored:
     """Reads the header; the numbers stay in the file.
 
     Raises:
-        UserError: the file is not whole, or names a tensor twice.
+        UserError: the file is incomplete, or holds a tensor twice.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -72,7 +72,7 @@ def open_safetensors(path: Path) -> Stored:
         raise _damaged(path, _beyond(text, size) or what, start) from None
     twice = _twice(text)
     if twice:
-        raise _damaged(path, f"its header tells of {twice} twice")
+        raise _damaged(path, f"its header holds {twice} twice")
     tensors, begin = {}, _LENGTH_BYTES + header_bytes
     with opened:
         for name in opened.offset_keys():
@@ -85,18 +85,18 @@ def open_safetensors(path: Path) -> Stored:
 
 
 def _beyond(text, size):
-    """What of the tensors that a header tells of lies behind the file's end, None where none does: the file was cut."""
+    """Text about a tensor in the header that ends past the end of the file, which was truncated; None without one."""
     try:
         entries = {name: entry["data_offsets"][1] for name, entry in json.loads(text).items() if name != "__metadata__"}
         name = max(entries, key=entries.get)
         end = _LENGTH_BYTES + len(text) + entries[name]
         return f"{name} ends at byte {end} and the file at byte {size}" if end > size else None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return None  # the library has said what is wrong
+        return None  # the library's message says what is wrong
 
 
 def _twice(text):
-    """A name that one object of a header holds twice, of which the library takes the last; None where there is none."""
+    """A name that occurs twice in an object of the header, where the library takes the last; None without one."""
     found = []
 
     def look(pairs):
@@ -111,8 +111,8 @@ def _bits(type_name):
     return known.itemsize * _BYTE_BITS if known is not None else _OTHER_BITS.get(type_name, _BYTE_BITS)
 
 
-def write_safetensors(path, arrays, metadata):
-    """Writes a file; the largest types come first, so that every tensor lies aligned.
+def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Writes a file; the largest types come first, so that every tensor is aligned.
 
     Args:
         path: the name written to.
@@ -137,7 +137,7 @@ def write_safetensors(path, arrays, metadata):
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             array = arrays[name]
-            # as bytes where they lie: a copy of an hour's latent would take as much memory again
+            # a view as bytes: a copy would double the memory of an hour's latent
             file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
 
 
@@ -173,7 +173,7 @@ def _tensor(path, name, shape, type_name, begin):
 
 
 def _damaged(path, what, start=b""):
-    if looks_pickled(start):  # asked only here: a whole file's header may be of a length that looks so
+    if looks_pickled(start):  # checked only on damage: a valid file's header length may look like a pickle's start
         return misnamed_pickle(path)
     if start.startswith(b"version "):
         return UserError(f"{path}: it is a Git LFS pointer and not the weights: fetch them with git lfs pull")

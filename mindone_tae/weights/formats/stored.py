@@ -1,4 +1,4 @@
-"""Weights as they lie in a file: names, shapes and types at once, numbers when asked for."""
+"""Weights in a file: names, shapes and types are read at once, numbers on demand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class StoredTensor(NamedTuple):
     """One tensor in a file.
 
     Attributes:
-        shape: its axes.
-        read: gives the numbers, of the type that the file holds; bfloat16 as ml_dtypes has it.
-        read_span: read_span(start, stop) gives those of some places of the second axis alone; None where the file's format has no such way.
+        shape: lengths of its axes.
+        read: returns the array, of the type in the file; bfloat16 as ml_dtypes'.
+        read_span: read_span(start, stop) reads that part of the second axis alone; None where the format does not
+            allow it.
     """
 
     shape: tuple[int, ...]
@@ -30,12 +31,12 @@ class StoredTensor(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What one source of weights holds.
+    """The content of one source of weights.
 
     Attributes:
-        path: the file or folder, as messages call it.
+        path: the file or folder, as messages name it.
         tensors: name in the file to StoredTensor.
-        metadata: what the writer noted, str to str.
+        metadata: the writer's metadata, str to str.
         config: a diffusers folder's config.json, or {}.
     """
 

@@ -1,7 +1,7 @@
-"""PyTorch's files of tensors, read without PyTorch and without running what they hold; see `inert_pickle`.
+"""Reads PyTorch's files of tensors without PyTorch and without running anything in them; see `inert_pickle`.
 
-Two layouts: a zip archive of a pickle and one member a storage (since PyTorch 1.6), and before it pickles one after the other with
-the storages behind them. Only what the tensors need is followed; anything else in a file is refused by its name.
+Two layouts: a zip archive of a pickle and one member a storage (since PyTorch 1.6), and the older one, a sequence of
+pickles followed by the storages. Anything that tensors do not need is refused by its name.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _DTYPES = dict(zip(STORAGE_TYPES, ("<f4", "<f2", ml_dtypes.bfloat16, "<f8", "<i8
 # The first pickle of the older layout holds this number.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _COUNT_BYTES = 8
-# What zipfile, struct and the pickle's reader raise where a file is not what it claims to be.
+# Raised by zipfile, struct and the pickle's reader for damaged files.
 _DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, EOFError, OverflowError, struct.error, zipfile.BadZipFile)
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
-# What trainers call the weights in a checkpoint that holds more.
+# The entry of the weights in a trainer's checkpoint that holds more.
 _WEIGHTS = "state_dict"
-# Tied weights are stored once; a file whose views unfold to more than so many times its size is made to fill the memory.
+# Tied weights are stored once; a file whose views expand to more than this many times its size is a memory bomb.
 _MOST_SHARING = 8
 
 
-def open_torch(path) -> Stored:
-    """The tensors of a state_dict that torch.save wrote; the numbers stay in the file until asked for.
+def open_torch(path: str | Path) -> Stored:
+    """The tensors of a state_dict that torch.save wrote; the numbers are read on demand.
 
     Args:
-        path: the file, whatever its ending.
+        path: the file, whatever its suffix.
 
     Returns:
         Stored, with every tensor at the top level of the dict, or of its entry state_dict where it has one.
 
     Raises:
-        UserError: the file is missing or damaged, asks for more than tensors, or is of a layout that is not read.
+        UserError: the file is missing or damaged, holds more than tensors, or has a layout that is not supported.
     """
     path = Path(path)
     try:
@@ -120,7 +120,7 @@ def _plain(member):
 
 
 def _open_legacy(path):
-    """As `_open_zip`, of the layout before PyTorch 1.6."""
+    """`_open_zip` for the layout before PyTorch 1.6."""
     with open(path, "rb") as file:
         try:
             magic = read_pickle(file)
@@ -150,7 +150,7 @@ def _open_legacy(path):
 
 
 def _places(file, storages):
-    """Where each storage's numbers begin: behind their count, one storage after the other."""
+    """The byte at which each storage's numbers begin: after their count, one storage after the other."""
     places, place, end = {}, file.tell(), os.fstat(file.fileno()).st_size
     for storage in storages:
         file.seek(place)
@@ -172,7 +172,7 @@ def _stored(path, name, tensor, locate):
     storage, shape = tensor.storage, tensor.shape
     check_axes(path, name, shape)
     last = tensor.offset + sum((side - 1) * stride for side, stride in zip(shape, tensor.strides))
-    # The second: a stride of 0 would unfold a few numbers to any size.
+    # The second condition: a stride of 0 would expand a few numbers to any size.
     if math.prod(shape) and (last >= storage.count or math.prod(shape) > storage.count):
         raise UserError(
             f"{path}: {name} of shape {shape} reaches beyond its storage of {storage.count} numbers: download it again"

@@ -1,22 +1,24 @@
-"""Proof that an inflated TAE computes what its image VAE does."""
+"""Check that an inflated TAE computes the same as its image VAE."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 import mindspore as ms
 
-# Not square, so that height and width taken for each other would show.
+# Not square, so that swapped height and width would be noticed.
 _LATENT_SIZE = (4, 6)
 _STILL_FRAMES = 9
-# Largest difference, relative to the largest value, that rounding in float32 explains.
+# Largest difference, relative to the largest value, that float32 rounding can cause.
 _TOLERANCE = 1e-4
 
 
-def check_inflation(tae, vae, report) -> None:
+def check_inflation(tae, vae, report: Callable[[str], None]) -> None:
     """Compares both on generated images, as one frame and as a still video.
 
-    At every latent frame the TAE's mean and log-variance must be the image VAE's, and at every frame its reconstruction.
+    The TAE's mean and log-variance must be the image VAE's at every latent frame, its reconstruction at every frame.
 
     Args:
         tae: TemporalAutoencoder.
@@ -51,8 +53,8 @@ def check_inflation(tae, vae, report) -> None:
     report("check passed: the TAE is the image VAE at every frame")
 
 
-def generated_images(count, channels, height, width):
-    """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same every time."""
+def generated_images(count: int, channels: int, height: int, width: int) -> ms.Tensor:
+    """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same at every call."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] * (2 * np.pi / width)
     frequencies, phases = (

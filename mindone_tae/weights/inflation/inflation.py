@@ -1,7 +1,7 @@
 """An image VAE made into a Temporal Autoencoder that computes the same on one frame (Movie Gen, section 3.1.1).
 
-Every spatial layer takes the image VAE's weights; every temporal one keeps what a new TAE starts with: convolutions pass the
-centre frame, attention adds nothing.
+Every spatial layer takes the image VAE's weights; every temporal one keeps a new TAE's initial values: convolutions
+pass the centre frame, attention adds zero.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from .check import check_inflation
 
 _logger = logging.getLogger(__name__)
 
-# What says which class a diffusers folder holds; `mindone_tae.hosts` has it.
+# The class named in config.json of a diffusers folder; `mindone_tae.hosts` defines it.
 _FOLDER_CLASS = "AutoencoderKLTAE"
-# What temporal attention looks at; its output projection is zero, so that none of it shows.
+# Temporal attention's random projections; they have no effect, as its output projection starts at zero.
 _DRAWN = re.compile(r"\.attn_1\.1\.to_[qkv]\.weight$")
 
 
 class Inflation(NamedTuple):
-    """What was done.
+    """Result of `inflate`.
 
     Attributes:
         config: constructor keywords of the TAE.
         used: the source's name to the TAE's.
         skipped: the source's name to the reason.
-        started: the TAE's temporal parameters, as a new TAE has them.
+        started: the TAE's temporal parameters, with a new TAE's initial values.
     """
 
     config: dict
@@ -61,21 +61,22 @@ def inflate(
     norm_num_groups: int | None = None,
     report: Callable[[str], None] = _logger.info,
 ) -> Inflation:
-    """Writes the TAE that an image VAE makes.
+    """Writes a TAE inflated from an image VAE.
 
     Args:
-        src: an SD3.5 VAE, in diffusers' layout (a file, a `vae/` folder, sharded or not) or the original one (its own file or a whole
-            checkpoint, also PyTorch's own .bin, .pt or .pth), float32, float16 or bfloat16; or "organisation/name" on Hugging Face.
+        src: an SD3.5 VAE, in diffusers' layout (a file, a `vae/` folder, sharded or not) or the original one (its own
+            file or a whole checkpoint, also PyTorch's own .bin, .pt or .pth), float32, float16 or bfloat16; or
+            "organisation/name" on Hugging Face.
         target: .safetensors, .ckpt, or a folder to write in the layout of diffusers; float32.
         check: load the result, and compare it with the image VAE on generated images.
-        norm_num_groups: groups of the norms, where neither a config.json says them nor are they 32.
+        norm_num_groups: groups of the norms, needed where they are not 32 and no config.json says so.
         report: takes lines of text for the user.
 
     Returns:
         Inflation.
 
     Raises:
-        UserError: the source is not, or not wholly, an image VAE of this kind; or the target's name fits no format. Nothing is
+        UserError: the source is not a complete image VAE of this kind, or the target's name fits no format. Nothing is
             written then.
         RuntimeError: the check found a difference.
     """
@@ -117,7 +118,7 @@ def inflate(
 
 
 def _started(name, array):
-    """A temporal parameter as a new TAE has it, but with the same numbers every time where those are random."""
+    """A temporal parameter's initial value; random ones are seeded by the name, the same at every call."""
     if not _DRAWN.search(name):
         return array
     bound = 1 / math.sqrt(array.shape[1])
@@ -125,7 +126,7 @@ def _started(name, array):
 
 
 def _vae_part(renamed):
-    """Our names to (name in the file, shape) of the VAE alone, and name in the file to reason for the rest."""
+    """(kept, skipped): our name to (name in the file, shape) for the VAE; name in the file to reason for the rest."""
     kept, skipped = {}, dict(renamed.skipped)
     for name, (source, shape) in renamed.kept.items():
         network = network_of(name)
@@ -137,7 +138,7 @@ def _vae_part(renamed):
 
 
 def _check_complete(path, shapes, wanted):
-    """Raises UserError, telling everything, unless the image VAE's tensors fill a TAE exactly."""
+    """Raises UserError, listing every difference, unless the image VAE's tensors are exactly those a TAE needs."""
     targets = {inflated_name(name): name for name in shapes}
     missing = [f"for {name}" for name in wanted if name not in targets and not is_temporal(name)]
     quant = [name for name in shapes if network_of(name).endswith("quant_conv")]
@@ -156,7 +157,8 @@ def _check_complete(path, shapes, wanted):
     found = "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
     if found:
         raise UserError(
-            f"{path}: its tensors do not make a TAE: {found}: give a whole SD3.5 VAE, with its config.json if it has one"
+            f"{path}: its tensors do not make a TAE: {found}: "
+            "give a whole SD3.5 VAE, with its config.json if it has one"
         )
 
 
@@ -164,7 +166,8 @@ def _tell(done, path, report):
     widths = ", ".join(map(str, done.config["block_out_channels"]))
     report(f"{path}: an image VAE of widths {widths}, {done.config['latent_channels']} latent channels")
     report(
-        f"{len(done.used)} tensors used, {len(done.skipped)} skipped; {len(done.started)} temporal parameters start as the identity"
+        f"{len(done.used)} tensors used, {len(done.skipped)} skipped; "
+        f"{len(done.started)} temporal parameters start as the identity"
     )
     for reason in sorted(set(done.skipped.values())):
         names = [name for name, why in done.skipped.items() if why == reason]

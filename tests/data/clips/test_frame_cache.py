@@ -103,13 +103,13 @@ def test_clips_that_come_again_take_nothing_beside_them(folder, opened):
     dataset = TAEVideoDataset(folder=folder, deterministic_sample=True, **{**DRAWN, "random_crop": False})
     draw(dataset, 3)
     assert len(opened) == 3
-    kept = [frames for file in dataset._roster._cache._files.values() for frames in file.frames.values()]
+    kept = [frames for file in dataset._files._cache._files.values() for frames in file.frames.values()]
     assert [sorted(frames) for frames in kept] == [[0, 1, 2, 3]] * 3
 
 
 def test_memory_stays_within_its_bound_and_what_is_kept_stays(folder, opened):
     dataset = TAEVideoDataset(folder=folder, cache_mb=FRAME_BYTES * 11 / 2**20, **DRAWN)
-    cache = dataset._roster._cache
+    cache = dataset._files._cache
     draw(dataset, 10)
     kept = {path: file.bytes() for path, file in cache._files.items()}
     assert FRAME_BYTES * 8 <= sum(kept.values()) <= FRAME_BYTES * 11
@@ -121,7 +121,7 @@ def test_memory_stays_within_its_bound_and_what_is_kept_stays(folder, opened):
 
 def test_file_that_changes_is_read_anew_and_its_memory_comes_back(folder, make_video, numbers_of, tmp_path):
     dataset = TAEVideoDataset(folder=folder, size=64, sample_n_frames=4, deterministic_sample=True)
-    room = dataset._roster._cache._room
+    room = dataset._files._cache._room
     first = dataset[2][0]
     make_video("other.mp4", 9, size=(96, 64), crf="30")
     os.replace(tmp_path / "other.mp4", tmp_path / "c.mp4")
@@ -131,7 +131,7 @@ def test_file_that_changes_is_read_anew_and_its_memory_comes_back(folder, make_v
     )
     assert np.array_equal(again, plain[2][0]) and not np.array_equal(again, first)
     assert numbers_of(to_pixels(again)) == [0, 1, 2, 3]
-    assert room - dataset._roster._cache._room == sum(file.bytes() for file in dataset._roster._cache._files.values())
+    assert room - dataset._files._cache._room == sum(file.bytes() for file in dataset._files._cache._files.values())
 
 
 @pytest.mark.parametrize("timeout_s", [None, 30.0])

@@ -1,4 +1,4 @@
-"""The check of a collection: its manifest, going on after a kill, and data sets that take the manifest."""
+"""The check of a collection: its manifest, resuming after a kill, and data sets that use the manifest."""
 
 import csv
 import json
@@ -202,7 +202,7 @@ def test_table_picks_files_out_of_a_manifest(clips, tmp_path):
     }
     dataset = TAEVideoDataset(str(clips / "few.csv"), **keywords)
     assert len(dataset) == 1 and [reason for _, reason in dataset.unreadable] == ["0 bytes"]
-    with pytest.raises(UserError, match="tells nothing of 1 files of .*list.csv, such as gone.mp4"):
+    with pytest.raises(UserError, match="lacks 1 files of .*list.csv, such as gone.mp4"):
         TAEVideoDataset(str(clips / "list.csv"), **keywords)
 
 
@@ -223,7 +223,10 @@ def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
         ),
         ("video\na.mp4\n", "has no column 'path', so it is no manifest: give it as dataset.csv_path"),
         ("path,frames\na.mp4,3\n", "has no column 'fps'; a manifest has path, frames"),
-        ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n", "what is no number"),
+        (
+            "path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n",
+            "has no number where",
+        ),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,0,1,1,1,c,1,pyav,\n", "0 frames"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,1,nan,1,1,c,1,pyav,\n", "at nan fps"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\n../a.mp4,1,1,1,1,c,1,pyav,\n", "leaves it"),

@@ -110,7 +110,8 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
     (tmp_path / "a.ckpt").write_bytes(checkpoint.SerializeToString())
     with pytest.raises(
         UserError,
-        match=r"a\.ckpt: not a whole \.ckpt file of MindSpore: (it tells of x twice|x is Float32 of shape \(2,\) and has 16 bytes)",
+        match=r"a\.ckpt: not a whole \.ckpt file of MindSpore: "
+        r"(it holds x twice|x is Float32 of shape \(2,\) and has 16 bytes)",
     ):
         read_weights(tmp_path / "a.ckpt")
 

@@ -1,4 +1,4 @@
-"""HDR code values to SDR: from the light that they stand for, by the roll-off of ITU-R BT.2390."""
+"""HDR code values to SDR: to linear light, then by the roll-off of ITU-R BT.2390."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-# Light of diffuse white in HDR (ITU-R BT.2408), which becomes SDR's peak, and of the brightest highlight that keeps its place.
+# Light of HDR's diffuse white (ITU-R BT.2408), which becomes SDR's peak, and of the brightest highlight not clipped.
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
 # SDR is made for displays of this exponent (ITU-R BT.1886).
 _DISPLAY_GAMMA = 2.4
@@ -59,7 +59,7 @@ def _pq_of_nits(nits):
 
 
 def _rolled_off(nits):
-    """Light up to the brightest highlight's as light up to diffuse white's: BT.2390's Hermite spline over PQ codes."""
+    """Compresses light up to the brightest highlight to that up to diffuse white: BT.2390's spline over PQ codes."""
     brightest = _pq_of_nits(_PEAK_NITS)
     code = np.minimum(_pq_of_nits(nits) / brightest, 1)
     peak = _pq_of_nits(_WHITE_NITS) / brightest

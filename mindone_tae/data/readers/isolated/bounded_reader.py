@@ -16,28 +16,28 @@ _Result = TypeVar("_Result")
 
 # Shared by all data sets and threads of this process.
 _pool = ReaderPool()
-# What a process may take of memory unless told otherwise; measured on 2 cores, 4K video takes 450 MB of it and 8K 780.
+# Default limit of a process's memory; measured on 2 cores, 4K video takes 450 MB and 8K 780.
 MEMORY_MB = 2048.0
-# Seconds before a lost process is replaced, once for each time: the last of them only after the machine had time to recover.
+# Seconds to wait before each replacement of a lost process, rising to give the machine time to recover.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class BoundedReader(VideoReader):
-    """A reader whose opening and whose every reading end after a time; a hang or a crash is an UnreadableVideo.
+    """A reader with a time limit on opening and on each read; a hang or a crash is an UnreadableVideo.
 
-    A process that is taken away from outside is no fault of the file: another one goes on in its place.
+    A process killed from outside says nothing about the file: another one replaces it and continues.
 
     Args:
         path: see `open_video`.
         reader: see `open_video`.
         timeout_s: seconds that opening, and each reading, may take.
-        pool: processes to use; None those shared by all.
+        pool: processes to use; None for the shared pool.
         tone_map: see `open_video`.
-        memory_mb: megabytes that a process may take; None as many as there are.
+        memory_mb: most megabytes a process may take; None for no limit.
 
     Raises:
-        UnreadableVideo: from here and every method, the file cannot be read, or not in time.
-        UserError: from here and every method, the machine took the processes away several times in a row.
+        UnreadableVideo: here and in every method, the file cannot be read, or not in time.
+        UserError: here and in every method, processes were killed from outside several times in a row.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class BoundedReader(VideoReader):
             setattr(self, name, value)
 
     def _ask(self, do, **arguments):
-        """The reply."""
+        """The reply to a request, repeated in a new process where one was killed from outside."""
         if self._closed:
             raise ValueError(f"{self.path} was closed: open it again to read")
         try:
@@ -84,17 +84,15 @@ class BoundedReader(VideoReader):
 
     def _open_again(self):
         facts = self._reply("open", **self._opening)[0]
-        if (facts["frames"], tuple(facts["size"])) != (
-            self._count,
-            self.size,
-        ):  # frame numbers given out would mean others
+        # with another count or size, frame numbers in use would mean other frames
+        if (facts["frames"], tuple(facts["size"])) != (self._count, self.size):
             raise UnreadableVideo(self.path, "it changed while it was read")
 
     def _reply(self, do, **arguments):
         header, array = self._process.ask(do, self._timeout_s, **arguments)
         if "lacked_memory" in header:
             process, self._process = self._process, None
-            process.kill()  # its memory is full of what did not suffice
+            process.kill()  # its memory is full
             bound = "the machine has" if self._memory_mb is None else f"read_memory_mb allows ({self._memory_mb:g} MB)"
             raise UnreadableVideo(self.path, f"it takes more memory than {bound}")
         if "unreadable" in header:
@@ -135,14 +133,14 @@ class BoundedReader(VideoReader):
 
 
 def outlasting(attempt: Callable[[], _Result], path: str) -> _Result:
-    """What an attempt gives, made again in a new process each time that the machine takes one away.
+    """The result of an attempt, repeated in a new process each time that one is killed from outside.
 
     Args:
         attempt: may raise NoProcess.
         path: the file that is read.
 
     Raises:
-        UserError: it was taken away every time, over half a minute.
+        UserError: every process was killed, over half a minute.
     """
     started, losses = time.monotonic(), []
     for pause in _PAUSES:
@@ -153,22 +151,22 @@ def outlasting(attempt: Callable[[], _Result], path: str) -> _Result:
             losses.append(str(error))
     seconds = time.monotonic() - started
     raise UserError(
-        f"{path} could not be read, by no fault of its own: its process was lost {len(losses)} times in {seconds:.0f} s "
-        f"({', '.join(dict.fromkeys(losses))}), as the system does where memory runs out: free memory, or lower loader.num_workers "
-        "(--workers of check-data), and start again with what was done so far"
+        f"{path} could not be read, by no fault of its own: its process was lost {len(losses)} times in {seconds:.0f} "
+        f"s ({', '.join(dict.fromkeys(losses))}), as the system does where memory runs out: free memory, or lower "
+        "loader.num_workers (--workers of check-data), and start again with what was done so far"
     )
 
 
 def bounded_stamp(path: str | os.PathLike, timeout_s: float, pool: ReaderPool | None = None) -> tuple[int, ...] | None:
-    """`stamp_of` in another process, as asking a dead network disk hangs; None also where no answer came in time.
+    """`stamp_of` in another process, since a dead network disk would hang this one; None also without a timely answer.
 
     Args:
         path: the file.
         timeout_s: seconds that it may take.
-        pool: processes to use; None those shared by all.
+        pool: processes to use; None for the shared pool.
 
     Raises:
-        UserError: the machine took the processes away several times in a row.
+        UserError: processes were killed from outside several times in a row.
     """
     pool, path = pool or _pool, os.path.abspath(path)
 

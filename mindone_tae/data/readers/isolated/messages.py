@@ -1,4 +1,4 @@
-"""Messages between this process and one that reads for it: a JSON header, then the bytes of one array or none."""
+"""Messages between this process and a reader process: a JSON header, then the bytes of at most one array."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def send(connection: Connection, header: dict, array: np.ndarray | None = None) 
 
     Args:
         connection: to the other side.
-        header: what JSON can hold; "shape" is the array's and is added here.
+        header: JSON values; "shape", the array's, is added here.
         array: uint8, contiguous.
 
     Raises:

@@ -17,11 +17,11 @@ from .messages import Ended, Late, receive, send
 
 # Starting takes a third of a second where nothing else runs.
 _START_SECONDS = 120.0
-# The process ends itself on time; this is how much longer it is waited for.
+# Seconds to wait beyond the limit at which the process ends itself.
 _GRACE_SECONDS = 5.0
-# decord keeps some memory of every file: a new process now and then gives it back.
+# decord leaks some memory with every file; a new process now and then frees it.
 _FILES_A_PROCESS = 1000
-# What a decoder does to its own process. Any other signal comes from outside: SIGKILL where the memory runs out, SIGTERM by hand.
+# Signals of a crash in a decoder. Others come from outside: SIGKILL where memory runs out, SIGTERM by hand.
 _OF_A_DECODER = (
     signal.SIGSEGV,
     signal.SIGABRT,
@@ -32,7 +32,7 @@ _OF_A_DECODER = (
     signal.SIGTRAP,
 )
 
-# sys.path as it is here, so that the package is found however it came here; nothing of this process's main module is imported.
+# With this process's sys.path, so that the package is found however it was installed; the main module is not imported.
 _CODE = (
     "import json, sys; path, opener, *handles = json.loads(sys.argv[1]); sys.path[:] = path;"
     "from mindone_tae.data.readers.isolated.reader_process import main; main(opener, *handles)"
@@ -48,7 +48,7 @@ class Crashed(Exception):
 
 
 class NoProcess(Exception):
-    """The machine took the process away or gave none, which says nothing of the file; the text says how."""
+    """No process could be started, or it was killed from outside: no fault of the file; the text says how."""
 
 
 class ReaderProcess:
@@ -61,7 +61,7 @@ class ReaderProcess:
         files: opened so far.
 
     Raises:
-        NoProcess: the machine gives none, or took it away.
+        NoProcess: none can be started, or it was killed from outside.
     """
 
     def __init__(self, opener: str):
@@ -103,11 +103,11 @@ class ReaderProcess:
         return self._process.pid
 
     def ask(self, do: str, seconds: float, **arguments) -> tuple[dict, np.ndarray | None]:
-        """Have one thing done; see `reader_process`.
+        """Send one request and wait for the reply; see `reader_process`.
 
         Args:
             do: "open", "read", "read_resized", "stretch", "stamp" or "close".
-            seconds: it may take.
+            seconds: time limit.
 
         Raises:
             Hung: it took longer.
@@ -132,12 +132,12 @@ class ReaderProcess:
             raise (NoProcess("stopped from outside") if stopped else Hung) from None
         except Ended:
             self._lost()
-        except BaseException:  # Ctrl-C: what is still on its way would be taken for the next answer
+        except BaseException:  # Ctrl-C: the pending reply would be taken for the next one's
             self.kill()
             raise
 
     def _lost(self):
-        """Raise what became of the process."""
+        """Raise the error that says how the process ended."""
         try:
             status = self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -151,7 +151,7 @@ class ReaderProcess:
         raise (Crashed(name) if -status in _OF_A_DECODER else NoProcess(f"killed from outside by {name}")) from None
 
     def _is_stopped(self):
-        """Whether somebody holds the process (SIGSTOP): then its own clock could not end it either."""
+        """Whether the process is stopped (SIGSTOP), so that its own alarm could not end it."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as stat:
                 return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
@@ -179,12 +179,11 @@ class ReaderPool:
 
     Args:
         opener: "module:function" with `open_video`'s arguments.
-        most_idle: so many are kept when nobody needs them; None as many as this process may use cores, at least 4.
     """
 
-    def __init__(self, opener: str = "mindone_tae.data.readers.opening:open_video", most_idle: int | None = None):
+    def __init__(self, opener: str = "mindone_tae.data.readers.opening:open_video"):
         self._opener = opener
-        self._most_idle = most_idle if most_idle is not None else max(4, len(os.sched_getaffinity(0)))
+        self._most_idle = max(4, len(os.sched_getaffinity(0)))
         self._idle: list[ReaderProcess] = []
         self._lock = threading.Lock()
         # A fork would share the pipes with its parent.
@@ -200,7 +199,7 @@ class ReaderPool:
         """A process for the caller alone, until `give_back`.
 
         Raises:
-            NoProcess: the machine gives none.
+            NoProcess: none can be started.
         """
         with self._lock:
             if self._idle:
@@ -216,7 +215,7 @@ class ReaderPool:
         process.kill()
 
     def close(self) -> None:
-        """End the processes that nobody uses."""
+        """End the idle processes."""
         with self._lock:
             idle, self._idle = self._idle, []
         for process in idle:

@@ -1,7 +1,7 @@
-"""What runs in a process of its own: opens one file at a time, reads and resizes its frames, and is expendable.
+"""The main function of a reader process: opens one file at a time, reads and resizes its frames.
 
-Decoders can hang on a damaged file with Python's interpreter lock held, and can crash. Then this process is lost and nothing
-else. It never outlives the one that started it, nor the time it is given, by means that work while the lock is held.
+Decoders can hang on a damaged file while holding Python's interpreter lock, and can crash: then only this process is
+lost. The kernel ends it at its time limit and with the process that started it, even while the lock is held.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..base import UnreadableVideo
 from ..file_stamp import stamp_of
 from .messages import Ended, receive, send
 
-# Of the memory that the process may take, where it is about to be refused more.
+# Share of the memory limit above which an error is taken for one of memory.
 _NEARLY_ALL = 0.9
 
 
 def main(opener: str, handle: int, lifeline: int) -> None:
-    """Serve until the other side is gone.
+    """Serve requests until the other side is gone.
 
     Args:
         opener: "module:function" with `open_video`'s arguments.
@@ -58,13 +58,13 @@ def _die_with(lifeline):
 
 
 class _MemoryBound:
-    """Has the kernel refuse this process more memory of its own than it may take."""
+    """A limit on this process's own memory, enforced by the kernel."""
 
     def __init__(self):
         self._bytes = None
 
     def set(self, megabytes):
-        """From now on so many megabytes in all; None takes the bound away."""
+        """Sets the limit in megabytes; None removes it."""
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         self._bytes = None if megabytes is None else int(megabytes * 2**20)
         soft = hard if self._bytes is None else self._bytes
@@ -73,7 +73,7 @@ class _MemoryBound:
             peak.write("5")  # counts the peak anew
 
     def was_reached(self, error):
-        """Whether an exception comes from it: says so itself, or came when nearly all was taken, as decoders keep quiet of it."""
+        """Whether the limit caused an exception: it says so, or, as decoders hide the cause, memory was nearly full."""
         if _says_no_memory(error):
             return True
         with suppress(OSError, IndexError, ValueError), open("/proc/self/status") as status:
