@@ -134,7 +134,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
 def _images(recon, samples, num_frames):
     """IMAGE of pixels (b, 3, t, h, w) in [-1, 1]."""
     held = recon.shape[2]
-    wanted = num_frames or samples.get("frames", held)
+    # a latent that was cut since holds fewer than were encoded
+    wanted = num_frames or min(samples.get("frames", held), held)
     if wanted > held:
         raise ValueError(f"num_frames is {wanted}; the latent holds {held}: ask for 0 to {held}")
     frames = recon[:, :, :wanted].transpose(0, 2, 3, 4, 1).reshape(-1, *recon.shape[3:], 3)

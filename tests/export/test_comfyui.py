@@ -165,6 +165,12 @@ def test_sides_are_cut_at_both_ends_and_alpha_is_left_out(host, tae):
     )
 
 
+def test_a_latent_that_was_cut_in_time_gives_the_frames_it_holds(host, tae):
+    kind, latent = host.call("MindOneTAEEncode", {"tae": tae, "pixels": images(5, 4, 4, 3)})
+    cut = kind, {**latent, "samples": Tensor(latent["samples"].array[:, :, :2])}
+    assert len(host.call("MindOneTAEDecode", {"tae": tae, "samples": cut})[1].array) == 4
+
+
 def test_a_folder_is_looked_up_among_comfyuis_models(host, folder, monkeypatch):
     paths = types.ModuleType("folder_paths")
     paths.models_dir = str(folder.parent)

@@ -153,6 +153,8 @@ def main():
             writer = multiprocessing.get_context("spawn").Process(target=write_files, args=(widths, folder))
             writer.start()
             writer.join()
+            if writer.exitcode:
+                raise RuntimeError("the ONNX files could not be written: what went wrong stands above")
         write(f"widths {widths}; bfloat16 products where the name says so, float32 elsewhere")
         for size in sizes:
             memory = peaks(pythons, names, options.works, widths, size, folders, write)
