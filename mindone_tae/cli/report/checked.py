@@ -33,7 +33,7 @@ def _is_name(value):
 
 
 def _is_rate(value):
-    return _is_number(value) and (value == 0 or 0.001 <= value <= 1e6)
+    return _is_number(value) and 0 <= value <= 1e6
 
 
 def _is_size(value):

@@ -19,6 +19,8 @@ _BRIGHTER_SHARE = 0.01
 _MOST_PIXELS = 36864 * 256
 _THUMBNAIL_PX = 96
 _SILENT_DB = 100.0
+# A video's rate is written as a fraction, which a slower one would round to 0.
+_SLOWEST_FPS = 0.001
 
 
 def error_scale(counts):
@@ -66,7 +68,7 @@ def clip_media(clip, keys, scale):
             shown |= {name: _shrunk(_grey(levels[number], scale), factor) for name, levels in errors.items()}
             yield sheet.frame(number, shown)
 
-    fps = clip.facts["fps"] or 1.0
+    fps = clip.facts["fps"] if clip.facts["fps"] >= _SLOWEST_FPS else 1.0  # an image has 0
     still = len(source) == 1
     content = sheet_video.encode_still(next(sheets())) if still else sheet_video.encode(sheets(), sheet.size, fps)
     entry = {
