@@ -12,7 +12,7 @@ from attacks.running import Attack, Result, Said, refused  # noqa: E402
 
 
 def test_the_docs_table_has_every_attack_and_no_other():
-    text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8").partition("## Damaged files")[0]
     rows = re.findall(r"^\| ([^|]+?) \| (?:\d+|not run) \|", text, re.MULTILINE)
     assert rows == [each.name for each in attack.ATTACKS]
 
