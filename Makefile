@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test lint docs dist fresh demo weights bench bench-peers recipes combinations two-cards clean
+.PHONY: help setup test lint docs dist fresh demo weights bench bench-peers recipes combinations two-cards attacks clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
@@ -23,6 +23,7 @@ help:
 	@echo "make recipes    set up .venv and run every recipe on this CPU, training recipes for two steps"
 	@echo "make combinations  set up .venv and train every pair of training features together, each run resumed to the same bits"
 	@echo "make two-cards  set up .venv and train on two CPU processes beside one with the whole batch"
+	@echo "make attacks    set up .venv and make the attacks of docs/reliability.md that take seconds (tools/attack.py --all: every one)"
 	@echo "make clean      remove .venv and what was built"
 
 setup: $(VENV)/ready
@@ -88,6 +89,9 @@ combinations: setup
 
 two-cards: setup
 	$(BIN)/python tools/two_cards.py
+
+attacks: setup
+	$(BIN)/python tools/attack.py
 
 clean:
 	rm -rf $(VENV) .venv-peers build dist site *.egg-info

@@ -18,7 +18,7 @@ ROOMS = {
     "models": set(),
     "weights": {"models", "zoo.errors", "zoo.atomic_file"},
     # weights.formats reads and writes all files of tensors, such as data's latents and LPIPS's weights
-    "data": {"zoo.errors", "zoo.printable", "zoo.atomic_file", "weights.formats"},
+    "data": {"zoo.errors", "zoo.printable", "zoo.spreadsheet", "zoo.atomic_file", "weights.formats"},
     "losses": {"zoo.errors", "zoo.atomic_file", "weights.formats"},
     "metrics": {"losses", "zoo.errors"},
     "export": {"models", "version", "zoo.errors"},
@@ -39,6 +39,7 @@ INSIDE = {
     "zoo": {
         "__init__": {"errors", "registry", "recipe"},
         "printable": set(),
+        "spreadsheet": set(),
         "errors": {"printable"},
         "progress": set(),
         "compiling": {"progress"},
@@ -46,7 +47,7 @@ INSIDE = {
         "signatures": {"errors", "printable"},
         "registry": {"errors", "signatures"},
         "recipe": {"errors", "printable", "registry", "signatures"},
-        "run": {"atomic_file", "errors", "printable", "recipe"},
+        "run": {"atomic_file", "errors", "printable", "recipe", "spreadsheet"},
         "device": {"errors"},
         "protocols": {"registry", "run", "signatures"},
         "training": {

@@ -195,12 +195,11 @@ def run(row, clips, lpips, folder):
     return differences(folder / "whole", folder / "cut")
 
 
-def differences(whole, cut):
-    """What differs between the last checkpoints of two runs, or is not finite; empty where nothing does."""
+def differences(whole, cut, step="step_00000002"):
+    """What differs between a step's checkpoints of two runs, or is not finite; empty where nothing does."""
     found = []
     first, second = (
-        {path.name: load_file(path) for path in sorted((run / "checkpoints/step_00000002").iterdir())}
-        for run in (whole, cut)
+        {path.name: load_file(path) for path in sorted((run / "checkpoints" / step).iterdir())} for run in (whole, cut)
     )
     if first.keys() != second.keys():
         found.append(f"files {sorted(first)} and {sorted(second)}")

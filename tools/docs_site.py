@@ -36,7 +36,7 @@ PAGES |= {
     for path in sorted((CHECKOUT / "examples").glob("*/README.md"))
 }
 # Rooms of the package, in the order of the API's pages.
-ROOMS = ("models", "weights", "data", "losses", "metrics", "zoo", "hosts", "cli")
+ROOMS = ("models", "weights", "data", "losses", "metrics", "zoo", "hosts", "export", "cli")
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?://|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
 HELP = re.compile(r"^<!-- help: ([\w-]+) -->$", re.MULTILINE)
 

@@ -25,7 +25,7 @@ def main(words=None):
     """Runs everything; gives the exit status, 0 where all went well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output_path", default="outputs/generator", help="outputs/generator")
-    parser.add_argument("--clips", type=int, default=192, help="sample clips to learn from (192)")
+    parser.add_argument("--clips", type=int, default=96, help="sample clips to learn from (96)")
     parser.add_argument("--image_size", type=int, default=64, help="pixels a side (64)")
     parser.add_argument("--count", type=int, default=8, help="videos to make (8)")
     parser.add_argument("--steps", type=int, default=50, help="from noise to a latent (50)")

@@ -1,4 +1,4 @@
-"""The factors that latents are scaled by: whether they fit the model, and keeping them with its weights."""
+"""Latent scaling factors: check that they fit the model, and save them with its weights."""
 
 import json
 import logging
@@ -10,16 +10,16 @@ from mindone_tae.zoo import UserError
 
 _logger = logging.getLogger(__name__)
 
-# Under which name weights keep the statistics of their latents.
+# Metadata key of the latent statistics in a weights file.
 _STATISTICS = "latent_statistics"
 
 
-def warn_of_factors(section, convention, factors):
-    """Logs where latents will not come out with mean 0 and standard deviation 1, or nobody can tell.
+def warn_of_factors(section: dict, convention: str, factors: dict) -> None:
+    """Warns if scaled latents will not have mean 0 and standard deviation 1, or if that is not known.
 
     Args:
         section: the recipe's model section.
-        convention: that they are scaled by.
+        convention: scaling convention.
         factors: scaling_factor and shift_factor by name.
     """
     from mindone_tae.models.latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, far_from_unit
@@ -45,7 +45,7 @@ def warn_of_factors(section, convention, factors):
 
 
 def saved_statistics(pretrained):
-    """What latent-stats --save noted with weights: a dict of mean, std and convention; None of others."""
+    """The mean, std and convention that `latent-stats --save` wrote to a weights file; None if there are none."""
     if pretrained is None:
         return None
     from mindone_tae.weights import read_metadata
@@ -53,16 +53,16 @@ def saved_statistics(pretrained):
     try:
         noted = json.loads(read_metadata(pretrained).get(_STATISTICS, "null"))
         return {**{key: float(noted[key]) for key in ("mean", "std")}, "convention": str(noted["convention"])}
-    except (UserError, ValueError, TypeError, KeyError):  # weights of another kind, or no note of ours
+    except (UserError, ValueError, TypeError, KeyError):  # other weights, or no statistics in them
         return None
 
 
 def how_far(overall, given):
-    """Lines on factors in use that leave latents more than a tenth off mean 0 and standard deviation 1.
+    """One line for each set of factors that leaves latents more than 0.1 off mean 0 or standard deviation 1.
 
     Args:
-        overall: of `LatentStatistics.summary`.
-        given: (convention, scaling_factor, shift_factor) in use; convention "none" where any may come to be used.
+        overall: "overall" of `LatentStatistics.summary`.
+        given: (convention, scaling_factor, shift_factor) in use; convention "none" checks all conventions.
     """
     from mindone_tae.models.latent.scaling import CONVENTIONS, far_from_unit
 
@@ -79,7 +79,7 @@ def how_far(overall, given):
 
 
 def check_save(options):
-    """Raises UserError where --save lacks what it needs; before anything is measured."""
+    """Raises UserError if an option that --save needs is missing. Called before anything is measured."""
     from mindone_tae.weights.saving import is_folder
 
     if not options.ckpt_path or options.convention is None:
@@ -97,10 +97,10 @@ def save_factors(options, result):
 
     Args:
         options: parsed arguments.
-        result: of `latent-stats`.
+        result: what `latent-stats` computed.
 
     Raises:
-        UserError: the latents that were measured come from other weights, or the file cannot be written.
+        UserError: the measured latents come from other weights, or the file cannot be written.
     """
     from mindone_tae.weights import read_metadata, read_model, read_weights, save_weights
 
@@ -113,16 +113,16 @@ def save_factors(options, result):
         "model": {**read_model(options.ckpt_path), **factors},
         _STATISTICS: {**statistics, "convention": options.convention},
     }
-    notes.pop("config", None)  # what `model` says now
+    notes.pop("config", None)  # superseded by `model`
     save_weights(arrays, options.save, notes)
 
 
 def _check_same(arrays, path, models):
-    """Raises UserError where latents say that they come from other weights than these."""
+    """Raises UserError if the latents' metadata names other weights than these."""
     from mindone_tae.weights.digest import arrays_sha256
 
     noted = {model["sha256"] for model in models if model.get("sha256")}
-    # parameters are float32 whatever their file holds, and so are those that the latents' checksum is of
+    # the latents' checksum is of float32 parameters, whatever type the weights file holds
     if noted and noted != {arrays_sha256((name, arrays[name].astype(np.float32)) for name in sorted(arrays))}:
         raise UserError(
             f"the latents come from other weights than {path}; --save keeps factors with the weights that they are of: "

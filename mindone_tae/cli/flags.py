@@ -1,6 +1,10 @@
 """The flags that commands share, and the recipe keys that they set."""
 
+import re
 from pathlib import Path
+
+# Longer ones are no size, and Python reads none of over 4300 digits.
+_SIDE = re.compile("[0-9]{1,9}")
 
 
 def add_videos(parser):
@@ -128,7 +132,7 @@ def size(text):
     if text is None:
         return None
     numbers = text.replace("x", ",").split(",")
-    if all(number.strip().isdigit() for number in numbers):
+    if all(_SIDE.fullmatch(number.strip()) for number in numbers):
         sides = [int(number) for number in numbers]
         return sides[0] if len(sides) == 1 else sides
     return text

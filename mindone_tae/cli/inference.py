@@ -94,9 +94,12 @@ def _architecture(path):
     """The model section stored with weights; empty where there is none."""
     if path is None:
         return {}
-    from mindone_tae.weights import read_model
+    from mindone_tae.weights.reading import check_note, noted_model, open_weights
 
     try:
-        return read_model(path)
+        stored = open_weights(path)
+        noted = noted_model(stored)
     except UserError:  # loading will report it; a model of another package may read other formats
         return {}
+    check_note(stored, noted)
+    return noted

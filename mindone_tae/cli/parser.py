@@ -1,6 +1,7 @@
 """The arguments of every command."""
 
 import argparse
+import os
 import re
 import sys
 from importlib import metadata
@@ -62,7 +63,7 @@ def parse(arguments):
     """Options of one command: `command` to call, `overrides` as (dotted path, YAML text) pairs, and the flags.
 
     Raises:
-        UserError: an unknown argument, or --output_path is not a folder and cannot become one.
+        UserError: an unknown argument, one without a value, or --output_path is not a folder and cannot become one.
     """
     parser = _Parser(
         prog="mindone-tae",
@@ -86,13 +87,25 @@ def parse(arguments):
     if hasattr(options, "videos"):
         options.videos, rest = _separate_videos([*options.videos, *rest])
     options.overrides = _overrides(rest, command, getattr(options, "takes_overrides", False))
+    _check_values(options, command)
     _check_videos(options)
-    if (
-        any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions)
-        and options.output_path
-    ):
-        _check_folder(Path(options.output_path))
+    if any(action.dest == "output_path" and action.metavar == "DIR" for action in command._actions):
+        if options.output_path is not None:
+            _check_folder(Path(options.output_path))
     return options
+
+
+def _check_values(options, command):
+    """Raises UserError for an empty argument, such as a shell's variable that is not set, or a batch of no clips."""
+    for action in command._actions:
+        value = getattr(options, action.dest, None)
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and not word.strip():
+                flag = action.option_strings[0] if action.option_strings else action.metavar
+                raise UserError(f"{flag} is {word!r}; it must name something: give it a value, or leave it out")
+    batch_size = getattr(options, "batch_size", None)
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"--batch_size is {batch_size}; it must be 1 or more: leave it out if unsure")
 
 
 def _add_others(commands, word):
@@ -146,14 +159,15 @@ def _joined(words):
 
 def _separate_videos(words):
     """(videos, other words): the others are unknown flags and key=value."""
-    is_video = [not word.startswith("-") and (Path(word).exists() or "=" not in word) for word in words]
+    # os.path: a long override is no name of a file, and no error
+    is_video = [not word.startswith("-") and (os.path.exists(word) or "=" not in word) for word in words]
     videos = [word for word, video in zip(words, is_video) if video]
     return videos, [word for word, video in zip(words, is_video) if not video]
 
 
 def _check_videos(options):
     videos = getattr(options, "videos", [])
-    missing = [word for word in videos if not Path(word).exists()]
+    missing = [word for word in videos if not os.path.exists(word)]
     if missing:
         raise UserError(f"{missing[0]}: no such file or folder; videos are named by their paths: check the name")
     flag = next(

@@ -1,9 +1,12 @@
 """This process's share of a command's work, where several processes divide it."""
 
 import os
+import re
 
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.device.msrun import end_with_msrun
+
+_COUNT = re.compile("[0-9]{1,9}")
 
 
 def add_to(parser):
@@ -59,6 +62,6 @@ def _number(flag, given, variable):
     if given is not None:
         return given
     text = os.environ.get(variable) or None
-    if text is not None and not text.strip().isdigit():
+    if text is not None and not _COUNT.fullmatch(text.strip()):
         raise UserError(f"{variable} is {text!r}; it must be a whole number: give {flag}")
     return None if text is None else int(text)

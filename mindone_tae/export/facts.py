@@ -1,4 +1,4 @@
-"""What somebody who has no more than an exported file has to know of it."""
+"""Metadata of exported files, for users who have only the file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 
 
 def facts(model, weights: str, sha256: str) -> dict[str, str]:
-    """What an exported file says of itself, by name.
+    """Metadata of an exported file by name.
 
     Args:
         model: a TemporalAutoencoder.
-        weights: what the user calls its weights.
-        sha256: of its parameters.
+        weights: path or name of its weights.
+        sha256: checksum of its parameters.
     """
     ratio = 2**model.halvings
     widths = {

@@ -1,4 +1,4 @@
-"""An ONNX graph that grows node by node; `onnx` is imported where a graph is begun."""
+"""Builds an ONNX graph node by node; `onnx` is imported on use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Graph:
-    """Nodes and numbers of one ONNX graph.
+    """Nodes and initializers of one ONNX graph.
 
     Args:
-        network: the Cell whose parameters the graph carries.
-        part: "encoder" or "decoder", with which their names begin, as in a file of weights.
+        network: the Cell whose parameters become initializers.
+        part: "encoder" or "decoder", the prefix of their names, as in a weights file.
     """
 
     def __init__(self, network, part: str):
@@ -20,11 +20,11 @@ class Graph:
         self._counts = {}
 
     def node(self, kind: str, *inputs: str, **attributes) -> str:
-        """Adds a node with one result and gives the result's name."""
+        """Adds a node with one output and returns the output's name."""
         return self.split(kind, 1, *inputs, **attributes)[0]
 
     def split(self, kind: str, results: int, *inputs: str, **attributes) -> list[str]:
-        """Adds a node with several results and gives their names."""
+        """Adds a node with several outputs and returns their names."""
         from onnx import helper
 
         number = self._counts[kind] = self._counts.get(kind, -1) + 1
@@ -34,27 +34,27 @@ class Graph:
         return names
 
     def name_result(self, result: str, name: str) -> None:
-        """Gives a node's result, which no other node takes, the name that the graph's users know it by."""
+        """Renames a node's output that no other node takes to the name of a graph output."""
         for node in self.nodes:
             for place, output in enumerate(node.output):
                 if output == result:
                     node.output[place] = name
 
     def weight(self, parameter, change=lambda array: array) -> str:
-        """Adds a parameter's numbers and gives their name.
+        """Adds a parameter as an initializer and returns its name.
 
         Args:
-            parameter: of the network.
-            change: from the parameter's array to the one that the graph takes.
+            parameter: a parameter of the network.
+            change: converts the parameter's array to the layout of the ONNX operator.
         """
         return self.array(self._names[id(parameter)], change(parameter.asnumpy()).astype(np.float32))
 
     def integers(self, *values: int) -> str:
-        """Adds a list of int64 and gives its name; equal lists are one."""
+        """Adds int64 values as an initializer and returns its name; equal lists share one."""
         return self.array("integers_" + "_".join(map(str, values)).replace("-", "minus"), np.array(values, np.int64))
 
     def array(self, name: str, values: np.ndarray) -> str:
-        """Adds numbers under a name, unless they are there, and gives the name."""
+        """Adds an initializer unless one of this name exists, and returns the name."""
         from onnx import numpy_helper
 
         if name not in self.numbers:

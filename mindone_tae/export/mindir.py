@@ -1,4 +1,4 @@
-"""MINDIR files: a compiled graph of one shape, which MindSpore and MindSpore Lite run without this package."""
+"""MINDIR files: a graph compiled for one shape, which MindSpore and MindSpore Lite run without this package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mindone_tae.models.kernels.device import portable
 from mindone_tae.models.latent.posterior import split_moments
 from mindone_tae.zoo.errors import UserError
 
-# Past this MindSpore cuts a MINDIR into several files.
+# MindSpore splits larger MINDIRs into several files.
 _MOST_BYTES = 10**9
 
 
 class Moments(nn.Cell):
-    """An encoder that gives mean and logvar instead of both in one."""
+    """An encoder that returns mean and logvar as two tensors."""
 
     def __init__(self, encoder):
         super().__init__(auto_prefix=False)
@@ -35,12 +35,12 @@ def write_mindir(network, shape: tuple[int, ...], path, form: str = "portable") 
 
     Args:
         network: a Cell that takes one float32 tensor.
-        shape: of that tensor.
+        shape: that tensor's shape.
         path: ends in .mindir.
         form: "portable", MindSpore's own operators, which run on any device; or "cpu", the operators chosen for a CPU.
 
     Raises:
-        UserError: it is too large for one file.
+        UserError: the weights are too large for one file.
     """
     size = 4 * sum(math.prod(parameter.shape) for parameter in network.get_parameters())
     if size > _MOST_BYTES:
@@ -57,14 +57,14 @@ def run_mindir(path, x: np.ndarray) -> list[np.ndarray]:
     """Loads a MINDIR back and runs it on one array.
 
     Args:
-        path: of the file.
-        x: of the shape that it was compiled for, float32.
+        path: path of the file.
+        x: float32, of the shape it was compiled for.
 
     Returns:
-        Its results.
+        The graph's results.
     """
     before = ms.get_context("mode")
-    ms.set_context(mode=ms.GRAPH_MODE)  # a loaded graph runs in no other mode
+    ms.set_context(mode=ms.GRAPH_MODE)  # loaded graphs run in graph mode only
     try:
         results = nn.GraphCell(ms.load(str(path)))(ms.Tensor(x))
     finally:

@@ -1,4 +1,4 @@
-"""The encoder and the decoder as ONNX graphs, which read as `models/encoder.py` and `models/decoder.py` do."""
+"""The encoder and the decoder as ONNX graphs, built in the order of `models/encoder.py` and `models/decoder.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files run by onnxruntime and compared with the model."""
+"""Runs ONNX files in onnxruntime and compares them with the model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def compare_onnx(model, encoder, decoder):
         decoder: path of the decoder's file.
 
     Yields:
-        The shape of the pixels, and the largest difference of mean, logvar and recon by name.
+        The input's shape, and the largest differences of mean, logvar and recon by name.
 
     Raises:
-        Disagreement: a file computes something else.
+        Disagreement: a file's results differ by more than rounding.
     """
     encode, decode = session(encoder), session(decoder)
     for shape in compare_shapes(model):

@@ -1,4 +1,4 @@
-"""ONNX files: one of the encoder, one of the decoder, with what a user without this package has to know of them."""
+"""ONNX models of the encoder and the decoder, with metadata for users without this package."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from mindone_tae.zoo.errors import UserError
 from .network import decoder_graph, encoder_graph
 
 OPSET = 17
-# The version of the file format that came with the opset, so that runtimes of its time read it too.
+# The file format's version when the opset was released, so that runtimes of that time read it.
 _IR_VERSION = 8
-# A file of protocol buffers ends at 2 GiB.
+# Protocol buffers are limited to 2 GiB.
 _MOST_BYTES = 2**31 - 2**20
 _PIXEL_AXES = ("batch", "channels", "frames", "height", "width")
 _LATENT_AXES = ("batch", "channels", "latent_frames", "latent_height", "latent_width")
 
 
 def onnx_model(part: str, model, facts: dict[str, str]):
-    """The encoder or the decoder as an ONNX model, batch, frames, height and width free.
+    """The encoder or the decoder as an ONNX model with dynamic batch, frames, height and width.
 
     Args:
         part: "encoder", which takes x (batch, in_channels, frames, height, width) in [-1, 1] and gives mean and logvar,
@@ -25,13 +25,13 @@ def onnx_model(part: str, model, facts: dict[str, str]):
             to [-30, 20]; or "decoder", which takes z (batch, latent_channels, latent_frames, latent_height,
             latent_width) and gives recon, r times as many frames, rows and columns.
         model: a TemporalAutoencoder.
-        facts: noted in the file, see `facts.facts`.
+        facts: metadata of the file, see `facts.facts`.
 
     Returns:
         onnx.ModelProto.
 
     Raises:
-        UserError: it is too large for one file.
+        UserError: the weights are too large for one file.
     """
     from onnx import TensorProto, checker, helper
 

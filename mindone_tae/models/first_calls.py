@@ -1,4 +1,4 @@
-"""Says so before a network's first call of a shape in graph mode: it compiles, and nothing moves meanwhile."""
+"""Announces the first call of each shape in graph mode, which compiles before it computes."""
 
 import logging
 from contextlib import contextmanager
@@ -10,23 +10,23 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def _log(what):
-    # a warning, as it must be seen in a notebook that has set up no log
+    # a warning, so that a notebook without logging set up shows it
     _logger.warning("compiling %s: as a rule 5 s to 2 minutes; later calls of this shape start at once", what)
     yield
 
 
-# How it is said: a context manager around the call. The command line puts its own there.
+# Context manager around a call that compiles. The command line replaces it with its own.
 show = _log
 
 
 def call(network, part, x, seen):
-    """A network's value at x.
+    """Calls network(x), inside `show` if the call compiles.
 
     Args:
         network: a callable.
         part: "encode" or "decode".
         x: Tensor.
-        seen: set of the calls that are compiled, kept by the caller.
+        seen: set of the calls compiled so far, kept by the caller; gets this one.
     """
     key = part, tuple(x.shape), str(x.dtype)
     if key in seen or ms.get_context("mode") != ms.GRAPH_MODE:

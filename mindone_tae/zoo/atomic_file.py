@@ -14,6 +14,10 @@ from .errors import UserError
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d{1,19})\.tmp(?P<suffix>(\.\w+)?)")
 _LEFT_SECONDS = 3600
+# Bytes of one name, on every file system of Linux.
+LONGEST_NAME = 255
+# Stands behind the stem of a temporary name that is cut to fit.
+_CUT = "~"
 # Temporary paths that this process is writing to.
 _in_work = set()
 
@@ -32,7 +36,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     # hidden, and with the same suffix, by which video writers choose their format
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(_temporary_name(path.stem, path.suffix))
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _in_work.add(temporary)
@@ -57,7 +61,7 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
         UserError: it cannot be written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(_temporary_name(path.name))
     with explained(path):
         _in_work.add(temporary)
         try:
@@ -92,6 +96,15 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept: "
             "free space or choose another place"
         ) from error
+
+
+def _temporary_name(stem, suffix=""):
+    ending = f".{os.getpid()}.tmp{suffix}"
+    room = LONGEST_NAME - len(os.fsencode(f".{ending}"))
+    held = os.fsencode(stem)
+    if len(held) > room:
+        held = held[: max(room - len(_CUT), 0)] + _CUT.encode()
+    return f".{os.fsdecode(held)}{ending}"
 
 
 def set_aside(path: Path) -> Path:
@@ -160,6 +173,8 @@ def remove_temporaries(
         below: in the folders below, too.
     """
     for path, match in _temporaries(folder, below):
+        if match["stem"].endswith(_CUT) and _alive(int(match["process"])):
+            continue  # whose it is cannot be told by its name
         if of(path.with_name(match["stem"] + match["suffix"])):
             _remove(path)
 

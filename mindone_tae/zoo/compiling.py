@@ -1,4 +1,4 @@
-"""A sign of life while MindSpore compiles a graph: on a terminal a line that ticks, elsewhere one line of the log."""
+"""Progress while MindSpore compiles a graph: on a terminal a line that counts seconds, elsewhere one log line."""
 
 import logging
 import sys
@@ -14,16 +14,16 @@ _logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.5
 _AS_A_RULE = "as a rule 5 s to 2 minutes"  # docs/measured.md
-_under_way = []  # what is compiled now, by the word of the outermost that says so
-_took = []  # seconds of each compilation of this process
+_under_way = []  # description of the outermost compilation in progress
+_took = []  # seconds of each compilation in this process
 
 
 @contextmanager
 def compiling(what):
-    """To be entered around a call that compiles first. What compiles inside of another such call is not told again.
+    """Shows progress around a call that compiles. Nested calls show nothing of their own.
 
     Args:
-        what: is compiled, with its shape.
+        what: description of what is compiled, with its shape.
     """
     if _under_way:
         yield
@@ -47,8 +47,8 @@ class FirstCalls:
     """Which calls compile: the first of each shape, in graph mode.
 
     Args:
-        what: is called.
-        graphs: whether this process computes in graphs, and shall say so.
+        what: description of what is called.
+        graphs: whether this process runs in graph mode and shows progress.
     """
 
     def __init__(self, what, graphs):
@@ -63,15 +63,15 @@ class FirstCalls:
 
 
 class _Tick(tqdm):
-    """A line beside the bar that counts seconds.
+    """A line beside the progress bar that counts seconds.
 
     Args:
         what, rule: see `tick`.
-        stream: of the terminal.
+        stream: the terminal's stream.
     """
 
     def __init__(self, what, rule, stream):
-        self._what, self._rule = what, rule  # before the first line, which tqdm writes at once
+        self._what, self._rule = what, rule  # set first: tqdm's constructor already writes the line
         super().__init__(file=stream, leave=False, dynamic_ncols=True)
 
     def __str__(self):
@@ -81,7 +81,7 @@ class _Tick(tqdm):
 
 @contextmanager
 def _ticking(what, rule):
-    """A line on stderr that counts seconds until the block is left, and then goes."""
+    """Shows a line on stderr that counts seconds, and clears it when the block ends."""
     left, line = threading.Event(), _Tick(what, rule, Tolerant(sys.stderr))
 
     def show():
@@ -99,13 +99,13 @@ def _ticking(what, rule):
 
 
 def tick(what, rule, seconds, columns):
-    """The line: whole fields, as many as fit.
+    """The progress line: as many whole fields as fit.
 
     Args:
-        what: is compiled.
-        rule: how long that takes as a rule.
-        seconds: that it took so far.
-        columns: that the line may have.
+        what: description of what is compiled.
+        rule: how long compiling usually takes.
+        seconds: elapsed time.
+        columns: width of the terminal.
     """
     gone = f"{seconds:.0f} s"
     if len(f"compiling {what}: {gone}") > columns:

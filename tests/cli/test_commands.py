@@ -190,6 +190,55 @@ def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        *([name, "--video_folder", "."] for name in ("reconstruct", "encode", "evaluate", "linear-code")),
+        *([name, "--latent_folder", "."] for name in ("decode", "latent-stats")),
+        *([name, "."] for name in ("plot", "report", "check-data")),
+        ["train", "--config", "tae/train/tiny_64x64x8"],
+        ["demo"],
+    ],
+)
+def test_an_empty_output_path_is_refused_on_every_command(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        assert run([*words, "--output_path", empty]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert f"--output_path is {empty!r}; it must name something" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["plot", ""], ["report", "a", ""], ["encode", " "], ["inflate", "--src", "", "--target", "a"]]
+)
+def test_an_empty_name_is_not_the_working_directory(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "it must name something" in line
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--image_size", "9" * 5000], "size is '9999"),
+        (["--image_size", "²"], "size is '²'"),
+        (["--shard_size_mb", "inf"], "--shard_size_mb is inf; it must be above 0 and at most 1000000"),
+        (["--batch_size", "-1"], "--batch_size is -1; it must be 1 or more"),
+        (["--num_frames", "9" * 5000], "--num_frames"),
+        (["dataset.csv_path=[a, b]"], "must be str or None, not ['a', 'b']"),
+        ([f"dataset.output_columns=[{', '.join(['video'] * 200)}]", "model.dropout=[]"], "model.dropout"),
+    ],
+)
+def test_absurd_numbers_and_lists_for_paths_are_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", np.zeros((2, 16, 16, 3), np.uint8), fps=8)
+    assert run(["encode", "a.mp4", "--output_path", "out", "--ckpt_path", "tiny", *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in line and len(line) < 4100
+
+
+@pytest.mark.parametrize(
     "words, message",
     [
         (["dataset.csv_path=missing.csv"], "missing.csv"),

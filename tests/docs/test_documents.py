@@ -76,8 +76,20 @@ def test_the_commands_page_tells_of_every_command_and_shows_its_help(capsys):
     assert names - shown <= {"list", "rfvd-weights"}, "commands whose help is not shown"
 
 
+# Python that needs what a command of the page writes first: the test that runs it.
+RUN_BY = {"docs/export.md": "tests/cli/commands/test_export.py"}
+
+
+@pytest.mark.parametrize(("page", "test"), RUN_BY.items())
+def test_python_that_is_run_elsewhere_is_run_there(page, test):
+    source = (CHECKOUT / test).read_text(encoding="utf-8")
+    assert Path(page).name in source and "exec(" in source and python_of(TEXTS[page])
+
+
 # The Chinese one has the same Python, which a test below sees to.
-@pytest.mark.parametrize("name", [name for name in TEXTS if python_of(TEXTS[name]) and name != "README.zh-CN.md"])
+@pytest.mark.parametrize(
+    "name", sorted({name for name in TEXTS if python_of(TEXTS[name])} - {"README.zh-CN.md", *RUN_BY})
+)
 def test_python_of_a_document_runs_and_prints_what_its_comments_say(name, tmp_path, monkeypatch, capsys):
     """In PyNative mode whatever it sets: the tests of the models compile graphs."""
     import mindspore as ms

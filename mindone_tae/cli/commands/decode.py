@@ -56,6 +56,7 @@ def run_decode(options, console):
 
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
+    _check_rates(latents)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
@@ -105,8 +106,10 @@ def _raw_latents(options):
             f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: "
             "give the one that its sampler learnt from"
         )
-    if raw and not 0 < options.fps <= 1000:
-        raise UserError(f"--fps is {options.fps:g}; it must be above 0 and at most 1000: 24 suits most")
+    from mindone_tae.data.video_out.writer import FASTEST, SLOWEST
+
+    if raw and not SLOWEST <= options.fps <= FASTEST:
+        raise UserError(f"--fps is {options.fps:g}; it must be from {SLOWEST:g} to {FASTEST:g}: 24 suits most")
     return raw
 
 
@@ -128,6 +131,19 @@ def _finished(raw, model, options):
     t, h, _ = model.latent_size((many, many, many)) if hasattr(model, "latent_size") else (many, many, many)
     factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
     return as_stored(raw, (many // t, many // h), options.fps, {"scaling_convention": options.convention, **factors})
+
+
+def _check_rates(latents):
+    """Raises UserError where a latent's video could not be written: before anything is decoded."""
+    from mindone_tae.data.video_out.writer import FASTEST, SLOWEST
+
+    for latent in latents:
+        fps = latent.facts["fps"]
+        if fps and not SLOWEST <= fps <= FASTEST:
+            raise UserError(
+                f"{latent.where} says it is of {fps:g} frames a second; videos are written of {SLOWEST:g} to "
+                f"{FASTEST:g}: encode the clip again"
+            )
 
 
 def _check_shapes(latents, model):
@@ -169,7 +185,7 @@ def latent_chunks(group):
     latent_frames = group[0].shape[1]
     for start in range(0, latent_frames, _CHUNK_FRAMES):
         stop = min(start + _CHUNK_FRAMES, latent_frames)
-        yield np.stack([unscaled_latent(latent.read_frames(start, stop)) for latent in group])
+        yield np.stack([unscaled_latent(latent.read_frames(start, stop), latent.where) for latent in group])
 
 
 def _lengths(num_frames):
@@ -231,14 +247,21 @@ def unscaled(clip):
     return unscale_posterior(clip.mean, clip.logvar, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
 
 
-def unscaled_latent(clip):
-    """The sample or mean of a LatentClip, unscaled by its own convention: a decoder's input."""
+def unscaled_latent(clip, where):
+    """The sample or mean of a LatentClip, unscaled by its own convention: a decoder's input.
+
+    Raises:
+        UserError: it is not finite; `where` is what the error calls it.
+    """
+    from mindone_tae.data.latents.clip import finite
     from mindone_tae.models.latent.scaling import unscale_latents
 
     latent = clip.mean if clip.sample is None else clip.sample
     if clip.scaling_convention == "none":
-        return latent
-    return unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+        return finite(where, latent)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        unscaled = unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+    return finite(where, unscaled)
 
 
 def _output(folder, latent, suffix):

@@ -15,6 +15,9 @@ from ..encoding import CONVENTIONS, ClipEncoder, Counted, Sizes, Wanted
 
 _logger = logging.getLogger(__name__)
 
+# So much is held in memory before it is written.
+_MOST_SHARD_MB = 10**6
+
 
 def add_to(commands):
     """Adds the command."""
@@ -68,8 +71,11 @@ def run(options, console):
     if rank_share.leave_msrun():
         return
     rank, world = rank_share.rank_and_ranks(options)
-    if options.shard_size_mb is not None and not options.shard_size_mb > 0:
-        raise UserError(f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0: 256 suits most")
+    if options.shard_size_mb is not None and not 0 < options.shard_size_mb <= _MOST_SHARD_MB:
+        raise UserError(
+            f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0 and at most {_MOST_SHARD_MB}: "
+            "256 suits most"
+        )
     if options.verify < 0:
         raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
@@ -157,6 +163,8 @@ class Encoding:
             if not self._cache.mine(clip.name):
                 continue
             try:
+                if why_not := self._cache.cannot_hold(clip.name):
+                    raise UnreadableVideo(clip.path or clip.name, why_not)
                 wanted = Wanted(clip, sizes.of(clip), self._encoder.shared)
             except UnreadableVideo as error:
                 leave_out(error, self.failed)

@@ -36,8 +36,10 @@ def read_frames(path):
     try:
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    except (OSError, av.error.FFmpegError) as error:
+    except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:  # the last two: no video, no such frame
         raise UserError(f"{path} cannot be read ({error}); a report needs its frames: run the command again") from error
     if not frames:
         raise UserError(f"{path} holds no frame; a report needs its frames: run the command again")
+    if len({frame.shape for frame in frames}) > 1:
+        raise UserError(f"{path} holds frames of several sizes; a report needs its frames: run the command again")
     return np.stack(frames)

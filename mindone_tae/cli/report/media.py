@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from mindone_tae.zoo.errors import UserError
+
 from . import sheet_video
 from .frames_file import read_frames
 from .recording import error_levels
@@ -17,6 +19,8 @@ _BRIGHTER_SHARE = 0.01
 _MOST_PIXELS = 36864 * 256
 _THUMBNAIL_PX = 96
 _SILENT_DB = 100.0
+# A video's rate is written as a fraction, which a slower one would round to 0.
+_SLOWEST_FPS = 0.001
 
 
 def error_scale(counts):
@@ -48,6 +52,10 @@ def clip_media(clip, keys, scale):
         **{key: read_frames(clip.files[key]) for key in keys},
     }
     source = pictures["source"]
+    differing = next((name for name, frames in pictures.items() if frames.shape != source.shape), None)
+    if differing:
+        shapes = f"{pictures[differing].shape} and the source {source.shape}"
+        raise UserError(f"{clip.folder}: the frames of {differing} are {shapes}: run the command that wrote them again")
     errors = {f"error:{key}": error_levels(pictures[key], source) for key in keys}
     height, width = source.shape[1:3]
     factor = _shrinking(len(pictures) + len(errors), height, width)
@@ -60,7 +68,7 @@ def clip_media(clip, keys, scale):
             shown |= {name: _shrunk(_grey(levels[number], scale), factor) for name, levels in errors.items()}
             yield sheet.frame(number, shown)
 
-    fps = clip.facts["fps"] or 1.0
+    fps = clip.facts["fps"] if clip.facts["fps"] >= _SLOWEST_FPS else 1.0  # an image has 0
     still = len(source) == 1
     content = sheet_video.encode_still(next(sheets())) if still else sheet_video.encode(sheets(), sheet.size, fps)
     entry = {

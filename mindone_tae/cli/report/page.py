@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.printable import printable
 
 from . import stored
 from .curves import curves_of
@@ -106,6 +107,7 @@ def _hash(text):
 
 
 def _escaped(text):
+    text = printable(text)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, entity)
     return text

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +22,7 @@ FOLDER, INDEX = "report", "report.json"
 # Most clips of a page, and most frames of each: more would make a file too large for browsers.
 MOST_CLIPS, MOST_FRAMES = 16, 150
 _METRICS = ("psnr", "ssim")
+_logger = logging.getLogger(__name__)
 _SMALLEST_SSIM_PX = 7
 
 
@@ -78,9 +80,10 @@ class Recorder:
         """Sets the table of all measured clips.
 
         Args:
-            rows: dicts: "name", "frames", "size" [h, w] and "figures", contestant to metric to value.
+            rows: dicts: "name", "frames", "size" [h, w] and "figures", contestant to metric to value. Rows with a value
+                that is not finite are left out.
         """
-        self._table = list(rows)
+        self._table = [row for row in rows if _are_finite(row["figures"].values())]
 
     def finish(self):
         """Writes report.json, last: without it there is no report.
@@ -143,7 +146,7 @@ class ClipRecorder:
             self._latents.append(np.array(mean, np.float32))
 
     def finish(self):
-        """Runs the baselines and writes the clip's files."""
+        """Runs the baselines and writes the clip's files; nothing where a reconstruction is not finite."""
         from mindone_tae.data import from_pixels
 
         source = np.concatenate(self._kept["source"])
@@ -151,6 +154,9 @@ class ClipRecorder:
             if name not in self._kept:
                 x = from_pixels(source)
                 self._take(name, x, reconstruct(baseline, x[None])[0])
+        if not all(_are_finite([values]) for figures in self._figures.values() for values in figures.values()):
+            _logger.warning("%s is not in the report: its reconstruction is not finite", self._facts["name"])
+            return
         contestants = {}
         for name, figures in self._figures.items():
             frames = np.concatenate(self._kept[name])
@@ -180,6 +186,12 @@ class ClipRecorder:
         paths = [self._path / f"latent_{kind}.png" for kind in ("components", "channels")]
         explained = write_latent_pictures(*paths, latent)
         return {"shape": list(latent.shape), "frames_each": each, "explained": explained}
+
+
+def _are_finite(groups):
+    """Whether every number of lists, or of dicts, is finite."""
+    numbers = [number for group in groups for number in (group.values() if isinstance(group, dict) else group)]
+    return bool(np.isfinite(numbers).all())
 
 
 def frame_figures(recon, x):
@@ -253,7 +265,7 @@ def _remove_earlier(path):
     index = path / INDEX
     try:
         ours = json.loads(index.read_text(encoding="utf-8")).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return
     if ours:
         index.unlink()

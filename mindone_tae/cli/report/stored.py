@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
 
+from .checked import wrong_place
 from .recording import FOLDER, FORMAT, INDEX
 
 
@@ -92,10 +93,13 @@ def open_reports(folders):
                 f"{path} cannot be read ({error.strerror}); reconstruct, evaluate and demo leave it in their "
                 "--output_path: give a folder of theirs, or a training run's"
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is no JSON ({error}): run the command that wrote it again") from None
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise UserError(f"{path} is of another version than this package's {FORMAT!r}: run the command again")
+        wrong = wrong_place(facts)
+        if wrong is not None:
+            raise UserError(f"{path} is damaged at {wrong}: run the command that wrote it again")
         found.append((folder, facts))
     labels = _labels(found)
     return [Stored(folder / FOLDER, facts, label) for (folder, facts), label in zip(found, labels)]

@@ -43,7 +43,7 @@ def add_to(commands):
 def run(options, console):
     """Serves until Ctrl-C."""
     limits = _limits(options)
-    # a report is made in a folder of its own, from where a relative path would lead elsewhere
+    # absolute, as `reconstruct` runs in the report's folder
     weights = [str(Path(path).resolve()) if Path(path).exists() else path for path in options.ckpt_path]
     folder = Path(options.output_path)
     uploads = folder / "uploads"
@@ -52,7 +52,7 @@ def run(options, console):
         server = Server(options.port, jobs, WaitingLine(jobs.run, _MOST_WAITING), weights, limits, uploads)
     except OSError as error:
         raise UserError(f"--port is {options.port}: {error.strerror}: take another, or 0 for any") from None
-    shutil.rmtree(uploads, ignore_errors=True)  # what an ended call did not come to
+    shutil.rmtree(uploads, ignore_errors=True)  # leftovers of an earlier call
     uploads.mkdir(parents=True)
     try:
         console.print(f"open in a browser: http://{HOST}:{server.server_port} (Ctrl-C ends it)")

@@ -1,4 +1,4 @@
-"""One video at a time through `mindone-tae reconstruct`, in a process of its own."""
+"""Runs `mindone-tae reconstruct` on one uploaded video at a time, in a separate process."""
 
 import os
 import re
@@ -19,12 +19,12 @@ _PAGE = "report.html"
 
 @dataclass(frozen=True)
 class Limits:
-    """What the page takes.
+    """Limits of an upload.
 
     Attributes:
-        megabytes: of an upload, 1e6 bytes each.
-        frames: that are reconstructed of it.
-        source_pixels: of a frame of an upload.
+        megabytes: largest file, in units of 1e6 bytes.
+        frames: most frames that are reconstructed.
+        source_pixels: most pixels of a frame, height * width.
     """
 
     megabytes: float
@@ -34,12 +34,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was picked on the page.
+    """What the user picked on the page.
 
     Attributes:
-        size: as --image_size takes it.
-        frames: at most so many.
-        weights: as --ckpt_path takes them.
+        size: as for --image_size.
+        frames: most frames to reconstruct.
+        weights: as for --ckpt_path.
     """
 
     size: str
@@ -48,10 +48,10 @@ class Choice:
 
 
 class Jobs:
-    """Makes reports, each in a folder that is named by its number.
+    """Makes reports, each in a numbered folder.
 
     Args:
-        folder: gets them.
+        folder: where the numbered folders are made.
         limits: Limits.
     """
 
@@ -63,9 +63,9 @@ class Jobs:
         """Reconstructs an upload.
 
         Args:
-            upload: path of a file; it is taken away from there.
+            upload: path of a file, which is moved.
             choice: Choice.
-            tell: called with the share that is done, 0 to 1, and what is going on.
+            tell: called with the share done, 0 to 1, and a description of the current step.
 
         Returns:
             The report's number.
@@ -88,12 +88,12 @@ class Jobs:
         return number
 
     def page(self, number):
-        """The path of a report's page; None where there is no such report."""
+        """The path of a report's page; None if there is no such report."""
         path = self._folder / f"{number:04d}" / _PAGE
         return path if path.is_file() else None
 
     def close(self):
-        """Ends what is under way."""
+        """Ends the running process, if any."""
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
@@ -108,7 +108,7 @@ class Jobs:
         return max(found, default=default)
 
     def _taken(self, upload, folder):
-        """The upload under a name of ours; of its own only a known suffix stays."""
+        """Moves the upload to a fixed name; only a known suffix of its own name is kept."""
         from mindone_tae.data.readers.opening import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
         suffix = upload.suffix.lower()
@@ -119,7 +119,7 @@ class Jobs:
         return video
 
     def _checked(self, video):
-        """Frames of a file, which is opened in a process that may be killed."""
+        """The number of frames of a file within the limits; it is opened in a process that a timeout can end."""
         from mindone_tae.data import UnreadableVideo
         from mindone_tae.data.files.inspection import inspect_file
 
@@ -141,7 +141,7 @@ class Jobs:
         return info.frames
 
     def _call(self, words, folder, tell):
-        """Runs the command there, and tells how far it is."""
+        """Runs the command in a folder and reports its progress."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mindone_tae", *words],

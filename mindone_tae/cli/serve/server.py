@@ -1,4 +1,4 @@
-"""The server of `mindone-tae serve`: the page, uploads, how far they are, and finished reports; no other file."""
+"""HTTP server of `mindone-tae serve`: the page, uploads, their progress and finished reports; no other file."""
 
 import json
 import re
@@ -29,15 +29,15 @@ _POLICY = f"default-src 'none'; {_OWN}; img-src data:; frame-ancestors 'none'; f
 
 
 class Server(ThreadingHTTPServer):
-    """Serves on this machine alone.
+    """Server bound to the loopback address.
 
     Args:
-        port: 0 takes any that is free.
-        jobs: Jobs, for their pages.
+        port: 0 takes any free port.
+        jobs: Jobs, which finds the reports' pages.
         line: WaitingLine.
-        weights: that can be picked.
+        weights: list of weights to pick from.
         limits: Limits.
-        uploads: folder that takes uploads until they are worked on.
+        uploads: folder of uploads that wait.
 
     Raises:
         OSError: the port is taken.
@@ -58,11 +58,11 @@ class Server(ThreadingHTTPServer):
         return {"sizes": SIZES, "weights": self.weights, "limits": limits}
 
     def handle_error(self, request, client_address):
-        """A browser that went away in the middle is nothing to report."""
+        """Prints nothing: browsers close connections early."""
 
 
 class _Refused(Exception):
-    """A request that gets a status and a sentence."""
+    """A request that is answered with an error status and a message."""
 
     def __init__(self, status, text):
         super().__init__(text)
@@ -84,16 +84,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, act):
         try:
-            # another site's page must not reach this one, by a name of its own for this address or otherwise
+            # pages of other sites must not reach this server, also not through DNS rebinding
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Refused(400, "not the name of this server")
             act(urlsplit(self.path))
         except _Refused as refused:
-            self.close_connection = True  # what else was sent is not read
+            self.close_connection = True  # the rest of the request is not read
             self._json({"error": str(refused)}, refused.status)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
-        except OSError as error:  # a disk that is full, a report that cannot be read
+        except OSError as error:  # a full disk, an unreadable report
             self.close_connection = True
             self._json({"error": f"{error.strerror}: check the disk of --output_path"}, 507)
 
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         match = _NUMBERED.fullmatch(url.path)
         if match and match[1] == "reports":
             page = self.server.jobs.page(int(match[2]))
-            if page:  # it brings a policy of its own
+            if page:  # a report has its own content security policy
                 return self._send(page.read_bytes(), "text/html", {"X-Frame-Options": "SAMEORIGIN"})
         elif match:
             progress = self.server.line.progress(int(match[2]))
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"ticket": ticket})
 
     def _choice(self, query):
-        """The Choice, and the suffix of the upload's name, of which nothing else is used."""
+        """The Choice and the suffix of the upload's name; the rest of the name is not used."""
         one = {key: values[0] for key, values in query.items()}
         try:
             size, frames, weights = one["size"], int(one["frames"]), self.server.weights[int(one["weights"])]

@@ -1,4 +1,4 @@
-"""Uploads that wait their turn: one is worked on at a time."""
+"""Queue of uploads, processed one at a time."""
 
 import queue
 import threading
@@ -9,13 +9,13 @@ from mindone_tae.zoo import UserError
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one upload is.
+    """Progress of one upload.
 
     Attributes:
         state: "waiting", "working", "done" or "failed".
-        share: of the work that is done, 0 to 1.
-        text: what is going on, or why it failed.
-        report: number of the report, once there is one.
+        share: share of the work done, 0 to 1.
+        text: the current step, or why it failed.
+        report: number of the finished report.
     """
 
     state: str = "waiting"
@@ -25,11 +25,11 @@ class Progress:
 
 
 class WaitingLine:
-    """Hands uploads to a function, one after another, in a thread of its own.
+    """Calls a function with one upload after another, in a thread.
 
     Args:
-        work: called with (upload, choice, tell), see `Jobs.run`; gives a report's number.
-        most: uploads that may wait.
+        work: called with (upload, choice, tell), see `Jobs.run`; returns the report's number.
+        most: most uploads that may wait.
     """
 
     def __init__(self, work, most):
@@ -38,13 +38,13 @@ class WaitingLine:
         threading.Thread(target=self._run, name="serve", daemon=True).start()
 
     def add(self, upload, choice):
-        """Takes an upload, a path.
+        """Adds the path of an upload to the queue.
 
         Returns:
             Its ticket.
 
         Raises:
-            UserError: too many wait.
+            UserError: the queue is full.
         """
         with self._lock:
             ticket = len(self._progress)
@@ -56,7 +56,7 @@ class WaitingLine:
         return ticket
 
     def progress(self, ticket):
-        """The Progress of an upload; None where there is no such ticket."""
+        """The Progress of an upload; None if there is no such ticket."""
         return self._progress[ticket] if 0 <= ticket < len(self._progress) else None
 
     def _run(self):
@@ -68,7 +68,7 @@ class WaitingLine:
                 self._tell(ticket, state="done", share=1.0, text="done", report=report)
             except UserError as error:
                 self._tell(ticket, state="failed", text=str(error))
-            except Exception as error:  # a full disk, a fault of ours: the next video must not wait for ever
+            except Exception as error:  # a full disk or a bug: the thread must go on with the next video
                 self._tell(ticket, state="failed", text=f"{type(error).__name__}: {error}")
 
     def _tell(self, ticket, **changes):

@@ -12,7 +12,7 @@ import numpy as np
 from mindone_tae.zoo.errors import UserError
 
 from .inert_pickle import ForbiddenName, Name, Vocabulary, read_pickle
-from .stored import MOST_AXES, Stored, StoredTensor
+from .stored import MOST_AXES, Stored, StoredTensor, check_axes
 
 # Types of plain numbers; "O", objects, is left out: those are pickles again.
 _NUMBERS = re.compile(r"f[248]|[iu][1248]|b1")
@@ -95,6 +95,8 @@ def open_numpy_pickle(file: BinaryIO, path: str | Path) -> Stored:
         ) from None
     except (ValueError, EOFError, RecursionError) as error:
         raise UserError(f"{path}: not a whole pickle of arrays: {error}: download or copy it again") from None
+    for name, array in arrays.items():
+        check_axes(path, name, array.shape)
     return Stored(Path(path), {name: StoredTensor(array.shape, array.read) for name, array in arrays.items()}, {}, {})
 
 

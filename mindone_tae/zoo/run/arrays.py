@@ -27,7 +27,13 @@ def read_arrays(path: str | Path, remedy: str | None = "use an earlier checkpoin
     """
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # the last three: types that NumPy lacks
         rule = f"; it must be a whole safetensors file: {remedy}" if remedy else ""
         raise UserError(f"{path} cannot be read: {error}{rule}") from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..atomic_file import explained, remove_temporaries, replacing, set_aside
 from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
+from ..spreadsheet import as_cell, as_path_cell
 from .curves import metrics_entries
 from .session import differences
 
@@ -126,10 +127,14 @@ class RunFolder:
         """
         if not problems:
             return
-        with replacing(self.unreadable) as temporary, open(temporary, "w", newline="", encoding="utf-8") as table:
+        # a name that is no UTF-8 is written as its bytes
+        with (
+            replacing(self.unreadable) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as table,
+        ):
             writer = csv.writer(table)
             writer.writerow(["path", "reason"])
-            writer.writerows((str(path), str(reason)) for path, reason in problems)
+            writer.writerows((as_path_cell(str(path)), as_cell(str(reason))) for path, reason in problems)
 
     @contextmanager
     def logged(self, logger: logging.Logger) -> Iterator[None]:

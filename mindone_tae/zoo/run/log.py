@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from ..printable import printable
 from .curves import NOT_DRAWN
 from .tensorboard import EventFile
 
@@ -54,7 +55,7 @@ class TrainingLog:
             figures |= {f"eval/{name}_{other['name']}": value for name, value in other["mean"].items()}
         self.events.scalars(step, figures)
         for name, x, recon in result["pictures"]:
-            self.events.picture(step, f"pictures/{name}", _rows(x, recon))
+            self.events.picture(step, f"pictures/{printable(name)}", _rows(x, recon))
         self.events.flush()
         self.run_folder.append_metrics(
             {

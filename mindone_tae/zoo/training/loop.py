@@ -221,12 +221,21 @@ def _restore(state, found, recipe, run_folder):
     try:
         state.restore(found.networks, source=f"{run_folder.path} at step {found.step}")
     except UserError as error:
-        made_with = json.loads(found.metadata.get("model", "{}"))
+        made_with = _made_with(found)
         # the origin of the weights does not affect their shapes
         changes = section_changes(made_with, recipe.model, "model")
         changes = [change for change in changes if not change.startswith("model.pretrained:")]
         differing = f"; what differs is {', '.join(changes)}" if made_with and changes else ""
         raise UserError(f"{error}{differing}") from error
+
+
+def _made_with(found):
+    """The model section that a checkpoint notes; {} where it notes none that can be read."""
+    try:
+        noted = json.loads(found.metadata.get("model", "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _announce(recipe, model, dataset, first, steps):
