@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import mindspore as ms
 
+import mindone_tae
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
 from mindone_tae.data import VideoWriter, open_video, write_video
@@ -227,6 +229,36 @@ def test_msruns_environment_says_whose_part_is_whose(encode, monkeypatch):
     assert "ranks go from 0 to 1" in encode("cache", status=2).err
     monkeypatch.setenv("RANK_ID", "1")
     assert "of process 1 of 2" in encode("cache").out
+
+
+def test_two_hosts_under_msrun_encode_what_one_process_does(encode, encode_words, tmp_path):
+    encode("one", *SHARDS)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [Path(sys.executable).with_name("msrun"), "--worker_num=2", "--local_worker_num=1", "--join=True"]
+    command += ["--master_addr=127.0.0.1", f"--master_port={port}"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(Path(mindone_tae.__file__).parents[1])}
+    hosts = []
+    for number in range(2):
+        words = [f"--node_rank={number}", f"--log_dir=logs{number}", "python", "-m", "mindone_tae"]
+        words += encode_words("--output_path", "two", *SHARDS)
+        hosts.append(
+            subprocess.Popen(
+                list(map(str, [*command, *words])), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        )
+    said = [host.communicate(timeout=300)[0].decode(errors="replace") for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], said
+    shares = [int(re.search(rf"(\d) clips of process {number} of 2", said[number])[1]) for number in range(2)]
+    assert sum(shares) == 4 and min(shares) > 0
+    one, two = numbers("one"), numbers("two")
+    assert set(one) == set(two) == set(FRAMES)
+    for name, clip in one.items():
+        assert clip.facts == two[name].facts
+        np.testing.assert_allclose(two[name].mean, clip.mean, atol=1e-5)
+        np.testing.assert_allclose(two[name].logvar, clip.logvar, atol=1e-5)
 
 
 @pytest.mark.parametrize("words", [["--shard_size_mb", "0"], ["--verify", "-1"], ["--shard_size_mb", "nan"]])
