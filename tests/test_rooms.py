@@ -46,7 +46,7 @@ INSIDE = {
         "recipe": {"errors", "printable", "registry", "signatures"},
         "run": {"atomic_file", "errors", "printable", "recipe"},
         "device": {"errors"},
-        "protocols": {"registry", "run", "signatures"},
+        "protocols": {"errors", "registry", "run", "signatures"},
         "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
     },
     "models": {
@@ -62,7 +62,7 @@ INSIDE = {
         "description": set(),
         "given": {"layers.dtypes"},
         "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
-        | {"kernels.device", "layers.dtypes", "layers.start"},
+        | {"kernels.device", "layers.dtypes", "layers.precision", "layers.start"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {
@@ -108,10 +108,8 @@ DEFERRED = {
 EXCEPTIONS = {
     # the scaling conventions are defined in models; defined once in a place that both may import, this goes
     "data.tae_latents": {"models.latent.scaling"},
-    # whole_clips belongs beside what commands share
-    "cli.commands.encode": {"cli.commands.reconstruct"},
-    # whole_clips, and the latents that commands take, belong beside what commands share
-    "cli.commands.latent_stats": {"cli.commands.decode", "cli.commands.reconstruct"},
+    # the latents that commands take belong beside what commands share
+    "cli.commands.latent_stats": {"cli.commands.decode"},
 }
 
 

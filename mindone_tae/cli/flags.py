@@ -1,6 +1,11 @@
 """The flags that commands share, and what they mean in a recipe."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
+
+# Flags that are on when bare, and take true or false.
+SWITCHES = ("--enable_tile",)
+_SWITCH_VALUES = {"true": True, "false": False}
 
 
 def add_videos(parser):
@@ -44,7 +49,10 @@ def add_model(parser):
         help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
     )
     parser.add_argument(
-        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
+        "--enable_tile",
+        type=_true_or_false,
+        metavar="BOOL",
+        help="work in tiles of time and space, to need less memory; bare, =True or =False, in place of model.use_tile",
     )
 
 
@@ -81,9 +89,26 @@ def model_overrides(options):
     pairs = []
     if options.ckpt_path is not None:
         pairs.append(("model.pretrained", options.ckpt_path))
-    if getattr(options, "enable_tile", False):
-        pairs.append(("model.use_tile", True))
+    if getattr(options, "enable_tile", None) is not None:
+        pairs.append(("model.use_tile", options.enable_tile))
     return pairs
+
+
+def with_switch_values(words):
+    """The words with a bare switch made "--switch=True": argparse would take the word behind it, a video, for its value."""
+    found, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        if word in SWITCHES:
+            word += f"={words.pop(0)}" if words and words[0].lower() in _SWITCH_VALUES else "=True"
+        found.append(word)
+    return found
+
+
+def _true_or_false(text):
+    if text.lower() not in _SWITCH_VALUES:
+        raise ArgumentTypeError(f"{text!r} is neither True nor False: write the flag bare, =True or =False")
+    return _SWITCH_VALUES[text.lower()]
 
 
 def size(text):

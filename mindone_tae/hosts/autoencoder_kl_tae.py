@@ -28,11 +28,11 @@ from mindone_tae.models.layers.dtypes import compute_dtype
 from mindone_tae.weights import save_diffusers_folder
 from mindone_tae.zoo.errors import UserError
 
-from .host_config import HostConfig
 from .stock_loading import StockLoading
+from .stock_options import StockOptions
 
 
-class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
+class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
     """A face over `TemporalAutoencoder`: the same network under the same parameter names, called as pipelines call a VAE.
 
     Parameters, norms, softmax and results are float32; `to(ms.float16)`, and mindspore_dtype in from_pretrained, say what is computed
@@ -50,6 +50,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         shift_factor: centres them.
         latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
         latents_std: likewise; None takes 1 / scaling_factor for all.
+        use_recompute: compute the residual blocks again in the backward pass, as after `enable_gradient_checkpointing()`.
 
     Raises:
         ValueError: for a width the norm groups do not divide, or not one mean and std for each latent channel.
@@ -76,6 +77,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         shift_factor: float = 0.0609,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
+        use_recompute: bool = False,
     ):
         super().__init__()
         for name, values in (("latents_mean", latents_mean), ("latents_std", latents_std)):
@@ -93,6 +95,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             dropout=dropout,
             scaling_factor=scaling_factor,
             shift_factor=shift_factor,
+            use_recompute=use_recompute,
             sample_deterministic=True,  # pipelines draw from the moments themselves
         )
         object.__setattr__(
@@ -103,11 +106,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()
         self.temporal_compression_ratio = self.spatial_compression_ratio = 2**tae.halvings
         self.temperal_downsample = [True] * tae.halvings
-
-    @property
-    def config(self) -> HostConfig:
-        """What the constructor was given, and as attributes all that pipelines read."""
-        return HostConfig(self._internal_dict, self.spatial_compression_ratio)
+        self._recomputes = use_recompute
 
     def encode(self, x, return_dict: bool = False):
         """Pixels to the moments of the posterior.
@@ -159,32 +158,6 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         z = self.diag_gauss_dist.sample(moments, generator) if sample_posterior else split_moments(moments)[0]
         recon = self.decoder(z)[:, :, : sample.shape[2]]
         return DecoderOutput(sample=recon) if return_dict else (recon,)
-
-    def enable_tiling(self, *sizes, **named_sizes):
-        """Encodes and decodes in tiles from now on, as `TemporalAutoencoder.enable_tiling`."""
-        self._tae.enable_tiling(*sizes, **named_sizes)
-
-    def disable_tiling(self):
-        """Encodes and decodes whole videos from now on."""
-        self._tae.disable_tiling()
-
-    def enable_slicing(self):
-        """Runs the networks on one video of a batch at a time from now on."""
-        self._tae.enable_slicing()
-
-    def disable_slicing(self):
-        """Runs the networks on whole batches from now on."""
-        self._tae.disable_slicing()
-
-    @property
-    def use_tiling(self) -> bool:
-        """Whether `encode` and `decode` work in tiles."""
-        return self._tae.use_tiling
-
-    @property
-    def use_slicing(self) -> bool:
-        """Whether `encode` and `decode` take one video of a batch at a time."""
-        return self._tae.use_slicing
 
     @property
     def dtype(self) -> ms.Type:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, ops
 
 from .decoder import Decoder
 from .description import described
@@ -19,6 +19,7 @@ from .latent.posterior import sample_posterior, split_moments
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
+from .layers.precision import OwnPrecision
 from .layers.start import check_start, start_linear
 from .pretrained import load_pretrained, with_shipped
 from .tiling.sizes import TileSizes
@@ -38,7 +39,7 @@ TAE_CONFIG = {
 }
 
 
-class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
+class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
     """A variational autoencoder for video and, as a video of one frame, images.
 
     Args:
@@ -248,6 +249,11 @@ class TemporalAutoencoder(Streaming, Tiling, nn.Cell):
         self._warned = self._warned or given.warn_if_far_outside()
         _, mean, _ = self.encode(given.tensor)
         return given.pixels_back(self.decode(mean, given.tensor.shape[2]))
+
+    def compute_in(self, dtype):
+        """As any layer: what a host's mixed precision asks for; its layers are asked one by one."""
+        super().compute_in(dtype)
+        self.networks_changed()
 
     def __repr__(self):
         return described(self, self._pretrained)

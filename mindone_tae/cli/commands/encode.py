@@ -62,8 +62,7 @@ def add_to(commands):
 
 def run(options, console):
     """Encodes every clip that is not there yet."""
-    from ..inference import load, take_default_weights
-    from .reconstruct import whole_clips
+    from ..inference import WHOLE_CLIPS, load, take_default_weights
 
     if rank_share.leave_msrun():
         return
@@ -74,7 +73,7 @@ def run(options, console):
         raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
     take_default_weights(options, console)
-    recipe = load(options, whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
     folder = flags.output_folder(options, "encode")
     console.quiet(folder if rank == 0 else None)
     from mindone_tae.data.latents.cache import LatentFiles

@@ -71,10 +71,9 @@ def _of_latents(options, console):
 
 def _of_videos(options, console):
     """Statistics of what a model makes of videos, and what they are of."""
-    from ..inference import load
-    from .reconstruct import whole_clips
+    from ..inference import WHOLE_CLIPS, load
 
-    recipe = load(options, whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
     console.quiet(options.output_path)
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress

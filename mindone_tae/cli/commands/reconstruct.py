@@ -33,26 +33,13 @@ def add_to(commands):
 
 def run(options, console):
     """Reconstructs every clip."""
-    from ..inference import load, take_default_weights
+    from ..inference import WHOLE_CLIPS, load, take_default_weights
 
     take_default_weights(options, console)
-    recipe = load(options, whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
     folder = flags.output_folder(options, "reconstruct")
     names_size = options.image_size is None and options.config is None
     reconstruct(recipe, folder, console, options.format, options.batch_size or 1, names_size)
-
-
-def whole_clips(options):
-    """The data flags; clips are whole, from the first frame and the centre, whatever the recipe trained on."""
-    return [
-        ("dataset.sample_n_frames", -1),
-        ("dataset.deterministic_sample", True),
-        ("dataset.random_crop", False),
-        ("dataset.random_flip", False),
-        ("dataset.mixed_strategy", None),
-        ("dataset.mixed_lengths", None),
-        *flags.data_overrides(options),
-    ]
 
 
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):

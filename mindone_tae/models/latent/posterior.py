@@ -2,8 +2,6 @@
 
 from mindspore import ops
 
-LOGVAR_MIN, LOGVAR_MAX = -30.0, 20.0
-
 
 def split_moments(moments):
     """Mean and clipped log-variance.
@@ -16,7 +14,8 @@ def split_moments(moments):
     """
     channels = moments.shape[1] // 2
     mean, logvar = moments[:, :channels], moments[:, channels:]
-    return mean, ops.clamp(logvar, LOGVAR_MIN, LOGVAR_MAX)
+    # as numbers: MindSpore's rewriting for O1 copies functions without their module's constants
+    return mean, ops.clamp(logvar, -30.0, 20.0)
 
 
 def sample_posterior(mean, logvar, noise):
