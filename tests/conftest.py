@@ -1,4 +1,4 @@
-"""What every test needs of MindSpore: the CPU, PyNative mode unless a test says otherwise, errors where they happen."""
+"""MindSpore's settings for tests: CPU, PyNative mode unless a test sets another, synchronous errors."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# MindSpore writes its dumps below the working directory, and its log to stderr, unless told otherwise before it is imported.
+# Set before MindSpore is imported: by default it writes dumps below the working directory, and its log to stderr.
 os.environ.setdefault("GLOG_v", "3")
 
 
@@ -40,7 +40,10 @@ def pytest_configure(config):
 
 
 def take_half_of_the_cores(half):
-    """Keeps this process and those it starts apart from the other of `make test`, from whom MindSpore's threads, which spin while they wait, would take time."""
+    """Pins this process and its children to half of the cores, the other half of `make test` to the rest.
+
+    MindSpore's threads spin while they wait, and would take time from the other half.
+    """
     if hasattr(os, "sched_setaffinity") and half in ("apart", "not apart"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[half == "apart" :: 2] or cores)
@@ -48,7 +51,7 @@ def take_half_of_the_cores(half):
 
 @pytest.fixture(params=[1, 0], ids=["pynative", "graph"])
 def mode(request, monkeypatch, tmp_path):
-    """Runs a test in each of MindSpore's modes and gives its number, in a folder where a failed compilation may leave its dump."""
+    """Runs a test in each of MindSpore's modes, in a folder for dumps of failed compilations; the mode's number."""
     import mindspore as ms
 
     before = ms.get_context("mode")

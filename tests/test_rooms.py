@@ -17,10 +17,11 @@ ROOMS = {
     "zoo": set(),
     "models": set(),
     "weights": {"models", "zoo.errors", "zoo.atomic_file"},
-    # one place reads and writes files of tensors, and is told of their damage: data's latents and LPIPS's weights are such files
-    "data": {"zoo.errors", "zoo.printable", "zoo.atomic_file", "weights.formats"},
+    # weights.formats reads and writes all files of tensors, such as data's latents and LPIPS's weights
+    "data": {"zoo.errors", "zoo.printable", "zoo.spreadsheet", "zoo.atomic_file", "weights.formats"},
     "losses": {"zoo.errors", "zoo.atomic_file", "weights.formats"},
     "metrics": {"losses", "zoo.errors"},
+    "export": {"models", "version", "zoo.errors"},
     "hosts": {"models", "weights", "zoo.errors", "zoo.registry"},
     "cli": None,
     "__init__": None,
@@ -32,22 +33,34 @@ ROOMS = {
 FOR_EVERY_INIT = {"lazy"}
 
 # Place in a room: places and modules of the same room that it may import. A place is a folder or a module at the room's
-# top; "" stands for the top modules that are not listed by name. Modules of one place may import one another; where several
-# listed places hold a module, the longest counts.
+# top; "" stands for the top modules that are not listed by name. Modules of one place may import one another; where
+# several listed places hold a module, the longest counts.
 INSIDE = {
     "zoo": {
         "__init__": {"errors", "registry", "recipe"},
         "printable": set(),
+        "spreadsheet": set(),
         "errors": {"printable"},
         "progress": set(),
+        "compiling": {"progress"},
         "atomic_file": {"errors"},
         "signatures": {"errors", "printable"},
         "registry": {"errors", "signatures"},
         "recipe": {"errors", "printable", "registry", "signatures"},
-        "run": {"atomic_file", "errors", "printable", "recipe"},
+        "run": {"atomic_file", "errors", "printable", "recipe", "spreadsheet"},
         "device": {"errors"},
         "protocols": {"errors", "registry", "run", "signatures"},
-        "training": {"atomic_file", "device", "errors", "progress", "protocols", "recipe", "registry", "run"},
+        "training": {
+            "atomic_file",
+            "compiling",
+            "device",
+            "errors",
+            "progress",
+            "protocols",
+            "recipe",
+            "registry",
+            "run",
+        },
     },
     "models": {
         "__init__": set(),
@@ -55,7 +68,8 @@ INSIDE = {
         "layers": {"kernels"},
         "latent": set(),
         "pretrained": set(),
-        "tiling": {"latent", "layers", "kernels"},
+        "first_calls": set(),
+        "tiling": {"latent", "layers", "kernels", "first_calls"},
         "encoder": {"layers", "kernels.recompute"},
         "decoder": {"layers", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
@@ -82,12 +96,24 @@ INSIDE = {
     },
     "losses": {"": {"", "lpips"}, "frozen_network": set(), "lpips": {"frozen_network", "safe_sqrt"}, "gan": set()},
     "metrics": {"": {""}, "rfvd": {"frame_pairs"}},
+    "export": {
+        "__init__": set(),
+        "facts": set(),
+        "agreement": set(),
+        "graph": set(),
+        "layers": set(),
+        "network": {"graph", "layers"},
+        "onnx_file": {"network"},
+        "onnx_check": {"agreement"},
+        "mindir": set(),
+    },
     "hosts": {"": {""}},
     "cli": {
         "": {"", "report"},
         "__init__": {"", "parser"},
-        "parser": {"", "commands"},
+        "parser": {"", "commands", "serve"},
         "report": set(),
+        "serve": {""},
         "commands": {"", "report"},
         "commands.demo": {"", "commands", "parser", "report"},
         "commands.report": {"", "commands", "report"},

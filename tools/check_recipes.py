@@ -1,14 +1,15 @@
-"""Runs every recipe that comes with the package on this machine's CPU, at its full width: training recipes for two steps, in graph mode.
+"""Runs every shipped recipe on this machine's CPU, at its full width, in graph mode; training recipes for two steps.
 
     python tools/check_recipes.py                                     # all of them; a few minutes and up to 6 GB each
     python tools/check_recipes.py tae/train/mixed_256x256x32 model.block_out_channels=[8,8,8,8] model.norm_num_groups=4
 
-Changed are the device (CPU), the type (float32: a CPU computes no bfloat16), the sizes (32x32, 4 frames), the clips, the paths of weights
-and the number of steps; keys that follow are changed as well. A recipe for several cards runs on two CPU processes under msrun. The weights
-that a recipe needs are made at random: the model's under the published checkpoint's names, and LPIPS's for every recipe that has the term.
-The shapes of the steps are printed: the seeds of mixed_256x256x16 and mixed_length_256x256x32 give them a video and an image, that of the
-other mixed recipes two videos. Each recipe has a folder and a process of its own, forked from one that has imported everything and
-computed nothing, which saves their starting up. Exit status 0 where everything ran and every loss is finite, 1 where not.
+Overridden are the device (CPU), the type (float32: a CPU computes no bfloat16), the sizes (32x32, 4 frames), the clips,
+the paths of weights, the number of steps, and any keys given on the command line. A recipe for several cards runs on
+two CPU processes under msrun. Weights are random: the model's under the published checkpoint's names, and LPIPS's for
+every recipe that has the term. The shapes of the steps are printed: the seeds of mixed_256x256x16 and
+mixed_length_256x256x32 give them a video and an image, that of the other mixed recipes two videos. Each recipe has a
+folder and a process of its own, forked from one that has imported everything and computed nothing, which saves start-up
+time. Exit status 0 where everything ran and every loss is finite, 1 otherwise.
 """
 
 import argparse
@@ -195,7 +196,7 @@ def _free_port():
 
 
 def make_weights(folder, changes):
-    """Writes random weights of a model of the recipes' size as the published checkpoint has them, and random ones of LPIPS."""
+    """Writes random weights of a model of the recipes' size, under the published checkpoint's names, and of LPIPS."""
     from mindone_tae import TemporalAutoencoder
     from mindone_tae.losses.lpips.network import NETWORK
     from mindone_tae.weights import save_weights
@@ -212,9 +213,8 @@ def make_weights(folder, changes):
     lpips = {}
     for name, shape in NETWORK.shapes.items():
         values = rng.standard_normal(shape, np.float32) * math.prod(shape[1:]) ** -0.5
-        lpips[name] = (
-            np.abs(values) if name.startswith("lin") else values
-        )  # distances of features are weighted, never subtracted
+        # weights of distances are positive
+        lpips[name] = np.abs(values) if name.startswith("lin") else values
     save_file(lpips, folder / "lpips.safetensors")
 
 

@@ -2,13 +2,13 @@
 
     python tools/combinations.py                      # all rows; about a minute each
     python tools/combinations.py --rows 0,3           # some of them
-    python tools/combinations.py --row mode=pynative,ema=on    # one of one's own, the first level of every other feature
-    python tools/combinations.py --list               # the rows alone
+    python tools/combinations.py --row mode=pynative,ema=on    # a row of your own; other features at their first level
+    python tools/combinations.py --list               # list the rows only
 
-A row is one combination of a small TAE: a level of each feature. The rows hold every pair of levels at least once, the features
-that each training recipe combines, and what once failed. Each trains two steps, of both shapes where it has two, is cut back
-to the first and resumed; the weights, moving averages and optimizer states must be equal bit for bit, and finite.
-Exit status 0 where all are, 1 where not.
+A row is a training run of a small TAE with one level of each feature. The rows hold every pair of levels at least once,
+the combinations of the training recipes, and those that once failed. Each trains two steps, of both shapes where it has
+two, is cut back to the first and resumed; the weights, moving averages and optimizer states must be equal bit for bit,
+and finite. Exit status 0 where all are, 1 otherwise.
 """
 
 import argparse
@@ -195,12 +195,11 @@ def run(row, clips, lpips, folder):
     return differences(folder / "whole", folder / "cut")
 
 
-def differences(whole, cut):
-    """What differs between the last checkpoints of two runs, or is not finite; empty where nothing does."""
+def differences(whole, cut, step="step_00000002"):
+    """What differs between a step's checkpoints of two runs, or is not finite; empty where nothing does."""
     found = []
     first, second = (
-        {path.name: load_file(path) for path in sorted((run / "checkpoints/step_00000002").iterdir())}
-        for run in (whole, cut)
+        {path.name: load_file(path) for path in sorted((run / "checkpoints" / step).iterdir())} for run in (whole, cut)
     )
     if first.keys() != second.keys():
         found.append(f"files {sorted(first)} and {sorted(second)}")

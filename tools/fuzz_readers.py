@@ -2,8 +2,8 @@
 
     python tools/fuzz_readers.py videos --variants 500
 
-Bytes are flipped, cut, swapped, repeated and overwritten, near the start (headers) and anywhere. Counted are files read, refused,
-and those that hung or crashed a decoder; a wrong shape, or anything else that escapes, makes the exit status 1.
+Bytes are flipped, cut, swapped, repeated and overwritten, near the start (headers) and anywhere. Counted are files
+read, refused, and those that hung or crashed a decoder; a wrong shape, or any other exception, makes the exit status 1.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""Kills a training run at random moments, resumes it each time, and compares it bit for bit with one that nobody killed.
+"""Kills a training run at random moments, resumes it each time, and compares it bit for bit with an uninterrupted one.
 
     python tools/kill_run.py --config tae/train/tiny_64x64x8 --output_path outputs/killed --kills 10 \
         dataset.csv_path=videos/train.csv dataset.folder=videos train.steps=60 train.save_every=2
 
-Kills strike in turn at a random line of the host's code that steps, at one that saves, at a moment of the clock, and at a line of its
-starting up. The recipe's steps must be enough: a session may make a few saves' worth of steps before it is killed. Writes whole/ and killed/ below
---output_path and says of each kill where it struck. Exit status 0 where everything is equal, 1 where it is not.
+Kills come in turn at a random line of the host's stepping code, of its saving code, at a random time, and at a line of
+its start-up. The recipe needs enough steps: a session may make a few saves' worth of steps before it is killed. Writes
+whole/ and killed/ below --output_path and prints the place of each kill. Exit status 0 where everything is equal, 1
+otherwise.
 
-Sessions are forked from one process that has imported everything and computed nothing, which saves their starting up.
+Sessions are forked from one process that has imported everything and computed nothing, which saves start-up time.
 """
 
 import argparse
@@ -72,7 +73,8 @@ def session(recipe, folder, bomb=None, seconds=None, last_line=None, report=None
         folder: of the run.
         bomb: LineBomb or None.
         seconds: until it is killed; None leaves it.
-        last_line: with seconds, it is killed sooner where metrics.jsonl has so many lines: the machine may be faster than it was before.
+        last_line: with seconds, kills sooner once metrics.jsonl has this many lines, in case the machine has become
+            faster.
         report: called in the process after the run.
 
     Returns:
@@ -198,7 +200,8 @@ def main():
         write(
             "\n".join(found)
             if found
-            else f"after {options.kills} kills, equal bit for bit: {arrays} arrays, {len(metrics_of(whole))} lines of metrics"
+            else f"after {options.kills} kills, equal bit for bit: {arrays} arrays, "
+            f"{len(metrics_of(whole))} lines of metrics"
         )
     os._exit(1 if found else 0)
 

@@ -1,6 +1,6 @@
-"""Small videos of the kinds that people have, for verify_readers.py: codecs, containers, structures, rates, colours, cuts, damage.
+"""Small videos of common kinds, for verify_readers.py: codecs, containers, structures, rates, colours, cuts, damage.
 
-Every frame is a picture of its own, so that one frame in the place of another is seen.
+Every frame is a different picture, so that a wrong frame is noticed.
 """
 
 import subprocess
@@ -86,7 +86,7 @@ def picture(number, size=SIZE):
 
 
 def cut_at_keyframe(source, target, nth=2):
-    """A copy of the packets from a keyframe on, as `ffmpeg -ss -c copy`: frames before it that need more stay undecodable."""
+    """A copy of the packets from a keyframe on, as by `ffmpeg -ss -c copy`; some frames before it cannot be decoded."""
     with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
         stream = writing.add_stream_from_template(reading.streams.video[0])
         first, keyframes = None, 0
@@ -190,9 +190,9 @@ def codecs():
         for ending in endings:
             yield Case("other codecs", f"{codec}.{ending}", codec, options)
     for codec, pix_fmt, ending in (
-        ("mjpeg", "yuvj420p", "avi"), ("mjpeg", "yuvj422p", "mov"), ("prores_ks", "yuv422p10le", "mov"), ("png", "rgb24", "mov"),
-        ("qtrle", "rgb24", "mov"), ("huffyuv", "yuv422p", "avi"), ("utvideo", "gbrp", "avi"), ("rawvideo", "yuv420p", "nut"),
-        ("rawvideo", "bgr24", "avi"), ("gif", "rgb8", "gif"),
+        ("mjpeg", "yuvj420p", "avi"), ("mjpeg", "yuvj422p", "mov"), ("prores_ks", "yuv422p10le", "mov"),
+        ("png", "rgb24", "mov"), ("qtrle", "rgb24", "mov"), ("huffyuv", "yuv422p", "avi"), ("utvideo", "gbrp", "avi"),
+        ("rawvideo", "yuv420p", "nut"), ("rawvideo", "bgr24", "avi"), ("gif", "rgb8", "gif"),
     ):  # fmt: skip
         yield Case("other codecs", f"{codec}_{pix_fmt}.{ending}", codec, {}, pix_fmt, Fraction(25))
     yield Case("other codecs", "h263.3gp", "h263", {"g": "10"}, size=(144, 176))

@@ -1,4 +1,4 @@
-"""Shows data parallelism on this machine's CPU: two processes under msrun, half the batch each, beside one with the whole batch.
+"""Checks data parallelism on this machine's CPU: two processes under msrun, half the batch each, against one process.
 
     python tools/two_cards.py                    # a small TAE on sample clips, four steps; some minutes
     python tools/two_cards.py train.steps=8      # any key of the recipe
@@ -96,7 +96,8 @@ def compare(one, two):
     (steps, evaluations), (others, other_evaluations) = metrics(one), metrics(two)
     for a, b in zip(steps, others):
         print(
-            f"  step {a['step']}   loss {a['loss']:.5f}   {b['loss']:.5f}   gradient norm {a['gradient_norm']:.4f}   {b['gradient_norm']:.4f}"
+            f"  step {a['step']}   loss {a['loss']:.5f}   {b['loss']:.5f}   "
+            f"gradient norm {a['gradient_norm']:.4f}   {b['gradient_norm']:.4f}"
         )
     for a, b in zip(evaluations, other_evaluations):
         print(f"  step {a['step']}   psnr {a['eval']['psnr']:.5f}   {b['eval']['psnr']:.5f}")
@@ -106,7 +107,8 @@ def compare(one, two):
     figure = max(abs(a - b) / abs(a) for a, b in pairs)
     psnr = max(abs(a["eval"]["psnr"] - b["eval"]["psnr"]) for a, b in zip(evaluations, other_evaluations))
     print(
-        f"  largest difference: of a weight {weight:.1e}, of loss and gradient norm {figure:.1e} of themselves, of PSNR {psnr:.1e} dB"
+        f"  largest difference: of a weight {weight:.1e}, of loss and gradient norm {figure:.1e} (relative), "
+        f"of PSNR {psnr:.1e} dB"
     )
     as_many = len(steps) == len(others) and len(evaluations) == len(other_evaluations)
     return as_many and weight <= TOLERANCE and figure <= TOLERANCE and psnr <= PSNR_TOLERANCE

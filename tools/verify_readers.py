@@ -1,12 +1,13 @@
-"""Every kind of video through every way of reading, frame by frame against sequential decoding by PyAV, and by ffmpeg's command.
+"""Compares every way of reading, on every kind of video, with sequential decoding by PyAV and by ffmpeg's command.
 
-    python tools/verify_readers.py                    # about three minutes; ffmpeg takes part where it is installed
+    python tools/verify_readers.py                    # about three minutes; ffmpeg is used where it is installed
     python tools/verify_readers.py --match x264_open  # the files whose names hold this
     python tools/verify_readers.py --markdown         # the table as docs/readers.md has it
 
-Ways: forward, one by one at random, every third, backward, repeated and out of order, through the frame cache twice, and in
-a process of its own that is lost and replaced. A file is right where all of them give the frames that sequential decoding gives, and
-as many; a damaged one also where it gives the first of them, or is refused. Any wrong one makes the exit status 1.
+Ways: forward, one by one at random, every third, backward, repeated and out of order, through the frame cache twice,
+and in a process of its own that is lost and replaced. A file is right where all of them give the same frames as
+sequential decoding, and as many; a damaged one also where it gives the first of them, or is refused. A wrong one makes
+the exit status 1.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from mindone_tae.data.readers.file_stamp import stamp_of
 from mindone_tae.data.readers.isolated.bounded_reader import BoundedReader
 from mindone_tae.data.readers.isolated.reader_pool import ReaderPool
 
-# Levels that a frame may differ from the truth, each pixel and all together, on average. Where chroma stands is not told here.
+# Levels by which a frame may differ from the truth: mean over pixels, and of all pixels' mean. Chroma location varies.
 _TOLERANCE = {"pyav": (2.0, 0.5), "decord": (3.0, 0.7)}
 _FFMPEG_TOLERANCE = 3.0  # versions of FFmpeg place chroma differently; other frames differ by some fifty
 # Red and blue weights of each matrix.
@@ -61,7 +62,7 @@ def demuxed(container, stream):
 
 
 def exact_rgb(frame):
-    """A frame as RGB in float, by the formulas of ITU-R BT.601, 709 and 2020; chroma stands left of, and between, the rows of luma."""
+    """A frame as float RGB, by ITU-R BT.601, 709 and 2020; chroma is left-aligned, and between luma's rows."""
     form = frame.format
     if not form.name.startswith("yuv"):
         return frame.to_ndarray(format="rgb24").astype(np.float32)
@@ -194,7 +195,7 @@ def verify(case, folder, reader, pool, with_ffmpeg):
 
 
 def rate_is_right(case, times, fps):
-    """Whether a rate is that of the times shown, within the length of one frame; where these do not rise, that of the case."""
+    """Whether a rate agrees with the timestamps within one frame; where these do not rise, with the case's rate."""
     rising = None not in times and all(later > earlier for earlier, later in zip(times, times[1:]))
     if case.damaged or len(times) < 3:
         return True

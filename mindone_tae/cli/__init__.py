@@ -1,6 +1,6 @@
-"""The command `mindone-tae`: reads arguments, calls the rooms, prints.
+"""The command `mindone-tae`: parses arguments, runs a command, prints.
 
-Nothing here imports MindSpore until a command needs it: --help and list answer at once.
+Nothing here imports MindSpore until a command needs it, so that --help and list answer at once.
 """
 
 import os
@@ -19,7 +19,7 @@ from .sigterm import stoppable
 __all__ = ["main", "run"]
 
 
-# Command: how to go on after it was stopped.
+# Command: message after it was stopped.
 _NOTHING = "nothing was written; the same command starts again"
 _FILES = "the files that were done are kept, and nothing is left of those in work"
 _GO_ON = {
@@ -27,6 +27,7 @@ _GO_ON = {
     "encode": f"{_FILES}; the same command goes on with the others",
     "decode": f"{_FILES}; the same command starts again",
     "reconstruct": f"{_FILES}; the same command starts again",
+    "serve": "the reports that were made are kept",
     "check-data": "the files that were checked are noted; the same command with --resume goes on with the others",
     "demo": "what was made is kept; the same command with --force starts again",
 }
@@ -38,9 +39,9 @@ def main(arguments=None):
     Args:
         arguments: the words after `mindone-tae`; None takes those of this process.
 
-    Ends the process without unwinding it: MindSpore's own teardown at times aborts a PyNative process on a CPU whose work is
-    done, which would spoil the exit status. One of several ranks is unwound, as it takes leave of the others in that teardown: who
-    does not is waited for, and counts as lost.
+    Ends the process without MindSpore's teardown, which at times aborts a PyNative process on a CPU whose work is done
+    and would change the exit status. One of several ranks exits normally: in that teardown it signs off from the
+    others, which would otherwise wait for it and count it as lost.
     """
     status = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -58,14 +59,15 @@ def run(arguments):
         arguments: the words after `mindone-tae`.
 
     Returns:
-        Exit status: 0 success, 2 a mistake the user can mend, 128 + n ended by signal n (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM), 1 anything else.
+        Exit status: 0 success, 2 a mistake the user can correct, 128 + n ended by signal n (129 SIGHUP, 130 Ctrl-C, 143
+        SIGTERM), 1 anything else.
     """
     console = Console()
     try:
         options = parse(arguments)
         with stoppable(f"asked to stop: {_GO_ON.get(options.name, _NOTHING)}", console.error):
             return options.command(options, console) or 0
-    except SystemExit as stop:  # argparse has said what it had to say
+    except SystemExit as stop:  # argparse has printed its message
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         console.error("stopped by the keyboard")
@@ -75,7 +77,7 @@ def run(arguments):
         return 128 + stop.number
     except BrokenPipeError:
         return 1
-    except Exception as error:  # the last place that can tell a user's mistake from ours
+    except Exception as error:  # the last place that can distinguish a user's mistake from a fault
         return report_mistake(error, console)
     finally:
         console.close()

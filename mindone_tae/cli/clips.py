@@ -1,4 +1,4 @@
-"""The clips that a command works through, and the model it works with."""
+"""The clips and the model that a command works on."""
 
 import logging
 from collections import Counter
@@ -11,7 +11,7 @@ _logger = logging.getLogger(__name__)
 
 
 def start(recipe):
-    """MindSpore as the recipe's env section says, and the recipe's model with its weights."""
+    """Initializes MindSpore by the recipe's env section, and builds the recipe's model with its weights."""
     from mindone_tae.zoo.device import environment
     from mindone_tae.zoo.protocols import build_model
 
@@ -21,7 +21,7 @@ def start(recipe):
 
 
 def warn_if_random(recipe):
-    """Says so where a model that is only run has no weights."""
+    """Warns where a model that is not trained has no weights."""
     if recipe.model.get("pretrained", "") is None:
         _logger.warning("no weights are given, so %s has random ones: add --ckpt_path", recipe.model["name"])
 
@@ -32,11 +32,11 @@ class Clip:
 
     Attributes:
         name: the path relative to where it was found.
-        frames: how many it gives; 0 where its dataset does not tell.
+        frames: number of frames; 0 where its dataset does not say.
         fps: frames a second; 0.0 for an image.
-        size: (h, w) of the source, None where its dataset does not tell.
-        path: of the source, None where its dataset does not tell.
-        dataset, index: where it is read from.
+        size: (h, w) of the source, None where its dataset does not say.
+        path: of the source, None where its dataset does not say.
+        dataset, index: the dataset and the index in it.
     """
 
     name: str
@@ -89,7 +89,8 @@ class Clips:
         twice = [name for name, count in Counter(clip.name for clip in self.clips).items() if count > 1]
         if twice:
             raise UserError(
-                f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: list each clip once"
+                f"{', '.join(sorted(twice)[:3])} is listed more than once; outputs are named after their source: "
+                "list each clip once"
             )
         self.total_frames = sum(clip.frames for clip in self.clips) or None
 
@@ -98,11 +99,11 @@ class Clips:
         return in_groups(self.clips, batch_size, lambda clip: (clip.frames, clip.size) if clip.size else clip.index)
 
     def report(self, console, failed=()):
-        """Says which files were left out.
+        """Lists the files that were left out.
 
         Args:
             console: to print on.
-            failed: (path, reason) of those that the dataset took for readable.
+            failed: (path, reason) of files that failed after the dataset found them readable.
         """
         problems = [*getattr(self.dataset, "unreadable", ()), *failed]
         if problems:
@@ -124,7 +125,7 @@ def one_by_one(group, run, failed):
 
     try:
         run(group)
-    except ValueError as error:  # an unreadable one, or one that changed its length or size since it was looked at
+    except ValueError as error:  # an unreadable clip, or one whose length or size has changed
         if len(group) > 1:
             for entry in group:
                 one_by_one([entry], run, failed)
@@ -135,13 +136,13 @@ def one_by_one(group, run, failed):
 
 
 def leave_out(error, failed):
-    """Says which clip an UnreadableVideo leaves out, and notes its (path, reason)."""
+    """Logs the clip that an UnreadableVideo leaves out, and records its (path, reason)."""
     failed.append((error.path, error.reason))
     _logger.warning("left out: %s", error)
 
 
 def in_groups(entries, batch_size, key):
-    """Lists of at most batch_size entries of equal key, in the order in which their keys first come."""
+    """Lists of at most batch_size entries of equal key, in the order of their keys' first occurrence."""
     alike = {}
     for entry in entries:
         alike.setdefault(key(entry), []).append(entry)

@@ -1,55 +1,83 @@
-"""The terminal: ours to print on. What MindSpore and its libraries say goes to a file."""
+"""Printing to the terminal, with the output of MindSpore and its libraries redirected to a file."""
 
 import logging
 import os
+import re
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
+from mindone_tae.zoo.compiling import compiling
 from mindone_tae.zoo.device.msrun import first_by_environment
 from mindone_tae.zoo.printable import PrintableFormatter, printable
 from mindone_tae.zoo.progress import BarFriendlyHandler
 
+# What a line begins with, or says of an evaluation, and its colour (SGR).
+_COLOURS = {"error:": 31, "warning:": 33}
+_OF_EVALUATIONS = "mindone_tae.zoo.run.log"
+_BEST = re.compile("(?<=  )best(?=  |$)")
+
 
 class _Format(PrintableFormatter):
+    def __init__(self, stream):
+        super().__init__()
+        self._stream = stream
+
     def format(self, record):
         text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+        if record.name == _OF_EVALUATIONS and has_colour(self._stream):
+            text = _BEST.sub("\x1b[32mbest\x1b[0m", text)
+        return (
+            text if record.levelno < logging.WARNING else coloured(f"{record.levelname.lower()}: {text}", self._stream)
+        )
+
+
+def has_colour(stream):
+    """Whether a stream is a terminal that shows colours, and nobody set NO_COLOR (no-color.org)."""
+    is_terminal = getattr(stream, "isatty", lambda: False)()
+    return bool(is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb")
+
+
+def coloured(line, stream):
+    """A line whose first word has its colour, where the stream shows colours."""
+    word, space, rest = line.partition(" ")
+    return f"\x1b[{_COLOURS[word]}m{word}\x1b[0m{space}{rest}" if word in _COLOURS and has_colour(stream) else line
 
 
 class Console:
-    """Prints, and keeps the noise of others away.
+    """Prints, and redirects the output of libraries.
 
-    `quiet(folder)` moves file descriptors 1 and 2, on which compiled code prints, to folder/mindspore.log, and gives Python's
-    own stdout and stderr the terminal back.
+    `quiet(folder)` redirects file descriptors 1 and 2, on which compiled code prints, to folder/mindspore.log, and
+    reconnects Python's own stdout and stderr to the terminal.
     """
 
     def __init__(self):
         _open_closed_descriptors()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows what it can
+                stream.reconfigure(errors="backslashreplace")  # for terminals without UTF-8
         self.out, self.err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
         self.noise = None
         self._undo = []
 
     def print(self, *lines):
-        """Lines for the reader, on stdout, an empty one without any; where nobody reads them any more (| head), the work goes on."""
+        """Prints lines on stdout, an empty one without any; a closed stdout (| head) is ignored."""
         with suppress(OSError, ValueError):
             print("\n".join(map(printable, lines)), file=self.out, flush=True)
 
     def error(self, *lines):
-        """Lines for the reader, on stderr, likewise."""
+        """Prints lines on stderr; a closed stderr is ignored."""
         with suppress(OSError, ValueError):
-            print("\n".join(map(printable, lines)), file=self.err, flush=True)
+            print("\n".join(coloured(printable(line), self.err) for line in lines), file=self.err, flush=True)
 
     def quiet(self, folder=None):
-        """Sends everybody else's output to folder/mindspore.log, and our log to the terminal.
+        """Redirects the output of libraries to folder/mindspore.log, and our log to the terminal.
 
         Args:
-            folder: the run's folder, made where it is missing; None takes a temporary one, as every rank but the first does.
+            folder: the run's folder, created if missing; None, and all ranks but rank 0, take a temporary one.
         """
         if self.noise is not None:
             return
@@ -64,15 +92,18 @@ class Console:
         if "MS_DEV_SAVE_GRAPHS_PATH" not in os.environ:  # dumps of graphs that failed to compile
             os.environ["MS_DEV_SAVE_GRAPHS_PATH"] = str(folder / "graphs")
             self._undo.append(lambda: os.environ.pop("MS_DEV_SAVE_GRAPHS_PATH", None))
-        # MindSpore binds its logger to the stderr it finds at its first word; the file stays open as long as the process.
+        # MindSpore's logger keeps the stderr of its first message; the file stays open as long as the process.
         terminal = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = open(self.noise, "a", encoding="utf-8", buffering=1)
         try:
             from mindspore import log
 
-            log.warning("what MindSpore and its libraries have to say")
+            log.warning("log of MindSpore and its libraries")
+            from mindone_tae.models import first_calls
         finally:
             sys.stdout, sys.stderr = terminal
+        self._undo.append(partial(setattr, first_calls, "show", first_calls.show))
+        first_calls.show = compiling
 
     def _move_descriptors(self):
         saved_out, saved_err = os.dup(1), os.dup(2)
@@ -95,11 +126,11 @@ class Console:
         to_file.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(to_file)
         to_terminal = BarFriendlyHandler(self.err)
-        to_terminal.setFormatter(_Format())
+        to_terminal.setFormatter(_Format(self.err))
         ours.addHandler(to_terminal)
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)
-        logging.raiseExceptions = False  # a log on a full disk is no reason for a traceback through the progress bar
+        logging.raiseExceptions = False  # a log on a full disk must not print a traceback into the progress bar
         self._undo.append(
             lambda: (
                 root.removeHandler(to_file),
@@ -110,7 +141,7 @@ class Console:
         )
 
     def close(self):
-        """Gives everything back."""
+        """Undoes all redirections."""
         for stream in (self.out, self.err):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -119,7 +150,7 @@ class Console:
 
 
 def _open_closed_descriptors():
-    """Started with stdout or stderr closed (>&-): the next file that is opened must not take their place."""
+    """Opens descriptors 1 and 2 where they are closed (>&-), so that no file opened later takes their numbers."""
     for descriptor in (1, 2):
         try:
             os.fstat(descriptor)

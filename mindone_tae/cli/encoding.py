@@ -1,10 +1,12 @@
-"""Clips to latents, batch by batch, and what each latent would say of itself."""
+"""Clips to latents, batch by batch, with the facts stored beside each latent."""
 
 import json
 
 import numpy as np
 
 from mindone_tae.zoo import UserError
+
+from .factors import warn_of_factors
 
 CONVENTIONS = ("none", "mindone", "diffusers")
 
@@ -16,10 +18,10 @@ class ClipEncoder:
         model: built.
         section: the recipe's model section.
         convention: "none", "mindone" or "diffusers".
-        seed: of samples, each drawn by it and the clip's name and so the same whatever is encoded beside it; None keeps mean and logvar.
+        seed: of samples, each drawn by the seed and the clip's name alone; None keeps mean and logvar.
 
     Attributes:
-        shared: what is noted with every latent.
+        shared: facts stored with every latent.
 
     Raises:
         UserError: the model does not encode, or has no factors to scale by.
@@ -35,9 +37,12 @@ class ClipEncoder:
         if convention != "none" and (None in self.factors.values() or not self.factors["scaling_factor"]):
             told = " and ".join(f"{name} {value}" for name, value in self.factors.items())
             raise UserError(
-                f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: leave it out"
+                f"model '{section['name']}' has {told}; --convention {convention} needs both, the first not 0: "
+                "leave it out"
             )
-        # as JSON gives it back, to compare with
+        if convention != "none":
+            warn_of_factors(section, convention, self.factors)
+        # through JSON, to compare equal with stored facts
         settings = json.loads(
             json.dumps({key: value for key, value in section.items() if key not in ("name", "pretrained")})
         )
@@ -57,7 +62,7 @@ class ClipEncoder:
             counted: their chunks, see Counted.
 
         Raises:
-            UnreadableVideo: one of them cannot be read, or gives latents that are no numbers.
+            UnreadableVideo: one of them cannot be read, or gives latents that are not finite.
         """
         from mindone_tae.data import LatentClip, UnreadableVideo
 
@@ -77,7 +82,7 @@ class ClipEncoder:
         return found
 
     def _scaled(self, mean, logvar):
-        """Mean and logvar as they are kept; a sample is scaled when it is drawn."""
+        """Mean and logvar as they are stored; a sample is scaled when it is drawn."""
         from mindone_tae.models.latent.scaling import scale_posterior
 
         return (
@@ -87,7 +92,7 @@ class ClipEncoder:
         )
 
     def _latent_size(self, frames, size):
-        """(lt, lh, lw) of a clip, None where the model or the dataset does not tell."""
+        """(lt, lh, lw) of a clip, None where the model or the dataset does not say."""
         return (
             self.model.latent_size((frames, *size)) if hasattr(self.model, "latent_size") and frames and size else None
         )
@@ -100,14 +105,14 @@ class ClipEncoder:
         noise = np.random.default_rng([self.seed, *name.encode("utf-8", "surrogateescape")]).standard_normal(
             mean.shape, dtype=np.float32
         )
-        # mean + exp(logvar / 2) * noise, in the arrays that are there: an hour's are large
+        # mean + exp(logvar / 2) * noise, in place: an hour's arrays are large
         logvar *= 0.5
         noise *= np.exp(logvar, out=logvar)
         noise += mean
         return {"sample": noise if self.convention == "none" else scale_latents(noise, self.convention, **self.factors)}
 
     def latent_bytes(self, frames, size):
-        """Bytes of a clip's latent, None for a model that does not tell."""
+        """Bytes of a clip's latent, None for a model that does not say."""
         latent_size = self._latent_size(frames, size)
         if latent_size is None or not hasattr(self.model, "latent_channels"):
             return None
@@ -115,7 +120,7 @@ class ClipEncoder:
 
 
 class Wanted:
-    """A clip, and the facts that its latent would have if it were encoded now, before it is.
+    """A clip to encode, and the facts that its latent will have.
 
     Args:
         clip: a Clip.
@@ -140,7 +145,7 @@ class Wanted:
 
     @property
     def shape(self):
-        """What clips that go through the model together have in common."""
+        """Key that is equal for clips that can be encoded in one batch."""
         return (self.clip.frames, *self.size) if self.size else (0, self.clip.index)
 
 
@@ -170,7 +175,7 @@ class Sizes:
         self._known = {}
 
     def of(self, clip):
-        """The size of a clip, None where its dataset does not tell the source's.
+        """The size of a clip, None where its dataset does not say the source's.
 
         Raises:
             UnreadableVideo: it had to be opened, and could not be.

@@ -1,11 +1,23 @@
-"""The flags that commands share, and what they mean in a recipe."""
+"""The flags that commands share, and the recipe keys that they set."""
 
+import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 
+# Longer ones are no size, and Python reads none of over 4300 digits.
+_SIDE = re.compile("[0-9]{1,9}")
 # Flags that are on when bare, and take true or false.
 SWITCHES = ("--enable_tile",)
 _SWITCH_VALUES = {"true": True, "false": False}
+# Clips are whole, from the first frame and the centre, unflipped, whatever the recipe trained on.
+WHOLE_CLIPS = [
+    ("dataset.sample_n_frames", -1),
+    ("dataset.deterministic_sample", True),
+    ("dataset.random_crop", False),
+    ("dataset.random_flip", False),
+    ("dataset.mixed_strategy", None),
+    ("dataset.mixed_lengths", None),
+]
 
 
 def add_videos(parser):
@@ -16,7 +28,7 @@ def add_videos(parser):
 
 
 def add_data(parser):
-    """Which clips, and how they are cut."""
+    """Flags that choose clips, their frames and their size."""
     parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
     parser.add_argument(
         "--video_folder",
@@ -24,6 +36,7 @@ def add_data(parser):
         metavar="DIR",
         help="what the table's paths are relative to; without a table, every clip below it, or one file",
     )
+    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths, where it is another")
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
     parser.add_argument(
         "--image_size",
@@ -33,26 +46,40 @@ def add_data(parser):
 
 
 def add_trained(parser):
-    """Which model, for a command that trains none."""
-    parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
-    )
+    """Flags that choose the model, for a command that does not train."""
+    _add_config(parser)
     add_model(parser)
 
 
+def add_weights(parser):
+    """Which model, for a command that runs it on no clips."""
+    _add_config(parser)
+    _add_ckpt_path(parser)
+
+
 def add_model(parser):
-    """Which weights, and how much at a time."""
+    """Flags that choose weights, batch size and tiling."""
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
-    parser.add_argument(
-        "--ckpt_path",
-        metavar="PATH",
-        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
-    )
+    _add_ckpt_path(parser)
     parser.add_argument(
         "--enable_tile",
         type=_true_or_false,
         metavar="BOOL",
         help="work in tiles of time and space, to need less memory; bare, =True or =False, in place of model.use_tile",
+    )
+
+
+def _add_config(parser):
+    parser.add_argument(
+        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
+    )
+
+
+def _add_ckpt_path(parser):
+    parser.add_argument(
+        "--ckpt_path",
+        metavar="PATH",
+        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
     )
 
 
@@ -69,11 +96,20 @@ def data_overrides(options, section="dataset"):
         pairs.append((f"{section}.folder", options.video_folder))
         if options.csv_path is None:
             pairs.append((f"{section}.csv_path", None))
+    if options.video_column is not None:
+        pairs.append((f"{section}.video_column", options.video_column))
     if options.num_frames is not None:
         pairs.append((f"{section}.sample_n_frames", options.num_frames))
     if options.image_size is not None:
         pairs.append((f"{section}.size", size(options.image_size)))
     return pairs
+
+
+def names_clips(options):
+    """Whether the command line says which clips are meant, by a flag or a key of the dataset section."""
+    keys = {text.partition("=")[0] for text in options.overrides}
+    places = {"dataset", *(f"dataset.{key}" for key in ("csv_path", "folder", "path", "manifest_path", "name"))}
+    return bool(getattr(options, "videos", None) or options.csv_path or options.video_folder or keys & places)
 
 
 def output_folder(options, command):
@@ -95,7 +131,7 @@ def model_overrides(options):
 
 
 def with_switch_values(words):
-    """The words with a bare switch made "--switch=True": argparse would take the word behind it, a video, for its value."""
+    """The words with a bare switch made "--switch=True": argparse would take a video behind it for its value."""
     found, words = [], list(words)
     while words:
         word = words.pop(0)
@@ -116,7 +152,7 @@ def size(text):
     if text is None:
         return None
     numbers = text.replace("x", ",").split(",")
-    if all(number.strip().isdigit() for number in numbers):
+    if all(_SIDE.fullmatch(number.strip()) for number in numbers):
         sides = [int(number) for number in numbers]
         return sides[0] if len(sides) == 1 else sides
     return text

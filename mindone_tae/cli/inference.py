@@ -1,4 +1,4 @@
-"""What a command that only runs a model works with: the recipe, from wherever it can be had."""
+"""The recipe of a command that runs a model without training it."""
 
 import logging
 from dataclasses import replace
@@ -14,21 +14,12 @@ from . import flags
 _logger = logging.getLogger(__name__)
 
 
-# Clips are whole, from the first frame and the centre, whatever the recipe trained on.
-WHOLE_CLIPS = [
-    ("dataset.sample_n_frames", -1),
-    ("dataset.deterministic_sample", True),
-    ("dataset.random_crop", False),
-    ("dataset.random_flip", False),
-    ("dataset.mixed_strategy", None),
-    ("dataset.mixed_lengths", None),
-]
-# The trained weights that the package carries, for a command that is given none.
+# The shipped weights, for a command that is given none.
 DEFAULT_WEIGHTS = "tiny"
 
 
 def take_default_weights(options, console):
-    """Sets --ckpt_path to the package's own weights where nothing says which model is meant, and says so."""
+    """Sets --ckpt_path to the shipped weights where the options name no model, and prints that."""
     from mindone_tae.weights.architecture import SHARED_KEYS
 
     keys = {text.partition("=")[0] for text in options.overrides}
@@ -42,8 +33,8 @@ def take_default_weights(options, console):
 def load(options, pairs, default, wanted=()):
     """The recipe of an inference command.
 
-    --config wins; without it a run's folder brings its own recipe; without that `default` is taken, with the architecture that
-    the weights say they have, where they say so.
+    The first of: --config; the recipe in the run's folder; `default`, with the architecture stored with the weights, if
+    there is one.
 
     Args:
         options: parsed arguments.
@@ -52,7 +43,8 @@ def load(options, pairs, default, wanted=()):
         wanted: (dotted path, value) of what the command sets on the dataset, of those keywords that it takes.
 
     Returns:
-        Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own graph.
+        Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own
+        graph.
     """
     ckpt = Path(options.ckpt_path) if options.ckpt_path else None
     config, model = options.config, []
@@ -82,7 +74,7 @@ def _taken(dataset, wanted):
 
 
 def _is_whole(config):
-    """Whether a run's config.yaml is there and can be read; without it the weights say what model they are of."""
+    """Whether a run's config.yaml exists and can be read; otherwise the model is taken from the weights."""
     if not config.exists():
         return False
     try:
@@ -99,14 +91,14 @@ def _is_whole(config):
 
 
 def _user_wrote_mode(options, path):
-    """Whether env.mode stands on the command line, or in the recipe at `path` that --config names."""
+    """Whether env.mode is on the command line, or in the recipe at `path` that --config names."""
     return any(text.startswith("env.mode=") for text in options.overrides) or (
         options.config is not None and _states_mode(path)
     )
 
 
 def _states_mode(path):
-    """Whether env.mode stands in a recipe that a user wrote: those that come with the package are for any device, and a run's states every key."""
+    """Whether env.mode is in a recipe that a user wrote: not a shipped one, nor a run's, which has every key."""
     shipped = any(path.samefile(find_recipe(name)) for name in recipe_names())
     if shipped or (path.name == "config.yaml" and path.with_name("environment.json").exists()):
         return False
@@ -115,12 +107,15 @@ def _states_mode(path):
 
 
 def _architecture(path):
-    """The model section that its writer noted with weights; empty where there is none."""
+    """The model section stored with weights; empty where there is none."""
     if path is None:
         return {}
-    from mindone_tae.weights import read_model
+    from mindone_tae.weights.reading import check_note, noted_model, open_weights
 
     try:
-        return read_model(path)
-    except UserError:  # the model itself tells what is wrong, and one of another package may read what we do not
+        stored = open_weights(path)
+        noted = noted_model(stored)
+    except UserError:  # loading will report it; a model of another package may read other formats
         return {}
+    check_note(stored, noted)
+    return noted

@@ -1,4 +1,4 @@
-"""Reconstructions as pictures that a person can judge."""
+"""Pictures of reconstructions and their errors."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from mindone_tae.data import to_pixels, write_contact_sheet
 
 from .output_names import output_file
 
-# The error's scale: black is none, this colour is so many of 255 levels or more.
+# The error's scale: black is no error, this colour is _ERROR_LEVELS of 255 levels or more.
 _ERROR_COLOUR = np.array([255, 176, 59]) / 255
 _ERROR_LEVELS = 64
 
@@ -16,7 +16,7 @@ def sheet_rows(source, *rebuilt):
 
     Args:
         source: uint8 (t, h, w, 3).
-        *rebuilt: (label, frames) each, or frames alone for one that is called reconstruction.
+        *rebuilt: (label, frames) each, or frames alone, labelled "reconstruction".
     """
     rows = [each if isinstance(each, tuple) else ("reconstruction", each) for each in rebuilt]
     return [("source", source), *rows, (f"error, 0 to {_ERROR_LEVELS}", error_magnitude(source, rows[0][1]))]

@@ -1,9 +1,12 @@
-"""Which part of a command's work is this process's, where several share it."""
+"""This process's share of a command's work, where several processes divide it."""
 
 import os
+import re
 
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.device.msrun import end_with_msrun
+
+_COUNT = re.compile("[0-9]{1,9}")
 
 
 def add_to(parser):
@@ -23,7 +26,7 @@ def rank_and_ranks(options):
     """This process's rank and the number of ranks, from the flags or else the environment.
 
     Raises:
-        UserError: only one of the two, no number, or a rank that is not below the number of ranks.
+        UserError: only one of the two, not a number, or a rank that is not below the number of ranks.
     """
     rank = _number("--rank", options.rank, "RANK_ID")
     ranks = _number("--world", options.world, "RANK_SIZE")
@@ -34,20 +37,22 @@ def rank_and_ranks(options):
             ("--world (RANK_SIZE)", "--rank (RANK_ID)") if rank is None else ("--rank (RANK_ID)", "--world (RANK_SIZE)")
         )
         raise UserError(
-            f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need both: give {missing.split()[0]}"
+            f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need "
+            f"both: give {missing.split()[0]}"
         )
     if not 0 <= rank < ranks:
         raise UserError(
-            f"--rank is {rank} and --world {ranks}; ranks go from 0 to {max(ranks - 1, 0)}: give each process one of its own"
+            f"--rank is {rank} and --world {ranks}; ranks go from 0 to {max(ranks - 1, 0)}: "
+            "give each process one of its own"
         )
     return rank, ranks
 
 
 def leave_msrun():
-    """Makes this a process on its own, for work whose parts need nothing of one another.
+    """Makes this an independent process, for work whose parts need no communication.
 
     Returns:
-        Whether it has nothing to do: msrun starts one beside the workers, to bring them together.
+        Whether this is msrun's scheduler process, which has nothing to do.
     """
     end_with_msrun()
     return os.environ.pop("MS_ROLE", None) == "MS_SCHED"
@@ -57,6 +62,6 @@ def _number(flag, given, variable):
     if given is not None:
         return given
     text = os.environ.get(variable) or None
-    if text is not None and not text.strip().isdigit():
+    if text is not None and not _COUNT.fullmatch(text.strip()):
         raise UserError(f"{variable} is {text!r}; it must be a whole number: give {flag}")
     return None if text is None else int(text)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from mindone_tae.zoo.atomic_file import remove_own
 from mindone_tae.zoo.training.stopping import ONE_REQUEST_SECONDS, SIGNALS, Stopped
 
-# How long the main thread may take to leave, before the process is ended where it is: a compilation hears nothing.
+# Seconds the main thread has to leave before the process is ended: while it compiles it does not react to signals.
 _GRACE_SECONDS = 3.0
 
 
 class _Stop:
-    """What was asked, and whether the command has left its block.
+    """The signal received, and whether the command has left its block.
 
     Attributes:
         number: of the first signal, None before.
@@ -29,12 +29,13 @@ class _Stop:
         # Schedulers signal a job's processes and their parents, so that one request can arrive twice.
         if self.number is None:
             self.number = number
-            raise KeyboardInterrupt  # no handler of errors on the way keeps it
+            raise KeyboardInterrupt  # not an Exception, so that no error handler catches it
 
     def watch(self, pipe, message, report):
-        """Ends the process where the main thread does not hear a signal. Runs in a thread of its own.
+        """Ends the process where the main thread does not react to a signal. Runs in a thread of its own.
 
-        Python's own handler only writes the number to a pipe; what is to be done waits until the main thread is back in Python.
+        Python writes the signal's number to a pipe at once, but runs handlers only when the main thread is back in
+        Python.
         """
         first = None
         while received := os.read(pipe, 1):
@@ -44,7 +45,7 @@ class _Stop:
             first = first or time.monotonic()
             again = time.monotonic() - first > ONE_REQUEST_SECONDS
             if signal.getsignal(number) != self.handle and not again:
-                continue  # a training loop's, which saves first; it is given up for a second request only
+                continue  # a training loop handles it, and saves first; only a second request ends that
             if not self.left.wait(_GRACE_SECONDS):
                 remove_own()
                 report(message)
@@ -54,11 +55,12 @@ class _Stop:
 
 @contextmanager
 def stoppable(message, report):
-    """The first SIGTERM, SIGHUP or Ctrl-C leaves the block by way of everything that tidies up; a second one changes nothing.
+    """Context that the first SIGTERM, SIGHUP or Ctrl-C leaves by an exception, running cleanup; later ones do nothing.
 
-    Where the main thread computes and does not hear it for some seconds, the process ends there, with what it was writing
-    removed. MindSpore turns Ctrl-C into SIGTERM while it computes. Outside of the main thread, where Python takes no signals,
-    all stays as it is; so does a signal that this process was started to ignore (nohup, a shell's background job).
+    If the main thread does not react for some seconds, because it computes, the process ends there and removes its
+    temporary files. MindSpore turns Ctrl-C into SIGTERM while it computes. Outside the main thread, where Python cannot
+    handle signals, nothing changes; a signal that this process was started to ignore (nohup, a shell's background job)
+    stays ignored.
 
     Args:
         message: the line to end with.

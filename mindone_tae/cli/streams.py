@@ -20,7 +20,7 @@ def reconstructed(model, chunks, on_latent=None):
     Args:
         model: by the host's protocol.
         chunks: see `batched`.
-        on_latent: called with what the model makes of them on the way, arrays (b, zc, lt_chunk, lh, lw), where it tells.
+        on_latent: called with the posterior's mean, arrays (b, zc, lt_chunk, lh, lw), where the model encodes.
     """
     if hasattr(model, "reconstruct_frames"):
         yield from model.reconstruct_frames(chunks, on_latent=on_latent)
@@ -48,8 +48,8 @@ def joined(parts, latent_frames=None):
 
     Args:
         parts: (mean, logvar) of its chunks, see `posteriors`.
-        latent_frames: how many there will be, so that they are held once and not a second time to be joined; None where that is
-            not known. A file that changed may give more or fewer.
+        latent_frames: expected number, to allocate the result once instead of holding all parts twice; None where it is
+            not known. A file that has changed may give more or fewer.
     """
     whole, filled, beyond = (), 0, []
     for part in parts:

@@ -1,4 +1,4 @@
-"""Latents of a cache made again and compared: the proof that they are what this model gives for these videos."""
+"""Verifies latents of a cache by encoding their videos again and comparing."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from mindone_tae.zoo import UserError
 
 from .encoding import Counted
 
-# The largest difference that is no mismatch, where the numbers are about 1: what another order of summing comes to.
+# The largest difference that another order of summation can cause, where the numbers are about 1.
 _ALLOWED, _ALLOWED_HALF = 1e-3, 3e-2
 
 
 def verify(encoder, cache, wanted, count, seed, console):
-    """Encodes some clips of a cache again and says how far they lie from it.
+    """Encodes some clips of a cache again and prints the largest difference.
 
     Args:
         encoder: a ClipEncoder.
@@ -54,13 +54,14 @@ def verify(encoder, cache, wanted, count, seed, console):
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise UserError(
-            f"{len(wrong)} of {len(found)} latents are not what this model gives for their videos: {', '.join(wrong[:3])}{more}; the largest "
-            f"difference is {largest:.3g} and {allowed:g} is allowed: delete them, or the whole cache, and encode again"
+            f"{len(wrong)} of {len(found)} latents are not what this model gives for their videos: "
+            f"{', '.join(wrong[:3])}{more}; the largest difference is {largest:.3g} and {allowed:g} is allowed: "
+            "delete them, or the whole cache, and encode again"
         )
 
 
 def difference(held, again):
-    """The largest distance between two LatentClips' arrays, in units of their largest number where that is above 1; infinite for other shapes."""
+    """Largest difference of two LatentClips' arrays, over their largest number if above 1; inf for other shapes."""
     largest = 0.0
     for kind, array in again.arrays.items():
         other = held.arrays.get(kind)

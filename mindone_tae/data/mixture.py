@@ -77,7 +77,7 @@ class MixtureDataset:
         choose = getattr(self._datasets[number], "step_choice", None)
         return number, choose(rng) if choose else None
 
-    def sample(self, index: int, rng: np.random.Generator, choice: tuple | None = None):
+    def sample(self, index: int, rng: np.random.Generator, choice: tuple | None = None) -> tuple[np.ndarray, ...]:
         """Draw one sample.
 
         Args:

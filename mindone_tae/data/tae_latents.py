@@ -8,7 +8,7 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from .latents.clip import CONVENTIONS, UNSCALED
+from .latents.clip import CONVENTIONS, UNSCALED, finite
 from .latents.folder import find_latents
 
 _POSTERIOR = ("mean", "sample")
@@ -110,7 +110,7 @@ class LatentsDataset:
             Arrays in the order of output_columns; "latent" is float32 (zc, lt, lh, lw), "path" a string.
 
         Raises:
-            UserError: its file can no longer be read.
+            UserError: its file can no longer be read, or holds numbers that are not finite.
         """
         if choice is not None and self._shape_of[index] != choice:
             index = int(rng.choice(np.flatnonzero(self._shape_of == choice)))
@@ -126,17 +126,18 @@ class LatentsDataset:
 
         clip = latent.read()
         held = clip.sample if clip.sample is not None else clip.mean
-        if self._drawn and clip.sample is None:
-            held = held + np.exp(0.5 * clip.logvar) * rng.standard_normal(held.shape, dtype=np.float32)
-        if clip.scaling_convention == self._convention:
-            return held
-        factors = clip.scaling_factor, clip.shift_factor
-        if clip.scaling_convention != UNSCALED:
-            held = unscale_latents(held, clip.scaling_convention, *factors)
-        return held if self._convention == UNSCALED else scale_latents(held, self._convention, *factors)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is told by `finite`
+            if self._drawn and clip.sample is None:
+                held = held + np.exp(0.5 * clip.logvar) * rng.standard_normal(held.shape, dtype=np.float32)
+            if clip.scaling_convention != self._convention:
+                factors = clip.scaling_factor, clip.shift_factor
+                if clip.scaling_convention != UNSCALED:
+                    held = unscale_latents(held, clip.scaling_convention, *factors)
+                held = held if self._convention == UNSCALED else scale_latents(held, self._convention, *factors)
+        return finite(latent.where, held)
 
     def describe(self, index: int) -> dict:
-        """What `self[index]` is: path of the clip, frames, fps and size (h, w) that it had, shape of its latent."""
+        """Facts of `self[index]`: path, frames, fps and size (h, w) of the clip, shape of its latent."""
         latent = self._latents[index]
         facts = {name: latent.facts[name] for name in ("frames", "fps", "size")}
         return {"path": latent.name, "relative_path": latent.name, **facts, "shape": latent.shape}

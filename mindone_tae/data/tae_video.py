@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
@@ -267,7 +269,7 @@ class TAEVideoDataset:
             frames = part.cut(reader.read_resized(indices, part.resized, part.box))
         return self._augmentation.colour(from_pixels(frames[:, :, ::-1] if flipped else frames), rng)
 
-    def stream(self, index: int, chunk_frames: int = 16):
+    def stream(self, index: int, chunk_frames: int = 16) -> Iterator[np.ndarray]:
         """The clip of an index in chunks, without holding it whole: from frame 0, the centre crop, unflipped.
 
         Args:

@@ -1,4 +1,4 @@
-"""Faces for the mechanisms that stock code has: mindone.diffusers' pipelines, mindcv's table of models, any zoo's own registry.
+"""Adapters to other packages: mindone.diffusers' pipelines, mindcv's table of models, and registries of any host.
 
 Importing this package imports nothing heavy; each name's module is imported on first use.
 """

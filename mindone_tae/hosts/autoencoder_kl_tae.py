@@ -1,19 +1,20 @@
-"""The Temporal Autoencoder as a model of mindone.diffusers, for pipelines that have never heard of it.
+"""The Temporal Autoencoder as a model of mindone.diffusers, for unmodified pipelines.
 
-Frames. Pipelines ask for (n - 1) // 8 + 1 latent frames for n frames, which is the ceil(n / 8) that the TAE has. The networks they
-were written for are causal and decode lt latent frames to 8 * (lt - 1) + 1 frames; the TAE decodes them to 8 * lt, so that a pipeline asked
-for n frames gives n rounded up to a multiple of 8. The first n are the ones asked for. Wan rounds n to 8k + 1 first: ask it for 17,
-take 17 of 24.
+Frames. Pipelines ask for (n - 1) // 8 + 1 latent frames for n frames, which equals the TAE's ceil(n / 8). The networks
+they were written for are causal and decode lt latent frames to 8 * (lt - 1) + 1 frames; the TAE decodes them to 8 * lt,
+so that a pipeline asked for n frames returns n rounded up to a multiple of 8, of which the first n are the wanted ones.
+Wan rounds n to 8k + 1 first: ask it for 17, take 17 of 24.
 
-Scaling. Wan and Cosmos unscale by latents_std and latents_mean, with which scale and shift are both applied: their generators are
-trained on latents scaled in the convention "diffusers". HunyuanVideo and EasyAnimate divide by scaling_factor and know no shift:
-theirs are trained on scaling_factor * z.
+Scaling. Wan and Cosmos unscale by latents_std and latents_mean, so with scale and shift: their generators are trained
+on latents scaled in the convention "diffusers". HunyuanVideo and EasyAnimate divide by scaling_factor and have no
+shift: theirs are trained on scaling_factor * z.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from tempfile import TemporaryDirectory
 
 import mindspore as ms
 from mindone.diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -26,6 +27,7 @@ from mindone_tae.models.autoencoder import TemporalAutoencoder
 from mindone_tae.models.latent.posterior import split_moments
 from mindone_tae.models.layers.dtypes import compute_dtype
 from mindone_tae.weights import save_diffusers_folder
+from mindone_tae.weights.card import CARD, model_card, read_evaluation, write_card
 from mindone_tae.zoo.errors import UserError
 
 from .stock_loading import StockLoading
@@ -33,10 +35,11 @@ from .stock_options import StockOptions
 
 
 class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
-    """A face over `TemporalAutoencoder`: the same network under the same parameter names, called as pipelines call a VAE.
+    """`TemporalAutoencoder` with the interface of a pipeline's VAE: the same network and parameter names.
 
-    Parameters, norms, softmax and results are float32; `to(ms.float16)`, and mindspore_dtype in from_pretrained, say what is computed
-    in, which is what `dtype` tells. Folders are in PyTorch's layout, and `TemporalAutoencoder(pretrained=folder)` reads them too.
+    Parameters, norms, softmax and results are float32; `to(ms.float16)`, or mindspore_dtype in from_pretrained, sets
+    the type computed in, which `dtype` returns. Folders are in PyTorch's layout, and
+    `TemporalAutoencoder(pretrained=folder)` reads them too.
 
     Args:
         in_channels: pixel channels in.
@@ -46,11 +49,11 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         layers_per_block: residual blocks a level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
         dropout: probability of dropping an element in training.
-        scaling_factor: brings latents to about unit variance.
-        shift_factor: centres them.
+        scaling_factor: scales latents to about unit variance.
+        shift_factor: centres latents on zero.
         latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
         latents_std: likewise; None takes 1 / scaling_factor for all.
-        use_recompute: compute the residual blocks again in the backward pass, as after `enable_gradient_checkpointing()`.
+        use_recompute: recompute residual blocks in the backward pass, as after `enable_gradient_checkpointing()`.
 
     Raises:
         ValueError: for a width the norm groups do not divide, or not one mean and std for each latent channel.
@@ -98,9 +101,8 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             use_recompute=use_recompute,
             sample_deterministic=True,  # pipelines draw from the moments themselves
         )
-        object.__setattr__(
-            self, "_tae", tae
-        )  # past Cell's own, which would put its name before those of the parameters
+        # not Cell's own __setattr__, which would prefix the parameters' names
+        object.__setattr__(self, "_tae", tae)
         self.encoder = tae.encoder
         self.decoder = tae.decoder
         self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()
@@ -108,7 +110,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         self.temperal_downsample = [True] * tae.halvings
         self._recomputes = use_recompute
 
-    def encode(self, x, return_dict: bool = False):
+    def encode(self, x: ms.Tensor, return_dict: bool = False) -> AutoencoderKLOutput | tuple[ms.Tensor]:
         """Pixels to the moments of the posterior.
 
         Args:
@@ -125,7 +127,9 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         moments = ops.cat((mean, logvar), axis=1)
         return AutoencoderKLOutput(latent=moments) if return_dict else (moments,)
 
-    def decode(self, z, return_dict: bool = False, num_target_frames: int | None = None):
+    def decode(
+        self, z: ms.Tensor, return_dict: bool = False, num_target_frames: int | None = None
+    ) -> DecoderOutput | tuple[ms.Tensor]:
         """Latent to pixels.
 
         Args:
@@ -164,7 +168,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         """The type computed in."""
         return self._tae.dtype
 
-    def to(self, dtype: ms.Type | None = None):
+    def to(self, dtype: ms.Type | None = None) -> AutoencoderKLTAE:
         """Computes in float32, float16 or bfloat16 from now on; parameters stay float32.
 
         Raises:
@@ -178,11 +182,11 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             self._tae.networks_changed()
         return self
 
-    def half(self):
+    def half(self) -> AutoencoderKLTAE:
         """Computes in float16 from now on."""
         return self.to(ms.float16)
 
-    def float(self):
+    def float(self) -> AutoencoderKLTAE:
         """Computes in float32 from now on."""
         return self.to(ms.float32)
 
@@ -195,9 +199,13 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         variant: str | None = None,
         max_shard_size: int | str = "10GB",
         push_to_hub: bool = False,
+        evaluation: str | os.PathLike | dict | None = None,
+        data: str | None = None,
         **kwargs,
-    ):
-        """Writes config.json and the weights, in PyTorch's layout, every file whole or not at all.
+    ) -> None:
+        """Writes config.json, the weights, in PyTorch's layout, and a model card, every file whole or not at all.
+
+        A README.md that was written by hand is kept.
 
         Args:
             save_directory: made where it is missing.
@@ -207,19 +215,79 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
             max_shard_size: bytes, or "5GB" and the like, that a file may hold.
             push_to_hub: upload the folder to Hugging Face too.
+            evaluation: an evaluation.json of `mindone-tae evaluate`, its folder or its content, for the card's figures.
+            data: what the weights were trained on, and under which licences, for the card.
             **kwargs: of the upload: repo_id and what `push_to_hub()` takes.
 
         Raises:
-            UserError: pickles asked for, or a folder that cannot be written.
+            UserError: pickles asked for, no such evaluation, or a folder that cannot be written.
         """
         if not safe_serialization:
             raise UserError("safe_serialization is False; weights are saved as .safetensors only: leave it out")
+        name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
         if is_main_process:
+            card = self._card(name, read_evaluation(evaluation), data)
             save_diffusers_folder(self, save_directory, json.loads(self.to_json_string()), variant, max_shard_size)
+            write_card(save_directory, card)
         if push_to_hub:
-            name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
-            self.push_to_hub(name, variant=variant, **kwargs)
+            self.push_to_hub(name, variant=variant, evaluation=evaluation, data=data, **kwargs)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        create_pr: bool = False,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        subfolder: str | None = None,
+        evaluation: str | os.PathLike | dict | None = None,
+        data: str | None = None,
+    ):
+        """Uploads what `save_pretrained` writes to Hugging Face; a card that the repository has is kept.
+
+        Args:
+            repo_id: "organisation/name".
+            commit_message: None takes "Upload AutoencoderKLTAE".
+            private: of a new repository; None: as the organisation has it.
+            token: None takes the one that `hf auth login` stored.
+            create_pr: make a pull request instead of a commit.
+            safe_serialization: must be True.
+            variant: put into the weights' names.
+            subfolder: of the repository.
+            evaluation: as `save_pretrained` takes it.
+            data: likewise.
+
+        Returns:
+            What huggingface_hub gives of the commit.
+        """
+        import huggingface_hub
+
+        repo_id = huggingface_hub.create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(
+                folder,
+                safe_serialization=safe_serialization,
+                variant=variant,
+                repo_id=repo_id,
+                evaluation=evaluation,
+                data=data,
+            )
+            card = f"{subfolder}/{CARD}" if subfolder else CARD
+            if huggingface_hub.file_exists(repo_id, card, token=token):
+                os.remove(os.path.join(folder, CARD))
+            return self._upload_folder(
+                folder, repo_id, token=token, commit_message=commit_message, create_pr=create_pr, subfolder=subfolder
+            )
+
+    def _card(self, name, evaluation, data):
+        loading = (
+            f'from mindone_tae import AutoencoderKLTAE\nvae = AutoencoderKLTAE.from_pretrained("{name}")\n'
+            "recon = vae(x)[0]  # or encode and decode, as pipelines call them"
+        )
+        return model_card(name, dict(self._internal_dict), loading, data, evaluation=evaluation)
 
 
-# What save_pretrained of a pipeline writes into model_index.json, and its loader imports: the name that stays.
+# The module that a pipeline's save_pretrained writes into model_index.json and its loader imports; it must not change.
 AutoencoderKLTAE.__module__ = __name__.partition(".")[0]

@@ -22,7 +22,8 @@ def tae(pretrained: bool | str = False, num_classes: int = 1000, in_channels: in
     """The Temporal Autoencoder as mindcv builds its models.
 
     Args:
-        pretrained: weights, as `TemporalAutoencoder` takes them; False starts anew. None are published where mindcv could fetch them.
+        pretrained: weights, as `TemporalAutoencoder` takes them; False for random ones. True is an error: mindcv has
+            none to download.
         num_classes: not used: mindcv gives it to every model.
         in_channels: pixel channels in.
         **kwargs: what else `TemporalAutoencoder` takes.

@@ -1,4 +1,4 @@
-"""Handing everything this package brings to the registry of a zoo that reads no entry points."""
+"""Registers this package's components in the registry of a host that does not read entry points."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from mindone_tae.zoo.errors import UserError, did_you_mean, listed
 from mindone_tae.zoo.registry import GROUPS, get
 
 _PACKAGE = __name__.partition(".")[0]
-# What else hosts with models by name look for: a class with from_pretrained and from_config.
+# Also registered among the models: a class with from_pretrained and from_config.
 _FACE = "AutoencoderKLTAE"
 KINDS = tuple(group.removeprefix("mindone.") for group in GROUPS)
 
 
 def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] | str = KINDS) -> list[tuple[str, str]]:
-    """Registers the models, blocks, datasets, losses and metrics with a host's own decorator, under the names that recipes use.
+    """Registers models, blocks, datasets, losses and metrics with a host's own decorator, by their names in recipes.
 
     Among the models is AutoencoderKLTAE, which has from_pretrained and from_config.
 
     Args:
-        register: `register(name)` or `register(kind, name)`, either giving a decorator: a registry's method, or a lambda around
-            one that wants more.
-        kinds: which of "models", "blocks", "datasets", "losses", "metrics", or one of them; a mapping also says what the host calls each,
-            {"models": "models", "losses": "loss"}.
+        register: `register(name)` or `register(kind, name)`, either returning a decorator: a registry's method, or a
+            lambda around one that takes other arguments.
+        kinds: which of "models", "blocks", "datasets", "losses", "metrics", or one of them; a mapping also gives the
+            host's name of each, {"models": "models", "losses": "loss"}.
 
     Returns:
-        (kind, name) of each registered object, kinds as the host calls them.
+        (kind, name) of each registered object, kinds by the host's names.
 
     Raises:
-        UserError: `register` takes neither one argument nor two, a kind is unknown, or two objects would get one name where
-            the host has no kinds.
+        UserError: `register` takes neither one argument nor two, a kind is unknown, or two objects would get one name
+            where the host has no kinds.
     """
     takes_kind = _takes_kind(register)
     kinds = [kinds] if isinstance(kinds, str) else kinds
@@ -49,7 +49,7 @@ def register_into(register: Callable, kinds: Mapping[str, str] | Iterable[str] |
 
 
 def _names(kind):
-    """This package's names of a kind; what others have installed is theirs to bring."""
+    """This package's own names of a kind, without those of other installed packages."""
     ours = sorted(point.name for point in distribution(_PACKAGE).entry_points if point.group == f"mindone.{kind}")
     return [*ours, _FACE] if kind == "models" else ours
 
@@ -75,10 +75,10 @@ def _check_apart(found):
 
 
 def _takes_kind(register):
-    """Whether a host's registration wants a kind before the name.
+    """Whether a host's register takes a kind before the name.
 
-    Arguments without a default are what it wants. Where all have one, as MindFormers' register(module_type=..., alias=None, ...) has,
-    the names of the arguments tell.
+    Decided by its arguments without a default; where all have one, as in MindFormers' register(module_type=...,
+    alias=None, ...), by the arguments' names.
     """
     try:
         parameters = inspect.signature(register).parameters.values()

@@ -1,4 +1,4 @@
-"""from_pretrained as mindone.diffusers has it, its weights read by our own loader."""
+"""mindone.diffusers' from_pretrained, with the weights read by our own loader."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from mindone_tae.zoo.errors import UserError
 
 
 class StockLoading:
-    """Stands before ModelMixin, which finds the files, locally or on Hugging Face, and builds the model.
+    """Mixin before ModelMixin, which finds the files, locally or on Hugging Face, and builds the model.
 
-    Stock code knows neither PyTorch's names for our norms nor its layout of our temporal kernels, and it only warns of names that are
-    missing or left over. Here those are an error, unless ignore_mismatched_sizes says to load what fits.
+    Stock code knows neither PyTorch's names of our norms nor its layout of our temporal kernels, and it only warns of
+    names that are missing or unexpected. Here those are an error, unless ignore_mismatched_sizes is set.
     """
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs):
-        """The model that a folder, or a repository on Hugging Face, holds; in evaluation mode.
+        """Loads a model from a folder or a repository on Hugging Face; in evaluation mode.
 
         Args:
             pretrained_model_name_or_path: the folder, or "organisation/name".
-            **kwargs: as for any model of mindone.diffusers. mindspore_dtype is the type computed in. ignore_mismatched_sizes only
-                warns of names that are missing, left over or of another shape, and sets the rest.
+            **kwargs: as for any model of mindone.diffusers. mindspore_dtype is the type computed in.
+                ignore_mismatched_sizes only warns of names that are missing, unexpected or of another shape, and sets
+                the rest.
 
         Raises:
-            UserError: names or shapes that do not match, all of them told; a file that is not whole; a pickle.
-            OSError: no such folder or repository, or none of a diffusers model.
+            UserError: names or shapes that do not match, all of them listed; a damaged file; a pickle.
+            OSError: no such folder or repository, or not one of a diffusers model.
         """
         try:
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         except OSError:
             folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
             if (folder / "config.json").is_file():
-                open_weights(folder)  # stock code does not say what is wrong with a file; this does
+                open_weights(folder)  # raises an error that says what is wrong with a file
             raise
 
     @classmethod
@@ -51,10 +52,11 @@ class StockLoading:
         dduf_entries=None,
         **_,
     ):
-        """Stock from_pretrained's last step. What it has read so far is under names that are not ours, and is read again."""
+        """Stock from_pretrained's last step; reads the files again, as stock code has read them by other names."""
         if dduf_entries:
             raise UserError(
-                f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: unpack it and give its folder"
+                f"{resolved_model_file[0]}: it lies in a .dduf archive, which is not read: "
+                "unpack it and give its folder"
             )
         if state_dict:
             state_dict.clear()

@@ -20,7 +20,7 @@ class StockOptions:
 
     @property
     def config(self) -> HostConfig:
-        """What the constructor was given, and as attributes all that pipelines read; attributes set on it are not saved."""
+        """What the constructor was given, as attributes all that pipelines read; attributes set are not saved."""
         return self._host_config
 
     def register_to_config(self, **kwargs):

@@ -43,7 +43,7 @@ class FrozenNetwork(NamedTuple):
     command: str
     ignored: tuple[str, ...] = ()
 
-    def how_to_get(self, key):
+    def how_to_get(self, key: str) -> str:
         """One sentence on making the file and naming it in a recipe.
 
         Args:
@@ -51,7 +51,7 @@ class FrozenNetwork(NamedTuple):
         """
         return f"run {self.command}, which fetches and converts its weights, and set {key} to the file it writes"
 
-    def read(self, path, key):
+    def read(self, path: str | Path | None, key: str) -> dict[str, np.ndarray]:
         """Reads the weights from a safetensors file.
 
         Args:

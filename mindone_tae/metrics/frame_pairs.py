@@ -1,11 +1,13 @@
 """Frames of a reconstruction and its video, in pairs, as pixels for a metric."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
 
-def frame_pairs(recon, x):
+def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
 
     Args:
@@ -22,7 +24,7 @@ def frame_pairs(recon, x):
     return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
 
 
-def check_pair(recon, x):
+def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays.
 
     Raises:

@@ -34,7 +34,7 @@ class LPIPSMetric:
     def __init__(self, lpips_path: str | None = None):
         self._lpips = LPIPS(lpips_path, key="the lpips metric's lpips_path")
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:

@@ -25,7 +25,7 @@ class PSNR:
         "[0, 1] and clipped, data range 1.0, no rounding to 8 bits, capped at 100 dB; mean over frames, in dB"
     )
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:

@@ -26,7 +26,7 @@ class SSIM:
         "from [-1, 1] to [0, 1] and clipped, data range 1.0, no rounding to 8 bits; mean over frames"
     )
 
-    def __call__(self, recon, x) -> float:
+    def __call__(self, recon: np.ndarray, x: np.ndarray) -> float:
         """Measure one clip.
 
         Args:

@@ -6,17 +6,19 @@ channels. x pixels, z latent, recon the pixels decoded from it.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-from mindspore import Tensor, ops
+from mindspore import Tensor
 
 from .decoder import Decoder
 from .description import described
 from .encoder import Encoder
-from .given import Given, video_of
+from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
-from .latent.posterior import sample_posterior, split_moments
-from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR, scale_latents, unscale_latents
+from .latent.posterior import LatentModel
+from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
@@ -39,7 +41,7 @@ TAE_CONFIG = {
 }
 
 
-class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
+class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
     """A variational autoencoder for video and, as a video of one frame, images.
 
     Args:
@@ -139,11 +141,11 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
         self.halvings = self.encoder.halvings
         frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
         self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb, share_statistics=share_statistics))
-        self._shared = {}
+        self._shared, self._called = {}, set()
         self.use_tiling = use_tile or memory_budget_gb is not None
         self.use_slicing = False
         self.sample_deterministic = sample_deterministic
-        self._warned = False
+        self._warned = self._looked = False
         self._pretrained = pretrained
         if use_recompute:
             self.encoder.recompute_blocks()
@@ -154,7 +156,9 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None, pixels: str = "float"):
+    def encode(
+        self, x: Tensor | np.ndarray, noise: Tensor | np.ndarray | None = None, pixels: str = "float"
+    ) -> tuple[Tensor | np.ndarray, ...]:
         """Pixels to latent.
 
         Args:
@@ -178,11 +182,12 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
         check_floating(x, "x")
         if compiling():
             return self._posterior(self._in_slices("encode", x), noise)
-        if self.use_tiling or self.use_slicing:
-            return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
-        return self._posterior(self.encoder(x), noise)
+        warn_of_first(self, x)
+        return self._posterior(self._in_parts("encode", x, self.latent_size(x.shape[2:])[0]), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: Tensor | np.ndarray, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> Tensor | np.ndarray:
         """Latent to pixels.
 
         Args:
@@ -212,7 +217,7 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
                 f"num_target_frames is {frames}; a latent of {z.shape[2]} frames holds 1 to {held}: "
                 "ask for one of those"
             )
-        if not compiling() and (self.use_tiling or self.use_slicing):
+        if not compiling():
             return self._in_parts("decode", z, frames)
         recon = self._in_slices("decode", z)
         return recon if frames == held else recon[:, :, :frames]
@@ -232,7 +237,7 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
         recon = self.decoder(z)
         return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
 
-    def reconstruct(self, x, pixels: str = "float"):
+    def reconstruct(self, x: Tensor | np.ndarray | str | os.PathLike, pixels: str = "float") -> Tensor | np.ndarray:
         """Pixels to pixels through the posterior's mean, so deterministic; in tiles where tiling is on.
 
         Args:
@@ -258,45 +263,6 @@ class TemporalAutoencoder(Streaming, Tiling, OwnPrecision):
     def __repr__(self):
         return described(self, self._pretrained)
 
-    def _posterior(self, moments, noise):
-        """z, mean and logvar of moments (b, 2*zc, lt, lh, lw); noise None draws it."""
-        mean, logvar = split_moments(moments)
-        if self.sample_deterministic:
-            return mean, mean, logvar
-        if noise is None:
-            noise = ops.standard_normal(mean.shape)
-        if noise.shape != mean.shape:
-            raise ValueError(
-                f"noise has shape {noise.shape}; it must have the latent's, {mean.shape}: draw it with that shape"
-            )
-        return sample_posterior(mean, logvar, noise), mean, logvar
-
-    def training_inputs(self, batch, rng):
-        """What one training step calls the model with: the pixels and the posterior's noise, drawn on the host.
-
-        With the noise as an input a step is a pure function of its inputs: a resumed run repeats it exactly, and the
-        graph runs the network once instead of once for the loss and once for its gradient.
-
-        Args:
-            batch: the dataset's columns, NumPy, pixels (b, c, t, h, w) first.
-            rng: numpy.random.Generator of this step.
-
-        Returns:
-            Tuple of arrays for `construct`.
-        """
-        x = batch[0]
-        check_pixels(x.shape, self.in_channels, self.halvings)
-        shape = (x.shape[0], self.latent_channels, *self.latent_size(x.shape[2:]))
-        return x, rng.standard_normal(shape, dtype=np.float32)
-
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
         return latent_size(input_size, self.halvings)
-
-    def scale_latents(self, z, convention):
-        """Scales by this model's factors; see `mindone_tae.scale_latents`."""
-        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
-
-    def unscale_latents(self, scaled, convention):
-        """The inverse of `scale_latents`."""
-        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)

@@ -3,7 +3,7 @@
 import math
 
 
-def described(model, weights):
+def described(model, weights) -> str:
     """Sizes, types, tiling and weights of a TemporalAutoencoder.
 
     Args:

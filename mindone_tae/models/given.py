@@ -31,7 +31,7 @@ class Given:
         ValueError: it is neither, or its type is not the one `pixels` names.
     """
 
-    def __init__(self, value, name, pixels="float"):
+    def __init__(self, value, name: str, pixels: str = "float"):
         if pixels not in PIXELS:
             raise ValueError(
                 f"pixels is {pixels!r}; it must be {' or '.join(map(repr, PIXELS))}: "
@@ -62,8 +62,12 @@ class Given:
             check_floating(value, name)
             self.tensor = value
 
-    def warn_if_far_outside(self):
-        """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned."""
+    def warn_if_far_outside(self, stacklevel=3) -> bool:
+        """Warns if an array holds numbers far outside [-1, 1], as pixels never do; returns whether it warned.
+
+        Args:
+            stacklevel: of the caller to blame, as `warnings.warn` counts.
+        """
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
@@ -72,15 +76,15 @@ class Given:
         warnings.warn(
             f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "
             "give x / 127.5 - 1 for numbers from 0 to 255 (this warning is shown once)",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
         return True
 
-    def back(self, result):
+    def back(self, result: ms.Tensor) -> ms.Tensor | np.ndarray:
         """A result as an array where an array was given, as a Tensor where a Tensor was."""
         return result.asnumpy() if self._is_array else result
 
-    def pixels_back(self, recon):
+    def pixels_back(self, recon: ms.Tensor) -> ms.Tensor | np.ndarray:
         """Pixels as an array or a Tensor like the argument, as uint8 where it was uint8."""
         recon = self.back(recon)
         if self._pixels == "float":
@@ -88,6 +92,13 @@ class Given:
         if self._is_array:
             return np.rint((recon + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return ((recon + 1) * 127.5).round().clamp(0, 255).astype(ms.uint8)
+
+
+def warn_of_first(model, x):
+    """Warns as `Given.warn_if_far_outside` of a model's first Tensor; for later ones a device would have to wait."""
+    if not model._looked:
+        model._looked = True
+        model._warned = model._warned or Given(x.astype(ms.float32).asnumpy(), "x").warn_if_far_outside(stacklevel=4)
 
 
 def _no_array(value, name):

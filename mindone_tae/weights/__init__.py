@@ -10,6 +10,7 @@ _LAZY = {
     "Inflation": ".inflation.inflation",
     "inflate": ".inflation.inflation",
     "load_weights": ".loading",
+    "model_card": ".card",
     "read_metadata": ".reading",
     "read_model": ".reading",
     "read_weights": ".reading",

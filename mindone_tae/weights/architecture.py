@@ -103,6 +103,7 @@ def _check_kind(config):
     ]
     for key, wanted in _BLOCK_TYPES.items():
         kinds = config.get(key) or ()
+        kinds = kinds if isinstance(kinds, (list, tuple)) else [kinds]
         wrong += [f"{key} has {kind!r}, not {wanted!r}" for kind in sorted(set(map(str, kinds))) if kind != wanted]
     if wrong:
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def weights_sha256(model) -> str:
     return arrays_sha256((name, as_arrays({name: parameter})[name]) for name, parameter in parameters)
 
 
-def arrays_sha256(named_arrays) -> str:
+def arrays_sha256(named_arrays: Iterable[tuple[str, np.ndarray]]) -> str:
     """sha256 of tensors, independent of the file and format they came from.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
@@ -165,7 +165,7 @@ def _alone(folder):
     raise UserError(f"{folder}: it holds no {_FORMATS} file: give the folder that does, or the file itself")
 
 
-def read_json(path: Path):
+def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
@@ -27,7 +28,7 @@ def is_repository(text: str) -> bool:
     )
 
 
-def download(text, find):
+def download(text: str, find: Callable):
     """The result of `find` on a repository's folder, from the cache or else the network.
 
     Args:

@@ -35,7 +35,7 @@ class Differences(NamedTuple):
     misshapen: list[str]
 
 
-def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
+def load_weights(model: ms.nn.Cell, path: str | os.PathLike, strict: bool = True, ema: bool | None = None) -> None:
     """Sets a model's parameters; float16 and bfloat16 weights become the parameters' own type.
 
     Args:
@@ -53,7 +53,7 @@ def load_weights(model, path: str | os.PathLike, strict: bool = True, ema: bool 
     load_stored(model, *open_renamed(path, ema), strict)
 
 
-def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
+def load_stored(model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
     """Sets a model's parameters to weights that are open already.
 
     Args:
@@ -89,7 +89,7 @@ def load_stored(model, stored: Stored, renamed: Renamed, strict: bool = True) ->
     return differences
 
 
-def set_parameters(parameters, arrays) -> None:
+def set_parameters(parameters: dict[str, ms.Parameter], arrays: dict[str, np.ndarray]) -> None:
     """Sets parameters to arrays, cast to each parameter's type.
 
     Args:

@@ -79,7 +79,7 @@ class Renamed(NamedTuple):
 
 
 def strip_wrappers(name: str) -> str:
-    """A parameter's name without what trainers put before or into it."""
+    """A parameter's name without the prefixes and parts that trainers and wrappers add."""
     return name.replace(_INSIDE, "").removeprefix(_LEADING)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 
 import numpy as np
@@ -23,6 +24,8 @@ _logger = logging.getLogger(__name__)
 
 # The largest checkpoints that hold a VAE and other networks have a few thousand.
 _MOST_TENSORS = 50_000
+# Numbers of a 3x3 convolution for each pair of channels; every block of these networks has at least one of those.
+_NUMBERS_A_PAIR = 9
 
 
 def open_weights(path: str | os.PathLike, ema: bool | None = None) -> Stored:
@@ -130,6 +133,30 @@ def noted_model(stored: Stored) -> dict:
             f"{stored.path}: its note of the model is no JSON object ({error}): give the model's keywords yourself"
         ) from None
     return {key: value for key, value in section.items() if key != "pretrained"}
+
+
+def check_note(stored: Stored, noted: dict) -> None:
+    """Refuses a note of a network that its file's tensors are too few for: it would be built, and may fill the memory.
+
+    Args:
+        stored: the weights.
+        noted: as `noted_model` gives it.
+
+    Raises:
+        UserError: the note does not fit.
+    """
+    widths, layers = noted.get("block_out_channels"), noted.get("layers_per_block", 1)
+    if noted.get("name", "tae") != "tae" or not isinstance(widths, list) or type(layers) is not int:
+        return
+    if not all(type(width) is int for width in widths):
+        return  # which the recipe's check tells
+    held = sum(math.prod(tensor.shape) for tensor in stored.tensors.values())
+    if _NUMBERS_A_PAIR * layers * sum(width**2 for width in widths) > held:
+        told = f"block_out_channels is {shortened(map(str, widths))} and layers_per_block {layers}"
+        raise UserError(
+            f"{stored.path}: it says that {told}, and its tensors have {held} numbers, too few for that: "
+            "download or copy it again"
+        )
 
 
 def _open_file(file):

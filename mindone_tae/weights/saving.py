@@ -55,7 +55,7 @@ def check_target(target: str | os.PathLike) -> None:
         )
 
 
-def as_arrays(params):
+def as_arrays(params) -> dict[str, np.ndarray]:
     """Name to NumPy array (bfloat16 as ml_dtypes') from a Cell or from a mapping to arrays, Tensors or Parameters."""
     if hasattr(params, "parameters_and_names"):
         params = dict(params.parameters_and_names())

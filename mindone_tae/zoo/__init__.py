@@ -1,6 +1,6 @@
-"""The host side: components by name, recipes, and a trainer and evaluator that know no model.
+"""The host side: components by name, recipes, and a trainer and evaluator for any model.
 
-Importing this package imports neither MindSpore nor mindone; what needs them is imported on first use.
+Importing this package imports neither MindSpore nor mindone; modules that need them are imported on first use.
 """
 
 from mindone_tae.lazy import lazy_names

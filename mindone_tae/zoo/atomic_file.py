@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and folders that one process at a time writes to."""
+"""Files and folders written atomically, and folders locked by one process at a time."""
 
 import errno
 import fcntl
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,25 +14,29 @@ from .errors import UserError
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d{1,19})\.tmp(?P<suffix>(\.\w+)?)")
 _LEFT_SECONDS = 3600
+# Bytes of one name, on every file system of Linux.
+LONGEST_NAME = 255
+# Stands behind the stem of a temporary name that is cut to fit.
+_CUT = "~"
 # Temporary paths that this process is writing to.
 _in_work = set()
 
 
 @contextmanager
-def replacing(path):
-    """Gives a temporary path beside `path` to write to, and moves it into place when the block ends without an error.
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path` to write to, and moves it into place when the block ends without an error.
 
-    A kill at any moment leaves the file that was there before; an error removes the temporary one.
+    A kill at any moment leaves the previous file; an error removes the temporary one.
 
     Args:
-        path: the file to appear; missing folders are made.
+        path: the final file; missing folders are created.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
-    # hidden, and with the same ending, by which video writers choose their format
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # hidden, and with the same suffix, by which video writers choose their format
+    temporary = path.with_name(_temporary_name(path.stem, path.suffix))
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _in_work.add(temporary)
@@ -46,17 +51,17 @@ def replacing(path):
 
 
 @contextmanager
-def replacing_folder(path):
-    """As `replacing`, a folder of files: gives an empty one to write to. A folder that was there before is removed just before.
+def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """`replacing` for a folder of files: yields an empty one. A previous folder is removed just before the move.
 
     Args:
-        path: the folder to appear.
+        path: the final folder.
 
     Raises:
         UserError: it cannot be written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(_temporary_name(path.name))
     with explained(path):
         _in_work.add(temporary)
         try:
@@ -75,8 +80,8 @@ def replacing_folder(path):
 
 
 @contextmanager
-def explained(path):
-    """Says of a file that cannot be written which it is, and what can be done.
+def explained(path: str | os.PathLike) -> Iterator[None]:
+    """Converts an OSError to a UserError that names the file and the remedy.
 
     Args:
         path: the file.
@@ -88,12 +93,22 @@ def explained(path):
         yield
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror or error}; what was there before is kept: free space or choose another place"
+            f"{path} cannot be written: {error.strerror or error}; what was there before is kept: "
+            "free space or choose another place"
         ) from error
 
 
-def set_aside(path):
-    """Gives a damaged file another name, so that what is written in its place does not destroy what is left of it.
+def _temporary_name(stem, suffix=""):
+    ending = f".{os.getpid()}.tmp{suffix}"
+    room = LONGEST_NAME - len(os.fsencode(f".{ending}"))
+    held = os.fsencode(stem)
+    if len(held) > room:
+        held = held[: max(room - len(_CUT), 0)] + _CUT.encode()
+    return f".{os.fsdecode(held)}{ending}"
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file, so that a new one in its place does not overwrite it.
 
     Args:
         path: the file.
@@ -111,15 +126,15 @@ def set_aside(path):
 
 
 @contextmanager
-def locked(folder, name=".lock", wait=False):
-    """Holds a folder while the block runs. However the process ends, the system lets go of it.
+def locked(folder: str | os.PathLike, name: str = ".lock", wait: bool = False) -> Iterator[None]:
+    """Locks a folder while the block runs; the system releases the lock however the process ends.
 
-    On a file system without locks nothing is held.
+    On a file system without locks nothing is locked.
 
     Args:
-        folder: made where it is missing.
+        folder: created if missing.
         name: of the lock's file in it.
-        wait: until another process lets go of it.
+        wait: wait until another process releases it.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
@@ -147,23 +162,27 @@ def locked(folder, name=".lock", wait=False):
         os.close(handle)
 
 
-def remove_temporaries(folder, of=lambda path: True, below=False):
-    """Removes what `replacing` leaves in a folder when it is killed between its first line and its last.
+def remove_temporaries(
+    folder: str | os.PathLike, of: Callable[[Path], bool] = lambda path: True, below: bool = False
+) -> None:
+    """Removes temporary files that killed processes left in a folder while they were in `replacing`.
 
     Args:
         folder: the folder.
-        of: whether what was to become the file of this path goes; another process may be writing it right now.
+        of: whether to remove the temporary file of this final path; another process may be writing it right now.
         below: in the folders below, too.
     """
     for path, match in _temporaries(folder, below):
+        if match["stem"].endswith(_CUT) and _alive(int(match["process"])):
+            continue  # whose it is cannot be told by its name
         if of(path.with_name(match["stem"] + match["suffix"])):
             _remove(path)
 
 
-def remove_unfinished(folder):
-    """Removes what killed processes left of `replacing`, in a folder and those below it.
+def remove_unfinished(folder: str | os.PathLike) -> None:
+    """Removes temporary files that killed processes left in a folder and those below it.
 
-    A file goes where no process of its number runs here, and nothing was written to it for an hour: another machine may be at it.
+    Only files whose process does not run here and that have not changed for an hour: another machine may be writing.
     """
     for path, match in _temporaries(folder, below=True):
         with suppress(FileNotFoundError):  # moved into place meanwhile
@@ -171,8 +190,8 @@ def remove_unfinished(folder):
                 _remove(path)
 
 
-def remove_own():
-    """Removes what this process was writing, where it is about to end without leaving its blocks."""
+def remove_own() -> None:
+    """Removes this process's temporary files, where it is about to end without leaving its `replacing` blocks."""
     for path in list(_in_work):
         with suppress(OSError):
             _remove(path)
@@ -186,7 +205,7 @@ def _remove(path):
 
 
 def _temporaries(folder, below):
-    """Yields (path, match of its name) of what `replacing` writes to."""
+    """Yields (path, match of its name) of temporary files of `replacing`."""
     for path in list(Path(folder).glob("**/.*.tmp*" if below else ".*.tmp*")):
         match = _TEMPORARY.fullmatch(path.name)
         if match:
@@ -204,7 +223,7 @@ def _alive(process):
 
 
 def _to_disk(path):
-    """Waits until a file's content, or a folder's names, are on the disk: a move alone may outlive a power cut that its content does not."""
+    """Waits until a file's content, or a folder's names, are on disk: a power cut may keep only a rename."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

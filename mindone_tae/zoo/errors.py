@@ -1,25 +1,26 @@
-"""Mistakes that the user can mend, and how they are worded."""
+"""The error for mistakes that the user can correct, and helpers for its wording."""
 
 import difflib
+from collections.abc import Iterable
 
 from .printable import printable
 
-# Longer names are near to none.
+# Longer names are cut before they are compared.
 _LONGEST_NAME = 100
 
 
 class UserError(ValueError):
-    """A mistake in what the user wrote: the message says the rule, the value and the remedy.
+    """A user's mistake; the message has the rule, the value and the remedy.
 
     Args:
-        *lines: one for each mistake. Whatever names and values they quote, each is shown as one line.
+        *lines: one for each mistake; each is shown as one line, whatever the names and values quoted in it contain.
     """
 
-    def __init__(self, *lines):
+    def __init__(self, *lines: str):
         super().__init__("\n".join(map(printable, lines)))
 
 
-def did_you_mean(name, known):
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """'; did you mean x?' for the names nearest to a misspelt one, or '' where nothing is near.
 
     Args:
@@ -33,6 +34,6 @@ def did_you_mean(name, known):
     return "; did you mean " + " or ".join(f"'{by_lower[match]}'" for match in near) + "?"
 
 
-def listed(names):
+def listed(names: Iterable[str]) -> str:
     """'a, b, c', or '(none)'."""
     return ", ".join(names) or "(none)"

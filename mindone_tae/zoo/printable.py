@@ -1,7 +1,7 @@
-"""Text from somewhere else, made fit to be shown: no control character of a name ever acts on a terminal or forges a line of a log.
+"""Escapes untrusted text for display, so that no control character acts on a terminal or forges a line of a log.
 
-What a file is called and what stands in it is somebody else's text: escape sequences, line ends, marks that turn the reading direction
-around, bytes that are no UTF-8. Errors (`errors.UserError`), the log and the console pass all they show through here.
+Names and contents of files may hold escape sequences, line ends, marks of reading direction and bytes that are not
+UTF-8. Errors (`errors.UserError`), the log and the console pass all text through here.
 """
 
 import logging
@@ -10,18 +10,18 @@ import re
 # Control characters (C0, DEL, C1), line and paragraph separators, marks of direction, the byte order mark, surrogates.
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# What Python puts for a byte that is no UTF-8: this and the byte.
+# Python decodes a byte that is not UTF-8 to this plus the byte (surrogateescape).
 _BYTE = 0xDC00
 _LONGEST_LINE = 4000
 _LONGEST_VALUE = 200
 
 
-def printable(text, most=_LONGEST_LINE):
-    """A text as one line that only shows: what would act is written as an escape, and what is longer is cut.
+def printable(text: object, most: int = _LONGEST_LINE) -> str:
+    """A text as one line, its control characters escaped and its length limited.
 
     Args:
         text: any object; its str is taken.
-        most: characters kept.
+        most: most characters kept.
     """
     text = str(text)
     if len(text) > most:
@@ -29,8 +29,8 @@ def printable(text, most=_LONGEST_LINE):
     return _ACTING.sub(lambda match: _escape(match[0]), text)
 
 
-def shown(value, most=_LONGEST_VALUE):
-    """What an error says of a value that somebody wrote: its repr, cut where it is long."""
+def shown(value: object, most: int = _LONGEST_VALUE) -> str:
+    """A user's value as errors show it: its repr, cut to a length."""
     return printable(_repr(value, most), most)
 
 
@@ -44,7 +44,7 @@ def _escape(character):
 
 
 def _repr(value, most):
-    """A repr that does not write out what is going to be cut: a value of a few bytes may unfold to any length."""
+    """A repr limited while it is made: a value of a few bytes may expand to any length."""
     if isinstance(value, str):
         return repr(value[: most + 1])
     if isinstance(value, int) and abs(value) >= 10**most:
@@ -69,12 +69,12 @@ def _joined(parts, most):
 
 
 class PrintableFormatter(logging.Formatter):
-    """A log's formatter: a record is a line, whatever its names hold; the lines of a traceback stay lines."""
+    """A log formatter that makes each record one line, whatever text is in it; a traceback keeps its lines."""
 
-    def formatMessage(self, record):
-        """As logging.Formatter has it."""
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
         return printable(super().formatMessage(record))
 
-    def formatException(self, exc_info):
-        """As logging.Formatter has it."""
+    def formatException(self, exc_info: tuple) -> str:
+        """See logging.Formatter."""
         return "\n".join(map(printable, super().formatException(exc_info).split("\n")))

@@ -1,26 +1,27 @@
-"""The progress bar, and how it lives beside the log."""
+"""The progress bar, and a log handler that writes above it."""
 
 import contextlib
 import io
 import logging
 import sys
 import time
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
 _BAR_CELLS = 20
-# Fields of the bar, the one that is dropped last first; figures without a place here come in front of "gone".
+# Fields of the bar that are kept longest on a narrow terminal, most important first; other figures come before "gone".
 _KEPT_LONGEST = ("done", "count", "loss", "left", "mean", "psnr")
 
 
 class _Bar(tqdm):
-    """tqdm whose line is made of whole fields, with the rate of the usual units only: before the first of them it is 0, which shows as "?" left."""
+    """tqdm with a line of whole fields and the rate of usual units only; before the first of them "?" is left."""
 
     usual_units, usual_seconds, figures = 0, 0.0, {}
 
     @property
     def format_dict(self):
-        """What the bar's text is made of."""
+        """The values of the bar's text."""
         return {**super().format_dict, "rate": self.usual_units / self.usual_seconds if self.usual_seconds else 0}
 
     def __str__(self):
@@ -29,8 +30,8 @@ class _Bar(tqdm):
         return fitted(fields(facts, self.figures), columns - 1)  # in the last column a terminal may wrap
 
 
-def fields(facts, figures):
-    """Name to text of what a bar shows, in its order.
+def fields(facts: dict, figures: dict[str, str]) -> dict[str, str]:
+    """The bar's fields, name to text, in order.
 
     Args:
         facts: tqdm's format_dict.
@@ -47,12 +48,12 @@ def fields(facts, figures):
     return {name: text for name, text in shown.items() if text}
 
 
-def fitted(shown, columns):
+def fitted(shown: dict[str, str], columns: int) -> str:
     """A line of as many whole fields as fit.
 
     Args:
         shown: name to text, in the line's order.
-        columns: that the line may have.
+        columns: width of the line.
     """
     usual = [name for name in shown if name not in (*_KEPT_LONGEST, "gone", "bar")]
     kept = []
@@ -75,8 +76,8 @@ def _left(facts):
     return tqdm.format_interval((facts["total"] - facts["n"]) / facts["rate"])
 
 
-class _Tolerant:
-    """A stream that drops what cannot be written: progress on a closed terminal or a full disk ends no work.
+class Tolerant:
+    """A stream that drops what cannot be written, so that a closed terminal or a full disk does not end the work.
 
     Args:
         stream: to write to, or None.
@@ -88,7 +89,7 @@ class _Tolerant:
     def __getattr__(self, name):
         return getattr(self._stream, name)
 
-    def __eq__(self, other):  # by which tqdm finds the bars that share a stream with a log line
+    def __eq__(self, other):  # tqdm compares streams to find the bars that share one with a log line
         return self._stream == getattr(other, "_stream", other)
 
     __hash__ = None
@@ -105,18 +106,18 @@ class _Tolerant:
 
 
 class Progress:
-    """A bar on stderr with the figures of the last step; where stderr is no terminal, a line at every tenth of the way.
+    """A bar on stderr with the figures of the last step; without a terminal, a line for every tenth done.
 
     Args:
-        title: what is going on.
+        title: name of the task.
         total: units in all, None where it is not known.
         unit: what is counted, in the plural.
         done: units done before.
     """
 
-    def __init__(self, title, total, unit="steps", done=0):
+    def __init__(self, title: str, total: int | None, unit: str = "steps", done: int = 0):
         self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
-        self._stream = _Tolerant(sys.stderr)
+        self._stream = Tolerant(sys.stderr)
         self.bar = _Bar(
             desc=title,
             total=total,
@@ -129,13 +130,14 @@ class Progress:
         self.tenth = self._tenth()
         self._last = time.monotonic()
 
-    def advance(self, figures=None, count=1, usual=True):
-        """Moves on.
+    def advance(self, figures: dict[str, str] | None = None, count: int = 1, usual: bool = True) -> None:
+        """Advances the bar.
 
         Args:
-            figures: name to text, shown behind the bar.
+            figures: name to text, shown after the bar.
             count: units done.
-            usual: whether they took as long as those to come may; otherwise, as where a step compiled first, the time left is reckoned without them.
+            usual: whether they took a usual time; False, as for a step that compiled, leaves them out of the estimate
+                of the time left.
         """
         now = time.monotonic()
         if usual:
@@ -151,8 +153,8 @@ class Progress:
             self._stream.flush()
 
     @contextlib.contextmanager
-    def attempt(self):
-        """What is advanced in its block is taken back where that ends in an error, since it will be done again or not at all."""
+    def attempt(self) -> Iterator[None]:
+        """Resets the bar to where it was if its block ends in an error: the work will be repeated or abandoned."""
         before = self.bar.n
         try:
             yield
@@ -176,7 +178,7 @@ class Progress:
 
 
 class NoProgress:
-    """Stands for the bar where none is wanted."""
+    """Replaces Progress where no bar is wanted."""
 
     def __enter__(self):
         return self
@@ -184,15 +186,15 @@ class NoProgress:
     def __exit__(self, *exception):
         pass
 
-    def advance(self, figures=None, count=1, usual=True):
+    def advance(self, figures: dict[str, str] | None = None, count: int = 1, usual: bool = True) -> None:
         """Shows nothing."""
 
 
 class BarFriendlyHandler(logging.StreamHandler):
     """Writes a log line above the bar instead of through it."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            tqdm.write(self.format(record), file=_Tolerant(self.stream))
+            tqdm.write(self.format(record), file=Tolerant(self.stream))
         except Exception:
             self.handleError(record)

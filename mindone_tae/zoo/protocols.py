@@ -1,21 +1,22 @@
-"""What the host asks of a component, so that any package can bring one.
+"""The interfaces that the host expects of components, which any package can provide.
 
-Only the names below are used; nothing needs to be inherited. Pixels are float32 in [-1, 1].
+Only the names below are used; no base class is needed. Pixels are float32 in [-1, 1].
 
 Dataset (group `mindone.datasets`)
     len(dataset), dataset[i]        a tuple of arrays (or one array), the pixels (c, t, h, w) first
     sample(i, rng, choice)          optional: the same with all randomness from a numpy.random.Generator
-    step_choice(rng)                optional: drawn once a step and given to every sample of it, so that a batch has one shape
+    step_choice(rng)                optional: drawn once a step and given to each of its samples, so that a batch has
+                                    one shape
     unreadable                      optional: list of (path, reason), which the host reports and writes down
     describe(i)                     optional: dict with at least "path", for reports
 
 Model (group `mindone.models`)
     model(x)                        pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
-    reconstruct(x)                  optional: the same without chance, which evaluation prefers
-    training_inputs(batch, rng)     optional: the arrays a training step calls the model with, for one item (a batch of one) and
-                                    with its batch axis; without it, the first column
+    reconstruct(x)                  optional: the same, deterministic; evaluation prefers it
+    training_inputs(batch, rng)     optional: the arrays a training step calls the model with, for one item (a batch of
+                                    one), with its batch axis; without it, the first column
     `pretrained` keyword            optional: a file or folder of weights; without it the host loads by parameter names
-    Models that are no MindSpore cell (a baseline) take and give NumPy arrays.
+    Models that are not MindSpore cells (baselines) take and return NumPy arrays.
 
 Loss (group `mindone.losses`), a MindSpore cell
     loss(outputs, *batch)           a scalar, or a tuple (total, *terms)
@@ -23,15 +24,16 @@ Loss (group `mindone.losses`), a MindSpore cell
     notes                           optional: sentences shown before training
 
 Discriminator (group `mindone.blocks`), a MindSpore cell
-    discriminator(x)                pixels to logits of any shape, positive where they are taken for real
-    generator_loss(fake)            what the model pays for the logits of its reconstruction, a scalar
-    discriminator_loss(real, fake)  what the discriminator pays, a scalar
+    discriminator(x)                pixels to logits of any shape, positive where they are judged real
+    generator_loss(fake)            the model's adversarial loss, from the logits of its reconstruction, a scalar
+    discriminator_loss(real, fake)  the discriminator's loss, a scalar
 
 Metric (group `mindone.metrics`), of one of two kinds
     metric(recon, x)                of a clip: (c, t, h, w) arrays, to a number; the host takes the mean over clips
-    collect(recon, x)               of a whole set: what is kept of a clip, as JSON can hold it; it stays in memory for every clip
-    finish(collected)               of a whole set: that of all clips, in a list, to a number
-    describe(collected)             optional, of a whole set: dict of facts for the report; its list "warnings" is logged once
+    collect(recon, x)               of a whole set: a clip's statistics, as JSON values, kept in memory for every clip
+    finish(collected)               of a whole set: the list of all clips' statistics to a number
+    describe(collected)             optional, of a whole set: dict of facts for the report; its list "warnings" is
+                                    logged once
     min_clips                       optional, of a whole set: fewer cannot be measured
     name, protocol                  for the table; higher_is_better for comparisons
 """
@@ -47,11 +49,11 @@ from .run.arrays import read_arrays, restore
 from .run.checkpoints import weights_file
 
 
-def build_model(section):
+def build_model(section: dict):
     """Builds a recipe's model, weights included, in inference mode.
 
     Args:
-        section: the recipe's model section. Where the model takes no `pretrained` keyword the host loads the file itself.
+        section: the recipe's model section. The host loads the weights of a model without a `pretrained` keyword.
 
     Returns:
         The model.
@@ -71,7 +73,7 @@ def build_model(section):
     return model
 
 
-def reconstruct(model, x):
+def reconstruct(model, x: np.ndarray) -> np.ndarray:
     """Runs a model on pixels.
 
     Args:
@@ -97,18 +99,18 @@ def reconstruct(model, x):
     return np.asarray(recon, np.float32)
 
 
-def is_set_metric(metric):
+def is_set_metric(metric) -> bool:
     """Whether a metric measures a whole set of clips rather than each."""
     return hasattr(metric, "collect") and hasattr(metric, "finish")
 
 
-def model_inputs(model, batch, rngs):
+def model_inputs(model, batch: tuple, rngs: list[np.random.Generator]) -> tuple:
     """The arrays that a training step calls the model with.
 
     Args:
         model: by the protocol above.
         batch: the dataset's columns.
-        rngs: a numpy.random.Generator for each item, so that what it gets does not depend on the items beside it.
+        rngs: a numpy.random.Generator for each item, so that its inputs do not depend on the other items.
     """
     prepare = getattr(model, "training_inputs", None)
     if not prepare:

@@ -1,19 +1,21 @@
-"""Components by name, over the entry points of whatever is installed.
+"""Components by name, from the entry points of all installed packages.
 
-A package adds a model by one line of its own metadata, without a line here:
+A package adds a model by one line of its own metadata, without a change here:
 
     [options.entry_points]
     mindone.models =
         tae = mindone_tae.models.autoencoder:TemporalAutoencoder
 
-Installed metadata is read anew at every call (a few milliseconds), so that a package installed meanwhile is seen.
+Installed metadata is read again at every call (a few milliseconds), so that a package installed meanwhile is found.
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import Any
 
 from .errors import UserError, did_you_mean, listed
-from .signatures.signature import check_keywords, read_signature, signature_of
+from .signatures.signature import Signature, check_keywords, read_signature, signature_of
 
 GROUPS = ("mindone.models", "mindone.blocks", "mindone.datasets", "mindone.losses", "mindone.metrics")
 
@@ -25,7 +27,7 @@ _ALIASES = {
 _logger = logging.getLogger(__name__)
 
 
-def full_group(group):
+def full_group(group: str) -> str:
     """A group in full: "mindone.models" for "mindone.models", "models" or "model".
 
     Raises:
@@ -36,12 +38,12 @@ def full_group(group):
     return _ALIASES[group]
 
 
-def noun_of(group):
-    """What one entry of a group is called in messages: "model", "dataset", ..."""
+def noun_of(group: str) -> str:
+    """The noun for an entry of a group in messages: "model", "dataset", ..."""
     return _NOUNS[full_group(group).removeprefix("mindone.")]
 
 
-def names(group):
+def names(group: str) -> list[str]:
     """The names that installed packages register in a group, sorted; nothing is imported.
 
     Args:
@@ -50,7 +52,7 @@ def names(group):
     return sorted(_entries(full_group(group)))
 
 
-def entry_point(group, name):
+def entry_point(group: str, name: str) -> metadata.EntryPoint:
     """The entry point of a name; nothing is imported.
 
     Returns:
@@ -72,7 +74,7 @@ def entry_point(group, name):
     return claims[0]
 
 
-def get(group, name):
+def get(group: str, name: str) -> Callable:
     """Imports one component, and no other.
 
     Args:
@@ -88,26 +90,26 @@ def get(group, name):
     claim = entry_point(group, name)
     try:
         component = claim.load()
-    except (Exception, SystemExit) as error:  # whatever a plugin's module does at import stays that plugin's affair
+    except (Exception, SystemExit) as error:  # a plugin that fails at import must not affect the others
         raise UserError(
             f"{noun_of(group)} '{name}' cannot be imported: {claim.value} of package {_package(claim)} gave "
-            f"{type(error).__name__}: {error}; mend or uninstall that package"
+            f"{type(error).__name__}: {error}; repair or uninstall that package"
         ) from error
     if not callable(component):
         raise UserError(
-            f"{noun_of(group)} '{name}' cannot be built: {claim.value} of package {_package(claim)} is a {type(component).__name__}; "
-            "an entry point must name a class or a function"
+            f"{noun_of(group)} '{name}' cannot be built: {claim.value} of package {_package(claim)} is a "
+            f"{type(component).__name__}; an entry point must name a class or a function"
         )
     return component
 
 
-def signature(group, name, imports=False):
-    """What a component's constructor takes.
+def signature(group: str, name: str, imports: bool = False) -> Signature | None:
+    """The keywords that a component's constructor takes.
 
     Args:
         group: one of GROUPS, or its short form.
         name: the component's name in it.
-        imports: import the component where its source text does not tell.
+        imports: import the component where its source text is not enough.
 
     Returns:
         Signature, or None where it is not known.
@@ -119,19 +121,20 @@ def signature(group, name, imports=False):
     return signature_of(get(group, name)) if found is None and imports else found
 
 
-def build(group, spec, **extra):
+def build(group: str, spec: Mapping | str, **extra) -> Any:
     """Constructs a component from its name and keywords.
 
     Args:
         group: one of GROUPS, or its short form.
         spec: {"name": ..., **keywords}, as a recipe's section holds them; or a name alone.
-        **extra: keywords that the host adds, of any type; they win over the spec's.
+        **extra: keywords that the host adds, of any type; they override the spec's.
 
     Returns:
         What the component's class or function returns.
 
     Raises:
-        UserError: unknown name; unknown, missing or mistyped keyword (all of them told at once); or the constructor itself refused.
+        UserError: unknown name; unknown, missing or mistyped keywords (all reported at once); or the constructor
+            raised an error.
     """
     group = full_group(group)
     noun = noun_of(group)
@@ -156,14 +159,14 @@ def build(group, spec, **extra):
 def _package(claim):
     try:
         return claim.dist.name or "?"
-    except Exception:  # a package without METADATA has no name to tell
+    except Exception:  # a package without METADATA has no name
         return "?"
 
 
 def _entries(group):
     """name -> the entry points that claim it, one for each distribution.
 
-    A distribution found twice on sys.path (an editable install and its build folder) counts once, as for Python: the first found.
+    Of a distribution found twice on sys.path (an editable install and its build folder) the first counts, as in Python.
     """
     entries, seen = {}, set()
     for distribution in metadata.distributions():

@@ -1,4 +1,4 @@
-"""What a person sees: exit status, one clear line, files where they are looked for."""
+"""Exit status, messages in one clear line, and the places of output files."""
 
 import json
 import os
@@ -68,7 +68,8 @@ def test_what_needs_no_device_imports_no_mindspore(words):
     code = (
         "import sys\nimport mindone_tae\nfrom mindone_tae.cli import run\n"
         f"status = run({words!r})\n"
-        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\nsys.exit(status)"
+        "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\n"
+        "sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -76,7 +77,10 @@ def test_what_needs_no_device_imports_no_mindspore(words):
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "reconstruct", "encode", "decode", "demo", "latent-stats"])
 def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(name):
-    words = "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 --image_size 64 --enable_tile"
+    words = (
+        "--config a.yaml --output_path b --csv_path c --video_folder d --ckpt_path e --batch_size 2 --num_frames 3 "
+        "--image_size 64 --enable_tile"
+    )
     options = vars(parse([name, *words.split(), *(["--latent_folder", "f"] if name == "decode" else [])]))
     taken = {
         "config": "a.yaml",
@@ -86,6 +90,20 @@ def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(nam
         "ckpt_path": "e",
         "batch_size": 2,
     }
+    assert (
+        vars(
+            parse(
+                [
+                    name,
+                    *words.split(),
+                    "--video_column",
+                    "clip",
+                    *(["--latent_folder", "f"] if name == "decode" else []),
+                ]
+            )
+        )["video_column"]
+        == "clip"
+    )
     taken.update(num_frames=3, image_size="64", enable_tile=True)
     assert {key: options[key] for key in taken} == taken
 
@@ -199,6 +217,55 @@ def test_an_output_path_that_is_a_file_is_told_in_one_line_and_the_file_is_kept(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line and "it must be a folder" in line
     assert [entry.name for entry in tmp_path.iterdir()] == ["afile"] and (tmp_path / "afile").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([name, "--video_folder", "."] for name in ("reconstruct", "encode", "evaluate", "linear-code")),
+        *([name, "--latent_folder", "."] for name in ("decode", "latent-stats")),
+        *([name, "."] for name in ("plot", "report", "check-data")),
+        ["train", "--config", "tae/train/tiny_64x64x8"],
+        ["demo"],
+    ],
+)
+def test_an_empty_output_path_is_refused_on_every_command(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        assert run([*words, "--output_path", empty]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert f"--output_path is {empty!r}; it must name something" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["plot", ""], ["report", "a", ""], ["encode", " "], ["inflate", "--src", "", "--target", "a"]]
+)
+def test_an_empty_name_is_not_the_working_directory(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "it must name something" in line
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--image_size", "9" * 5000], "size is '9999"),
+        (["--image_size", "²"], "size is '²'"),
+        (["--shard_size_mb", "inf"], "--shard_size_mb is inf; it must be above 0 and at most 1000000"),
+        (["--batch_size", "-1"], "--batch_size is -1; it must be 1 or more"),
+        (["--num_frames", "9" * 5000], "--num_frames"),
+        (["dataset.csv_path=[a, b]"], "must be str or None, not ['a', 'b']"),
+        ([f"dataset.output_columns=[{', '.join(['video'] * 200)}]", "model.dropout=[]"], "model.dropout"),
+    ],
+)
+def test_absurd_numbers_and_lists_for_paths_are_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", np.zeros((2, 16, 16, 3), np.uint8), fps=8)
+    assert run(["encode", "a.mp4", "--output_path", "out", "--ckpt_path", "tiny", *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in line and len(line) < 4100
 
 
 @pytest.mark.parametrize(
@@ -375,6 +442,8 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert {"tae", "average_pooling"} <= set(done.stdout.split())
+    protocol = result["protocol"]["psnr"]
+    assert f"psnr: {protocol.partition(',')[0]}\n" in done.stdout and "; mean over frames" in protocol
     assert result["baseline"]["mean"]["psnr"] > 0 and len(result["clips"]) == 5
     assert len(result["unreadable"]) == 1
     again = command("evaluate", *words, cwd=tmp_path)

@@ -1,10 +1,11 @@
-"""Which mode a command that only runs a model takes on a CPU."""
+"""The mode of a command that runs a model without training, on a CPU."""
 
 from argparse import Namespace
 
 import pytest
 
-from mindone_tae.cli.inference import WHOLE_CLIPS, load
+from mindone_tae.cli.flags import WHOLE_CLIPS
+from mindone_tae.cli.inference import load
 from mindone_tae.zoo.recipe.files import find_recipe
 
 DEFAULT = find_recipe("tae/infer/default").read_text(encoding="utf-8")

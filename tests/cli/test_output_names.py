@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from mindone_tae.cli.output_names import output_file
@@ -26,3 +27,10 @@ def test_no_name_leaves_the_folder():
             Path("out") in output_file("out", name, ".mp4").parents
             and ".." not in output_file("out", name, ".mp4").parts
         )
+
+
+def test_a_name_that_would_be_too_long_is_cut_to_fit_and_stays_its_own():
+    names = ["x" * 251 + ".mp4", "x" * 250 + "y.mp4", "deep/" + "é" * 125 + ".mp4"]
+    files = [output_file("out", name, ".mp4.png") for name in names]
+    assert len(set(files)) == 3 and all(len(os.fsencode(file.name)) <= 255 for file in files)
+    assert files[2].parent == Path("out/deep") and files[0].name.endswith(".mp4.png")

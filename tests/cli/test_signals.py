@@ -1,4 +1,4 @@
-"""A command that is asked to stop leaves in one line that says how to go on, wherever it is."""
+"""A command stopped by a signal at any point prints one line that says how to resume."""
 
 import ctypes
 import os

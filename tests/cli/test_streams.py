@@ -1,4 +1,4 @@
-"""Latents of long clips come and go in chunks: nothing is held twice."""
+"""Latents of long clips are processed in chunks: nothing is in memory twice."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Every recipe that comes with the package runs in graph mode on a CPU, training recipes for two steps, at tiny widths."""
+"""Every shipped recipe runs in graph mode on a CPU, at tiny widths; training recipes for two steps."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ import check_recipes
 
 NAMES = recipe_names()
 NARROW = ["model.block_out_channels=[8,8,8,8]", "model.norm_num_groups=4", "model.layers_per_block=1"]
-# All that a run may change: the device, the type, sizes, the number of steps, and where files are; evaluation takes the dataset's.
+# Keys that a run may change: the device, the type, sizes, the number of steps, and paths; eval inherits the dataset's.
 CHANGED = {
     "env.device_target",
     *(f"model.{key}" for key in ("dtype", "block_out_channels", "norm_num_groups", "layers_per_block", "pretrained")),
@@ -64,7 +64,8 @@ def test_a_recipe_runs_and_gives_values_that_its_first_steps_can_have(name, told
         return
     recipe = load_recipe(name)
     if name.startswith("tae/eval/") or recipe.train.eval_every:
-        # a network that gives next to nothing is off by the clip itself: 10.8 dB if its pixels are uniform in [-1, 1], 6 if all are black or white
+        # a network whose output is near zero has the clip itself as error: 10.8 dB if its pixels are uniform in
+        # [-1, 1], 6 if all are black or white
         assert 6 < float(re.search(r"psnr ([\d.]+)$", told[name])[1]) < 16
     if name.startswith("tae/train/"):
         found = re.match(r"losses ([\d.]+) and ([\d.]+) \((\S+), (\S+)\)", told[name])

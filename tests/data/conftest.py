@@ -1,4 +1,4 @@
-"""Tiny videos whose frames tell their own number: frame i is grey of level 20 + 8 * i, with a red corner."""
+"""Tiny videos whose frames show their number: frame i is grey of level 20 + 8 * i, with a red corner."""
 
 import av
 import numpy as np

@@ -124,3 +124,20 @@ def test_latents_of_a_model_without_factors_are_served_unscaled_only(folder):
     assert len(LatentsDataset(str(folder))) == 5
     with pytest.raises(UserError, match="has no scaling_factor"):
         LatentsDataset(str(folder), convention="mindone")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "facts"),
+    [
+        ("mean", np.nan, {}),
+        ("logvar", 1e30, {}),
+        ("mean", 0.0, {"scaling_convention": "mindone", "scaling_factor": 1e-320}),
+    ],
+)
+def test_numbers_that_are_not_finite_train_nothing(tmp_path, kind, value, facts):
+    clip = clip_of(0)
+    spoilt = getattr(clip, kind).copy()
+    spoilt[0, 0, 0, 0] = value
+    write_latents(tmp_path / "a.mp4.safetensors", replace(clip, **{kind: spoilt}, **facts))
+    with pytest.raises(UserError, match="a.mp4.safetensors holds numbers that are not finite"):
+        LatentsDataset(str(tmp_path), "sample")[0]

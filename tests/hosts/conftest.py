@@ -1,4 +1,4 @@
-"""What the tests of this room share: tiny models whose every layer matters, as a new one's temporal layers do nothing."""
+"""Shared fixtures: tiny models in which every layer matters; a new model's temporal layers are the identity."""
 
 import numpy as np
 import pytest

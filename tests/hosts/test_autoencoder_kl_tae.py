@@ -1,4 +1,4 @@
-"""The face that mindone.diffusers meets computes what the TAE computes, and says what it is in the words of stock pipelines."""
+"""AutoencoderKLTAE computes the same as the TAE, and has the config names of stock pipelines."""
 
 import importlib.util
 import inspect

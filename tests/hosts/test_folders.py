@@ -1,4 +1,4 @@
-"""Folders of diffusers: written whole, read back by stock code and by ours, and never read by halves."""
+"""Folders of diffusers: written atomically, read by stock code and by ours, incomplete ones refused."""
 
 import json
 import os
@@ -170,7 +170,10 @@ def test_missing_unexpected_and_misshapen_names_are_one_error(folder):
         arrays["decoder.norm_out.bias"] = np.zeros(5, np.float32)
 
     rewrite(folder, change)
-    told = r"1 missing \(encoder.norm_out.gamma\); 1 unexpected \(encoder.extra\); 1 of another shape \(decoder.norm_out.beta is \(5,\)"
+    told = (
+        r"1 missing \(encoder.norm_out.gamma\); 1 unexpected \(encoder.extra\); "
+        r"1 of another shape \(decoder.norm_out.beta is \(5,\)"
+    )
     with pytest.raises(UserError, match=told):
         AutoencoderKLTAE.from_pretrained(folder)
     found, report = AutoencoderKLTAE.from_pretrained(folder, ignore_mismatched_sizes=True, output_loading_info=True)
@@ -220,3 +223,38 @@ def test_auto_model_finds_it_in_a_subfolder(face, tmp_path, arrays_of, library):
     assert type(found) is AutoencoderKLTAE
     assert_same(arrays_of(found), arrays_of(face))
     assert_same(arrays_of(AutoencoderKLTAE.from_pretrained(tmp_path, subfolder="vae")), arrays_of(face))
+
+
+def test_a_folder_has_a_card_by_whose_lines_it_loads(face, arrays_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    face.save_pretrained("vae", data="drawn at random")
+    card = (tmp_path / "vae/README.md").read_text()
+    assert "drawn at random" in card and "| widths | 4, 8 |" in card and "Not measured" in card
+    lines = card.partition("```python\n")[2].partition("```")[0].splitlines()
+    assert len(lines) == 3
+    namespace = {"x": ms.Tensor(np.zeros((1, 3, 3, 8, 8), np.float32))}
+    exec("\n".join(lines), namespace)
+    assert_same(arrays_of(namespace["vae"]), arrays_of(face))
+    assert namespace["recon"].shape == (1, 3, 3, 8, 8)
+
+
+@pytest.mark.parametrize("has_a_card", [False, True])
+def test_what_is_pushed_is_the_folder_with_a_card_unless_the_repository_has_one(face, monkeypatch, has_a_card):
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    pushed = {}
+
+    class Created:
+        repo_id = "someone/vae"
+
+    def upload(self, folder, repo_id, **keywords):
+        pushed.update(repo_id=repo_id, files=sorted(os.listdir(folder)), **keywords)
+        pushed["card"] = open(os.path.join(folder, "README.md")).read() if not has_a_card else None
+
+    monkeypatch.setattr(huggingface_hub, "create_repo", lambda *_, **__: Created)
+    monkeypatch.setattr(huggingface_hub, "file_exists", lambda *_, **__: has_a_card)
+    monkeypatch.setattr(AutoencoderKLTAE, "_upload_folder", upload)
+    face.push_to_hub("vae", commit_message="first", token="t")
+    assert pushed["repo_id"] == "someone/vae" and pushed["commit_message"] == "first" and pushed["token"] == "t"
+    assert pushed["files"] == [*([] if has_a_card else ["README.md"]), "config.json", WEIGHTS]
+    if not has_a_card:
+        assert 'AutoencoderKLTAE.from_pretrained("someone/vae")' in pushed["card"]

@@ -1,4 +1,4 @@
-"""The TAE in the place of the one that MindONE's Movie Gen scripts bring, driven as they drive theirs."""
+"""The TAE in place of the one in MindONE's Movie Gen scripts, called as they call theirs."""
 
 import numpy as np
 import pytest

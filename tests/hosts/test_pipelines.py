@@ -1,4 +1,4 @@
-"""Stock pipelines of mindone.diffusers with a TAE for their VAE and next to nothing for a transformer: run, save, load, run again."""
+"""Stock pipelines of mindone.diffusers with a TAE as VAE and a minimal transformer: run, save, load, run again."""
 
 import contextlib
 import json

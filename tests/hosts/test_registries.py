@@ -1,4 +1,4 @@
-"""Everything this package brings, handed to registries of the shapes that other zoos have."""
+"""All components of this package registered in registries like those of other hosts."""
 
 import configparser
 from functools import wraps

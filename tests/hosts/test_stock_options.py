@@ -1,4 +1,4 @@
-"""What stock code sets on a VAE reaches the network: config, tiles, recomputation. Copies and pickles of it are whole."""
+"""What stock code sets on a VAE reaches the network: config, tiles, recomputation. Copies and pickles are whole."""
 
 import copy
 import logging

@@ -1,4 +1,4 @@
-"""What is written is what PyTorch's modules of the same kind would hold."""
+"""Names and shapes written are those of PyTorch's modules of the same kind."""
 
 import importlib.util
 import subprocess
@@ -37,7 +37,7 @@ def test_names_and_shapes_are_those_of_pytorchs_modules(tmp_path):
     assert found == dict(as_pytorch(name, shape) for name, shape in shapes.items())
 
 
-# Builds of every module the torch.nn one that its tensors are of, lets PyTorch check them, and runs one temporal convolution.
+# Builds for every module its torch.nn counterpart, loads the tensors into it, and runs one temporal convolution.
 IN_PYTORCH = """
 import sys
 import numpy as np, torch

@@ -1,4 +1,4 @@
-"""What the tests of this room share: LPIPS weights drawn at random."""
+"""Shared fixtures: random LPIPS weights."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ _CONVS = {1: (0, 2), 2: (5, 7), 3: (10, 12, 14), 4: (17, 19, 21), 5: (24, 26, 28
 
 @pytest.fixture(scope="session")
 def lpips_weights():
-    """Named and shaped as `lpips.LPIPS(net='vgg').state_dict()`, without its duplicates; linear weights positive, as trained ones are."""
+    """Named and shaped as `lpips.LPIPS(net='vgg').state_dict()`, without duplicates; linear weights are positive."""
     rng = np.random.default_rng(0)
     weights, before = {}, 3
     for stage, width in zip(range(1, 6), (64, 128, 256, 512, 512)):

@@ -1,4 +1,4 @@
-"""Photographs of scikit-image's wheel beside distorted ones, and what LPIPS says of them."""
+"""Photographs of scikit-image's wheel, distorted ones, and their LPIPS."""
 
 import numpy as np
 from scipy import ndimage

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mindone_tae.cli import run
-from mindone_tae.cli.commands import published_weights
+from mindone_tae.cli.commands.weights import published_weights
 from mindone_tae.losses.lpips.network import NETWORK
 from mindone_tae.losses.lpips.published import PUBLISHED
 from mindone_tae.weights.published import conversion

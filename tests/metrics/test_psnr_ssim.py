@@ -112,7 +112,8 @@ def test_the_protocol_states_range_and_rounding(metric):
 def test_losses_and_metrics_are_named_without_mindspore():
     code = (
         "import sys; import mindone_tae.losses as l, mindone_tae.metrics as m; "
-        "print(sorted(l.__all__), sorted(m.__all__), m.PSNR().name, m.SSIM().name); assert 'mindspore' not in sys.modules"
+        "print(sorted(l.__all__), sorted(m.__all__), m.PSNR().name, m.SSIM().name); "
+        "assert 'mindspore' not in sys.modules"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

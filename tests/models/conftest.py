@@ -1,4 +1,4 @@
-"""What the tests of tiles share: quick networks, in which tiles cannot show or every value depends on its tile, and a real one."""
+"""Shared fixtures: fast networks whose values never, or always, depend on the tile, and a real one."""
 
 import numpy as np
 import pytest

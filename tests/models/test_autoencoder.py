@@ -1,4 +1,4 @@
-"""What the autoencoder promises its callers."""
+"""The autoencoder's contract with its callers."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_running_a_model_leaves_its_parameter_names_alone():
 
 
 def test_a_new_models_temporal_layers_are_the_identity(tiny):
-    """Frames of a new model do not see one another except through the norms, so a still video keeps every frame equal."""
+    """Frames of a new model interact only through the norms, so that a still video keeps all frames equal."""
     frame = video(1, 3, 1, 16, 24)
     still = ms.Tensor(np.repeat(frame.asnumpy(), 16, axis=2))
     _, one, _ = tiny.encode(frame)

@@ -1,4 +1,4 @@
-"""How many graphs MindSpore compiles, counted where it compiles them, whoever asks for it; a few seconds each, so tiny networks."""
+"""The number of graphs that MindSpore compiles, counted in its compiler; a few seconds each, so tiny networks."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def normal(*shape, seed=1):
     return ms.Tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
 
 
-def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_model, compiled):
+def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_model, compiled, caplog):
     model = random_model(encode_tile=8, decode_tile=8, decode_overlap=4)
     ms.set_context(mode=ms.GRAPH_MODE)
     model.enable_tiling(6, 6, None, 4, 4)
@@ -27,6 +27,9 @@ def test_a_long_video_in_tiles_compiles_two_graphs_and_other_videos_none(random_
     model.enable_slicing()
     model.encode(normal(2, 3, 18, 8, 8))
     assert compiled == ["Encoder", "Decoder"]
+    # a word before each, by the shape of the tile
+    told = [record.getMessage().partition(":")[0] for record in caplog.records if record.name.startswith("mindone_tae")]
+    assert told == ["compiling the encoder for 1x3x8x6x6", "compiling the decoder for 1x4x4x3x3"]
 
 
 def test_lengths_of_one_latent_length_share_the_decoders_graph(random_model, compiled):

@@ -1,4 +1,4 @@
-"""Arrays, Tensors, bytes and paths in, and the same back; a model that says in a few lines what it is."""
+"""Arrays, Tensors, bytes and paths in, results of the same kind; and the model's repr."""
 
 import warnings
 
@@ -97,6 +97,16 @@ def test_numbers_far_outside_warn_once(x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tae.encode((x + 1) * 127.5)
+
+
+def test_the_first_tensor_a_model_is_given_is_looked_at_too(x):
+    tae = TemporalAutoencoder(block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4)
+    with pytest.warns(UserWarning, match="x holds numbers from") as caught:
+        tae.encode(ms.Tensor((x + 1) * 127.5))
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tae.encode(ms.Tensor((x + 1) * 127.5))
 
 
 def test_a_model_says_what_it_is_in_four_lines(tae):

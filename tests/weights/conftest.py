@@ -1,4 +1,4 @@
-"""What the tests of this room share: tiny models, and image VAEs written out name by name in the layouts that files have."""
+"""Shared fixtures: tiny models, and image VAEs written out name by name in the layouts of files."""
 
 import sys
 import types
@@ -124,7 +124,7 @@ def _image_vae(widths, layers, latent):
 
 @pytest.fixture
 def image_vae():
-    """image_vae(layout, ...) gives name to array of a random image VAE: "diffusers" or "original", the same numbers in both."""
+    """image_vae(layout, ...): name to array of a random image VAE, "diffusers" or "original", with the same numbers."""
 
     def make(
         layout,

@@ -1,4 +1,4 @@
-"""The checksum of weights tells them apart, and takes no notice of their file."""
+"""The checksum identifies weights independently of their file."""
 
 import hashlib
 

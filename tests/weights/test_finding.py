@@ -1,4 +1,4 @@
-"""What a path may be: file, folder, training run, repository."""
+"""Paths of weights: file, folder, training run, repository."""
 
 import json
 
@@ -244,7 +244,8 @@ def test_a_cached_repository_of_one_checkpoint_is_read(cache):
 def test_a_repository_that_cannot_be_reached_is_an_error_in_one_line(cache):
     with pytest.raises(
         UserError,
-        match=r"org/name: no such file or folder, and as a repository .*neither cached nor reachable .*Network is unreachable",
+        match=r"org/name: no such file or folder, and as a repository .*neither cached nor reachable "
+        r".*Network is unreachable",
     ) as caught:
         read_weights("org/name")
     assert "\n" not in str(caught.value)
@@ -265,7 +266,7 @@ def test_without_huggingface_hub_the_error_says_what_to_install(tmp_path, monkey
 
 @pytest.fixture
 def reachable(tmp_path, monkeypatch):
-    """reachable(files) is a repository on the network with these files and no diffusers folder, nothing of it cached."""
+    """reachable(files) is an uncached repository on the network with these files and no diffusers folder."""
     hub = pytest.importorskip("huggingface_hub")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "snapshot").mkdir()

@@ -1,4 +1,4 @@
-"""Weights into a model: every kind of file, and every difference told."""
+"""Loading weights into a model: every kind of file, and errors that list every difference."""
 
 import logging
 

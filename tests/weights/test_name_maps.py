@@ -47,7 +47,8 @@ def test_dead_weight_is_named_and_left_out():
 def test_two_tensors_for_one_name_are_a_clash():
     found = rename({"autoencoder.encoder.conv_in.conv_temp.bias": (4,), "encoder.conv_in.conv_temp.bias": (4,)})
     assert found.clashes == [
-        "autoencoder.encoder.conv_in.conv_temp.bias and encoder.conv_in.conv_temp.bias are both encoder.conv_in.conv_temp.bias"
+        "autoencoder.encoder.conv_in.conv_temp.bias and encoder.conv_in.conv_temp.bias "
+        "are both encoder.conv_in.conv_temp.bias"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Saving: whole or not at all, and in the layouts that others read."""
+"""Saving: atomic, and in layouts that other packages read."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Writing the files that torch.save writes, without PyTorch, whole or as nobody should."""
+"""Writes files of torch.save without PyTorch, valid or malformed."""
 
 import collections
 import io

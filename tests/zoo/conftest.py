@@ -1,4 +1,4 @@
-"""Somebody else's package, a model, a dataset and a metric of its own, registered by its own entry points, installed in a folder."""
+"""Another package with a model, a dataset and a metric, registered by its own entry points, installed in a folder."""
 
 import sys
 
@@ -53,7 +53,7 @@ import numpy as np
 
 
 class Spread:
-    """Of a whole set: how far apart the clips' darkest pixels lie in the reconstructions, of what they do in the videos."""
+    """Of a whole set: spread of the clips' darkest pixels in the reconstructions, over that in the videos."""
 
     name = "foreign_spread"
     protocol = "standard deviation over clips of the smallest pixel, reconstructions by videos"

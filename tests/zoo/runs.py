@@ -1,4 +1,4 @@
-"""What tests of runs share: one run of a recipe, and what it wrote down."""
+"""Shared by tests of runs: one run of a recipe, and its files."""
 
 import json
 

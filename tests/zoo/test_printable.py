@@ -1,4 +1,4 @@
-"""Names from files never act on a terminal, and never make two lines of a log out of one."""
+"""Names from files cannot control a terminal or add lines to a log."""
 
 import logging
 import sys

@@ -13,7 +13,7 @@ from mindone_tae.zoo.registry import GROUPS
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs a throw-away package into its own folder on sys.path: install("pkg", {"mindone.models": {...}}, source)."""
+    """Installs a package into its own folder on sys.path: install("pkg", {"mindone.models": {...}}, source)."""
     installed = []
 
     def install(package, entry_points, source, folder=None):
@@ -81,7 +81,10 @@ def test_names_are_sorted_and_seen_without_importing(install):
 
 
 def test_importing_zoo_imports_neither_mindspore_nor_mindone():
-    code = "import mindone_tae.zoo as z, sys; z.names('models'); print(sorted({'mindspore', 'mindone'} & set(sys.modules)))"
+    code = (
+        "import mindone_tae.zoo as z, sys; z.names('models'); "
+        "print(sorted({'mindspore', 'mindone'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -3,10 +3,10 @@
     python tools/benchmark/compile_cost.py                                  # small widths, a minute or two
     python tools/benchmark/compile_cost.py --widths 128,256,512,512
 
-The encoder compiles once for every length t, the decoder once for every ceil(t/8). Clips padded to multiples of 8 would spare the encoder
-that, but not compute what a clip of its own length does: GroupNorm's statistics and the temporal attention run over all frames.
-`padded` shows by how much: the largest difference of the posterior's mean, over the mean's standard deviation, were the last frame
-repeated up to a multiple of 8.
+The encoder compiles once for every length t, the decoder once for every ceil(t/8). Padding clips to multiples of 8
+would avoid the former but change results: GroupNorm's statistics and the temporal attention run over all frames.
+`padded` shows by how much: the largest difference of the posterior's mean, over the mean's standard deviation, with the
+last frame repeated up to a multiple of 8.
 """
 
 import argparse
@@ -41,7 +41,8 @@ def main():
     model.set_train(False)
     rng = np.random.default_rng(0)
     print(
-        f"widths {options.widths}, {SIDE}x{SIDE}, graph mode, seconds\n{'frames':>6}{'encode':>9}{'again':>8}{'decode':>9}{'again':>8}{'padded':>9}"
+        f"widths {options.widths}, {SIDE}x{SIDE}, graph mode, seconds\n"
+        f"{'frames':>6}{'encode':>9}{'again':>8}{'decode':>9}{'again':>8}{'padded':>9}"
     )
     for t in options.lengths:
         x = rng.uniform(-1, 1, (1, 3, t, SIDE, SIDE)).astype(np.float32)
@@ -56,11 +57,13 @@ def main():
         encode_again, decode_first, decode_again = timed(encode)[0], timed(decode)[0], timed(decode)[0]
         padded = encode(np.concatenate([x, x[:, :, -1:].repeat(-t % 8, 2)], 2))
         print(
-            f"{t:6}{encode_first:9.1f}{encode_again:8.2f}{decode_first:9.1f}{decode_again:8.2f}{np.abs(padded - mean).max() / mean.std():9.2f}",
+            f"{t:6}{encode_first:9.1f}{encode_again:8.2f}{decode_first:9.1f}{decode_again:8.2f}"
+            f"{np.abs(padded - mean).max() / mean.std():9.2f}",
             flush=True,
         )
     print(
-        f"graphs compiled: {len(model.encoder.compile_cache)} of the encoder, {len(model.decoder.compile_cache)} of the decoder"
+        f"graphs compiled: {len(model.encoder.compile_cache)} of the encoder, "
+        f"{len(model.decoder.compile_cache)} of the decoder"
     )
     sys.stdout.flush()
     os._exit(0)  # MindSpore's own teardown at times aborts a finished process on a CPU

@@ -1,7 +1,7 @@
-"""The networks the benchmark compares, behind one face: prepare(work) once, then run(work) as often as wanted.
+"""The networks the benchmark compares, with one interface: prepare(work) once, then run(work) any number of times.
 
-`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, Adam. Each contender lives in a
-process of its own, so frameworks are imported where they are used.
+`work` is "encode", "decode" or "train"; a training step is L1 and KL without LPIPS, its gradient clipped, Adam. Each
+contender runs in a process of its own, so frameworks are imported where they are used.
 """
 
 import sys
@@ -77,7 +77,7 @@ class MindSporeContender:
         self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
 
     def run(self, work):
-        """Does the work and returns one number of its result: it waits for the end, and the contenders' can be compared."""
+        """Does the work, waits for its end, and returns one number of its result, to compare between contenders."""
         if work == "encode":
             result = self.model.encoder(self.x)
         elif work == "decode":
@@ -94,20 +94,25 @@ class MindSporeContender:
 
 
 class TorchContender:
-    """The network in PyTorch, eager.
+    """The network in PyTorch: eager, compiled, or eager with products of bfloat16.
 
     Args:
+        name: "torch", "torch_compile" or "torch_bf16".
         widths: block_out_channels.
         size: (t, h, w) in frames and pixels.
     """
 
-    def __init__(self, widths, size):
+    def __init__(self, name, widths, size):
         import torch
         from torch_tae import TorchTAE
 
         torch.manual_seed(0)
         self.torch = torch
         self.model = TorchTAE(block_out_channels=widths)
+        self.networks = {"encode": self.model.encoder, "decode": self.model.decoder, "train": self.model}
+        if name == "torch_compile":
+            self.networks = {work: torch.compile(network) for work, network in self.networks.items()}
+        self.bfloat16 = name == "torch_bf16"
         self.x, self.noise = [torch.from_numpy(array) for array in inputs(size)]
         self.optimizer = None
 
@@ -123,13 +128,17 @@ class TorchContender:
         """As MindSporeContender.run."""
         if work == "train":
             return self._train()
-        with self.torch.inference_mode():
-            result = self.model.encoder(self.x) if work == "encode" else self.model.decoder(self.noise)
-            return float(result.abs().mean())
+        with self.torch.inference_mode(), self._autocast():
+            result = self.networks[work](self.x if work == "encode" else self.noise)
+            return float(result.float().abs().mean())
+
+    def _autocast(self):
+        return self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.bfloat16)
 
     def _train(self):
         torch = self.torch
-        recon, _, mean, logvar = self.model(self.x, self.noise)
+        with self._autocast():
+            recon, _, mean, logvar = [result.float() for result in self.networks["train"](self.x, self.noise)]
         frames = self.x.shape[2]
         kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum()
         loss = ((recon - self.x).abs().sum() + 1e-6 * kl) / frames
@@ -140,8 +149,54 @@ class TorchContender:
         return float(loss.detach())
 
 
+class OnnxContender:
+    """Our ONNX files in onnxruntime or OpenVINO, inference alone.
+
+    Args:
+        name: "onnxruntime", "openvino", or "openvino_bf16", whose products are of bfloat16.
+        size: (t, h, w) in frames and pixels.
+        folder: holds encoder.onnx and decoder.onnx.
+    """
+
+    def __init__(self, name, size, folder):
+        self.name = name
+        x, noise = inputs(size)
+        self.given = {"encode": {"x": x}, "decode": {"z": noise}}
+        self.files = {"encode": Path(folder, "encoder.onnx"), "decode": Path(folder, "decoder.onnx")}
+        self.ready = {}
+
+    def prepare(self, work):
+        """Nothing: what takes time belongs to the first call, as with the others."""
+
+    def run(self, work):
+        """As MindSporeContender.run."""
+        if work not in self.ready:
+            self.ready[work] = self._onnxruntime(work) if self.name == "onnxruntime" else self._openvino(work)
+        # mean and logvar side by side, as our encoder gives them; a decoder's pixels alone
+        return float(np.abs(np.concatenate(self.ready[work](), axis=1)).mean())
+
+    def _onnxruntime(self, work):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(self.files[work]), providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, self.given[work])
+
+    def _openvino(self, work):
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(str(self.files[work]))
+        # of one shape, as our graph is compiled for one
+        model.reshape({name: list(array.shape) for name, array in self.given[work].items()})
+        precision = "bf16" if self.name == "openvino_bf16" else "f32"
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+        return lambda: list(compiled(self.given[work]).values())
+
+
 def build(name, widths, size, graphs=None):
-    """The contender of that name."""
-    if name == "torch":
-        return TorchContender(widths, size)
+    """The contender of that name; graphs: a folder for ours' compiled graphs, or of the ONNX files."""
+    if name.startswith("torch"):
+        return TorchContender(name, widths, size)
+    if name in ("onnxruntime", "openvino", "openvino_bf16"):
+        return OnnxContender(name, size, graphs)
     return MindSporeContender(name, widths, size, graphs)

@@ -1,6 +1,6 @@
-"""What a compiled graph does, read from the text MindSpore writes of it: transposes, operators, bytes moved.
+"""Counts a compiled graph's transposes, operators and bytes moved, from the text that MindSpore writes of it.
 
-Bytes are those of the tensors an operator reads and writes, each operator by itself; an estimate of memory traffic, not a measurement.
+Bytes are those of the tensors each operator reads and writes; an estimate of memory traffic, not a measurement.
 Operators that move nothing (a reshape, a tuple, control) are left out.
 """
 

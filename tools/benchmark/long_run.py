@@ -5,10 +5,11 @@
 
 Two questions, each with the ratio that answers it:
 - 1,000 steps of a very small model: seconds a step and resident memory of the last 200 against steps 101 to 300.
-- tiny_64x64x8, and the same at 128x128x16: seconds a step with data read from the clips against those on one batch kept in memory.
-  Both kinds take turns in one run, 20 steps at a time, so that whatever else the machine does hits them alike. Reading is dear at a
-  clip's first draws and cheap once dataset.cache_mb holds its frames, so the first epoch is told apart from the later ones, and
-  of these the mean, which has every clip that still had to be decoded, beside the median. --cache_mb 0 shows what it is without.
+- tiny_64x64x8, and the same at 128x128x16: seconds a step with data read from the clips against those on one batch kept
+  in memory. Both kinds alternate in one run, 20 steps at a time, so that other load on the machine affects both alike.
+  Reading is slow at a clip's first draws and fast once dataset.cache_mb holds its frames, so the first epoch is
+  reported separately, and for later ones the mean, which includes clips that still had to be decoded, and the median.
+  --cache_mb 0 shows the cost without a cache.
 """
 
 import argparse
@@ -29,7 +30,7 @@ SIZES = {
     "64x64x8": (["dataset.size=[64,64]", "dataset.sample_n_frames=8"], 8),
     "128x128x16": (["dataset.size=[128,128]", "dataset.sample_n_frames=16"], 3),
 }
-# The first steps of a turn of the later epochs are not counted: what was read ahead while the other kind ran is used up in them.
+# In later epochs the first steps of a turn are not counted: they use up what was read ahead while the other kind ran.
 TURN_STEPS, UNCOUNTED = 20, 8
 
 

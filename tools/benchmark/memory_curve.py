@@ -1,11 +1,12 @@
 """Peak memory of a reconstruction against the length of the video: as a stream of chunks, and all at once.
 
-    python tools/benchmark/memory_curve.py                                        # a table; docs/memory_curve.png with --picture
+    python tools/benchmark/memory_curve.py                     # a table; docs/memory_curve.png with --picture
     python tools/benchmark/memory_curve.py --widths 128,256,512,512 --ways stream
 
-Encodes and decodes 64, 128, 256 and 512 frames of 64x64 in float32, each in a process of its own, and takes the process's highest
-resident memory (VmHWM). `idle` is what MindSpore, the model and one short pass hold before. Frames are made as they are asked for and thrown
-away as they come, as a reader and a writer would. Lengths whose whole pass would not fit into the memory there is are left out.
+Encodes and decodes 64, 128, 256 and 512 frames of 64x64 in float32, each in a process of its own, and takes the
+process's peak resident memory (VmHWM). `idle` is the memory of MindSpore, the model and one short pass before. Frames
+are generated on demand and dropped at once, as by a reader and a writer. Lengths whose whole pass would not fit into
+memory are left out.
 """
 
 import argparse
@@ -75,7 +76,8 @@ def measure(widths, ways, lengths):
 
     found = {way: {} for way in ways}
     print(
-        f"widths {','.join(map(str, widths))}, {SIDE}x{SIDE}\n{'':8}{'frames':>8}{'idle GB':>9}{'peak GB':>9}{'of 64 frames':>14}{'less idle':>11}"
+        f"widths {','.join(map(str, widths))}, {SIDE}x{SIDE}\n"
+        f"{'':8}{'frames':>8}{'idle GB':>9}{'peak GB':>9}{'of 64 frames':>14}{'less idle':>11}"
     )
     for way in ways:
         for frames in lengths:
@@ -89,7 +91,8 @@ def measure(widths, ways, lengths):
             first = found[way][lengths[0]]
             growth = (figures["peak_gb"] - figures["idle_gb"]) / (first["peak_gb"] - first["idle_gb"])
             print(
-                f"{way:8}{frames:8}{figures['idle_gb']:9.2f}{figures['peak_gb']:9.2f}{figures['peak_gb'] / first['peak_gb']:14.2f}{growth:11.2f}",
+                f"{way:8}{frames:8}{figures['idle_gb']:9.2f}{figures['peak_gb']:9.2f}"
+                f"{figures['peak_gb'] / first['peak_gb']:14.2f}{growth:11.2f}",
                 flush=True,
             )
     return found

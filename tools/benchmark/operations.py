@@ -1,7 +1,7 @@
-"""Floating point operations of the network as it is written down: a multiplication and an addition count two.
+"""Floating point operations of the network by its definition: a multiplication and an addition count two.
 
-Convolutions and attention only; rewrites that need fewer do not count, so that rates of different contenders compare times and
-nothing else. At width 128, 8 frames of 64x64, encoding takes 99.7 and decoding 209.6 GFLOP.
+Convolutions and attention only. Faster algorithms are counted at the same number, so that contenders' rates differ by
+time alone. At width 128, 8 frames of 64x64, encoding takes 99.7 and decoding 209.6 GFLOP.
 """
 
 import math

@@ -1,8 +1,8 @@
-"""The TAE written as the published example is laid out: the yardstick of the benchmark, and a second opinion on values.
+"""The TAE written like the published example: the benchmark's reference, and an independent check of values.
 
-Every convolution of 2.5 dimensions goes (b, c, t, h, w) -> (b*t, c, h, w) -> (b*h*w, c, t) and back, with stock layers and padding
-of their own. It shares nothing with `mindone_tae.models` but the names of the parameters, so that weights pass from one to the
-other. Letters as there: b batch, c channels, t frames, h and w pixels.
+Every convolution of 2.5 dimensions goes (b, c, t, h, w) -> (b*t, c, h, w) -> (b*h*w, c, t) and back, with stock layers
+and padding of their own. It shares only the names of parameters with `mindone_tae.models`, so that weights can be
+exchanged. Letters as there: b batch, c channels, t frames, h and w pixels.
 """
 
 import mindspore as ms

@@ -3,10 +3,10 @@
     python tools/benchmark/readers.py videos            # a folder of clips; about two minutes on two cores
     python tools/benchmark/readers.py videos --opens 2000   # and the memory of a reading process over so many opens
 
-A clip is some neighbouring frames of a random place, centre-cropped and resized. Every contender reads the same clips, in the same
-number of threads; they take turns, so that whatever else the machine does hits them alike, and ratios are of medians over the
-rounds. "here" reads in this process, "bounded" as training does: in processes that a hanging file costs and nothing else.
-OpenCV takes part where it is installed.
+A clip is some neighbouring frames at a random place, centre-cropped and resized. Every contender reads the same clips,
+in the same number of threads; they alternate, so that other load on the machine affects all alike, and ratios are of
+medians over the rounds. "here" reads in this process, "bounded" as training does: in processes that can be killed if a
+file hangs. OpenCV is compared where it is installed.
 """
 
 import argparse
@@ -127,7 +127,8 @@ def main():
     size = (options.size, options.size)
     seconds = throughput(paths, options.clips, options.frames, size, options.threads, options.rounds)
     print(
-        f"{len(paths)} files of height {options.height}, clips of {options.frames} frames of {options.size}x{options.size}, {options.threads} threads"
+        f"{len(paths)} files of height {options.height}, clips of {options.frames} frames of "
+        f"{options.size}x{options.size}, {options.threads} threads"
     )
     base = statistics.median(seconds["opencv"]) if cv2 else None
     for name, times in seconds.items():

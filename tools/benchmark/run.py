@@ -3,9 +3,10 @@
     python tools/benchmark/run.py            # about half an hour on two cores
     python tools/benchmark/run.py --quick    # a minute, tiny widths: shows that it runs, its ratios mean nothing
 
-Each contender has a process of its own. Where they fit into memory together they take turns, call by call, so that whatever else
-the machine does hits them alike; the plain network, which takes the most, has to go alone at times. Ratios are of medians. PyTorch
-takes part where it is installed for this Python, or for the one given by --torch_python. Everything is float32; MindSpore runs in graph mode.
+Each contender has a process of its own. Where they fit into memory together they alternate, call by call, so that other
+load on the machine affects all alike; the plain network, which takes the most memory, sometimes has to run alone.
+Ratios are of medians. PyTorch is compared where it is installed for this Python, or for the one given by
+--torch_python. Everything is float32; MindSpore runs in graph mode.
 """
 
 import argparse
@@ -19,11 +20,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 
 from graphs import final_graphs, traffic
 from operations import operations
 
 HERE = Path(__file__).resolve().parent
+# What `make bench-peers` makes.
+PEERS = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 WORKS = ("encode", "decode", "train")
 QUICK = {"widths": (32, 32, 32, 32), "sizes": ((8, 16, 16),), "recompute_size": (8, 32, 32), "repeats": 1}
 # Recompute is looked at where activations take the memory, and not weights and their moments.
@@ -33,8 +37,8 @@ FULL = {
     "recompute_size": (8, 128, 128),
     "repeats": 5,
 }
-# Above this many pixels a clip, inference of the plain network does not fit beside the others, and a training step fits into 24 GB only
-# alone, and of the plain network not at all.
+# Above this many pixels a clip, inference of the plain network does not fit into 24 GB beside the others; a training
+# step fits only alone, and that of the plain network not at all.
 TOGETHER_PIXELS = 8 * 64 * 64
 
 
@@ -76,13 +80,14 @@ class Worker:
         """Ends the process."""
         if self.stopped:
             self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
 
 
-def measure(pythons, groups, works, widths, size, repeats):
+def measure(pythons, groups, works, widths, size, repeats, folders=MappingProxyType({})):
     """Every contender through every work.
 
     Args:
@@ -92,13 +97,14 @@ def measure(pythons, groups, works, widths, size, repeats):
         widths: block_out_channels.
         size: (t, h, w).
         repeats: timed calls of each.
+        folders: of those contenders that read files, by name.
 
     Returns:
         Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes.
     """
     found = {}
     for group in groups:
-        workers = [Worker(pythons[name], name, widths, size) for name in group]
+        workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
         for work in works:
             answers = {worker.name: worker.ask(work, repeats=0) for worker in workers}
             times = {worker.name: [] for worker in workers}
@@ -148,16 +154,19 @@ def report(widths, size, found, write):
         if name == "ours" and ("plain", work) in found:
             ours, plain = found["ours", work], found["plain", work]
             write(
-                f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, {ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory"
+                f"{work}: {plain['seconds'] / ours['seconds']:.2f} times as fast as plain, "
+                f"{ours['peak_bytes'] / plain['peak_bytes']:.2f} of its memory"
             )
         if name == "ours" and ("torch", work) in found:
             write(
-                f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} times as fast as PyTorch"
+                f"{work}: {found['torch', work]['seconds'] / found['ours', work]['seconds']:.2f} "
+                "times as fast as PyTorch"
             )
         if name == "ours_recompute" and ("ours", work) in found:
             kept, again = found["ours", work], found[name, work]
             write(
-                f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, {again['seconds'] / kept['seconds']:.2f} of its time"
+                f"{work}, recompute: {again['peak_bytes'] / kept['peak_bytes']:.2f} of ours' memory, "
+                f"{again['seconds'] / kept['seconds']:.2f} of its time"
             )
 
 
@@ -169,8 +178,14 @@ def report_graphs(widths, size, works, write):
         sys.executable, ["plain", "ours", "ours_npu"], works, widths, size
     ).items():
         write(
-            f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
+            f"{name:16}{work:8}{counts['operators']:10}{counts['transposes']:11}"
+            f"{counts['bytes'] / 1e9:10.2f}{counts['transpose_bytes'] / 1e9:15.2f}"
         )
+
+
+def peers_python():
+    """The interpreter that has the other frameworks, where it was set up; else this one."""
+    return str(PEERS) if PEERS.exists() else sys.executable
 
 
 def torch_works(python):
@@ -182,7 +197,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny widths and one size, to see that it runs")
     parser.add_argument(
-        "--torch_python", default=sys.executable, help="an interpreter that has PyTorch; this one unless given"
+        "--torch_python",
+        default=peers_python(),
+        help="an interpreter that has PyTorch; .venv-peers' or this one unless given",
     )
     parser.add_argument("--repeats", type=int, help="timed calls of each; 5 unless given")
     parser.add_argument("--sizes", nargs="+", help="sizes as 8x64x64; both unless given")

@@ -2,17 +2,19 @@
 
     python tools/benchmark/tiling.py --ckpt_path outputs/tiny --csv_path videos/test.csv --video_folder videos
     python tools/benchmark/tiling.py --random_weights --csv_path videos/test.csv
-    python tools/benchmark/tiling.py --ckpt_path outputs/tiny --csv_path videos/test.csv --frames 32 --size 256 448 --along width
+    python tools/benchmark/tiling.py --ckpt_path outputs/tiny --csv_path videos/test.csv --frames 32 --size 256 448 \\
+        --along width
 
-Tiles have their default sizes. For each clip: PSNR of tiled against untiled decoding of one latent, with norms that know their own tile
-only ("apart") and with statistics shared by the tiles of a frame, and of everything tiled against nothing tiled, in dB over pixels
-in [-1, 1] (range 2, not clipped); beside it PSNR of the untiled reconstruction against the source. Where tiles cut no frame nothing is
-shared, and both decodings are the same. The last line says what sharing costs in time.
+Tiles have their default sizes. For each clip: PSNR of tiled against untiled decoding of one latent, with each tile's
+own norm statistics ("apart") and with statistics shared by the tiles of a frame, and of everything tiled against
+nothing tiled, in dB over pixels in [-1, 1] (range 2, not clipped); then PSNR of the untiled reconstruction.
+Where tiles cut no frame nothing is shared, and both decodings are the same. The last line gives the time that sharing
+costs.
 
 The seam is the mean absolute difference between neighbouring frames (with --along width or height: between neighbouring
-columns or rows) where a tile begins or ends, over the same elsewhere. What counts is how far it is from the source's own. A network
-that moves in steps of 8 frames shows those without tiles too, so the last lines set borders against such places only where latents
-meet as well, and show what tiling makes of the untiled reconstruction's differences.
+columns or rows) where a tile begins or ends, over the same elsewhere. It is to be compared with the source's own. A
+network shows steps every 8 frames without tiles too, so the last lines compare borders only with other places where
+latents meet, and show how tiling changes the untiled reconstruction's differences.
 """
 
 import argparse
@@ -36,7 +38,7 @@ AXES = {"time": 2, "height": 3, "width": 4}
 
 
 def randomise(model):
-    """Weights that let every layer matter, of variance one over the fan-in: a new model's temporal layers do nothing."""
+    """Sets random weights of variance 1 / fan-in: a new model's temporal layers would be the identity."""
     for parameter in model.get_parameters():
         drawn = np.random.default_rng(zlib.crc32(parameter.name.encode())).standard_normal(parameter.shape)
         if parameter.name.endswith("gamma"):
@@ -69,7 +71,7 @@ def borders(length, tile, stride):
 
 
 def steps(x, axis):
-    """Mean absolute difference between neighbours along an axis, (length - 1,); entry p - 1 lies between positions p - 1 and p."""
+    """Mean absolute difference of neighbours along an axis, (length - 1,); entry p - 1 is of positions p - 1 and p."""
     return np.abs(np.diff(x, axis=axis)).mean(tuple(i for i in range(5) if i != axis))
 
 
@@ -134,11 +136,13 @@ def main():
     if not at:
         parser.error(f"one tile of {tile} covers the clips along {options.along}; ask for more")
     print(
-        f"{options.frames} frames of {options.size[0]}x{options.size[1]}; tiles of {tile} every {stride} along {options.along}, borders at {at}"
+        f"{options.frames} frames of {options.size[0]}x{options.size[1]}; "
+        f"tiles of {tile} every {stride} along {options.along}, borders at {at}"
     )
     print(f"{'':28}{'PSNR of untiled':^30}{'of source':>10}{'seam':^50}")
     print(
-        f"{'clip':28}{'apart':>10}{'decoded':>10}{'all':>10}{'untiled':>10}{'source':>10}{'untiled':>10}{'apart':>10}{'decoded':>10}{'all':>10}"
+        f"{'clip':28}{'apart':>10}{'decoded':>10}{'all':>10}{'untiled':>10}"
+        f"{'source':>10}{'untiled':>10}{'apart':>10}{'decoded':>10}{'all':>10}"
     )
 
     def row(title, quality, seams):

@@ -1,7 +1,7 @@
-"""The TAE in PyTorch, laid out as the published example is: what an eager PyTorch of the same network takes.
+"""The TAE in eager PyTorch, written like the published example, for the benchmark.
 
-Parameters carry the names of `mindone_tae`, with Conv1d's kernels (c, c, k) where MindSpore has (c, c, 1, k), and gamma and beta under
-PyTorch's weight and bias.
+Parameters have the names of `mindone_tae`, except for PyTorch's weight and bias in place of gamma and beta; Conv1d's
+kernels are (c, c, k) where MindSpore has (c, c, 1, k).
 """
 
 import torch

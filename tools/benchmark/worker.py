@@ -1,9 +1,10 @@
-"""One contender in a process of its own, told on its standard input what to do.
+"""One contender in a process of its own, controlled by its standard input.
 
     python worker.py ours 128,256,512,512 8,64,64 [folder for graphs]
 
-Each line in is {"work": ..., "repeats": n}; each line out is {"first_seconds": ..., "seconds": [...], "peak_bytes": ..., "value": ...}.
-`first_seconds` is of the first call, which compiles; `peak_bytes` is the process's highest resident memory so far.
+Each input line is {"work": ..., "repeats": n}; each output line is {"first_seconds": ..., "seconds": [...],
+"peak_bytes": ..., "value": ...}. `first_seconds` is of the first call, which compiles; `peak_bytes` is the process's
+highest resident memory so far.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`mindone-tae check-data`: which files of a collection can be used, and what they hold."""
+"""`mindone-tae check-data`: lists the usable files of a collection, with lengths and sizes."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,8 @@ def add_to(commands):
         "check-data",
         help="which videos can be used, and what they hold",
         description="Opens every file in processes that cannot hang this one, and writes a manifest that datasets take"
-        " (dataset.manifest_path), a summary and a picture of histograms. A repeated call with --resume looks only at what is left or changed.",
+        " (dataset.manifest_path), a summary and a picture of histograms. A repeated call with --resume checks only"
+        " files that are new or changed.",
     )
     parser.add_argument(
         "collection",
@@ -66,7 +67,7 @@ def add_to(commands):
 
 
 def run(options, console):
-    """Checks a collection; bad files are its result, unless there are no others."""
+    """Checks a collection; bad files are only an error if there are no others."""
     from mindone_tae.data.files.checking import CollectionCheck
     from mindone_tae.data.files.collection import read_collection
     from mindone_tae.data.files.manifest import write_manifest
@@ -106,7 +107,8 @@ def run(options, console):
     journal, manifest = folder / "checked.jsonl", folder / f"manifest.{options.format}"
     if journal.exists() and not options.resume:
         raise UserError(
-            f"{folder} holds an earlier check; a new one needs a folder of its own: add --resume to go on with it, or choose another --output_path"
+            f"{folder} holds an earlier check; a new one needs a folder of its own: "
+            "add --resume to go on with it, or choose another --output_path"
         )
     check = CollectionCheck(
         items,
@@ -135,7 +137,7 @@ def run(options, console):
         folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary}
     )
     write_histograms(folder / "histograms.png", rows)
-    # rows with absolute paths lie outside, which data sets with a folder refuse unless told
+    # files with absolute paths are outside the folder, which data sets refuse without allow_outside
     outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
     keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (
         " dataset.allow_outside=true" if outside else ""
@@ -150,7 +152,7 @@ def run(options, console):
 
 
 def _by_flags(text):
-    """An error of a recipe's data set as one who gives flags can use it."""
+    """An error of a recipe's data set, its keys replaced by this command's flags."""
     for key, flag in _FLAG_OF.items():
         text = text.replace(key, flag)
     return text
@@ -161,7 +163,8 @@ def _tell(rows, summary, console):
         if row["reason"]:
             console.print(f"bad  {row['path']}: {row['reason']}")
     console.print(
-        f"{summary['readable']} of {summary['files']} files can be used: {summary['frames']} frames, {summary['hours']:.3g} hours"
+        f"{summary['readable']} of {summary['files']} files can be used: "
+        f"{summary['frames']} frames, {summary['hours']:.3g} hours"
     )
     if summary["fps_guessed"]:
         console.print(

@@ -20,9 +20,10 @@ def add_to(commands):
     parser = commands.add_parser(
         "decode",
         help="latents back to videos",
-        description="Turns what `encode` wrote, in either form, back into videos of the same length and frame rate, images into images: all of them, "
-        "or those of the clips that --csv_path or --video_folder name. Takes the arrays of your own sampler too, .npy or .safetensors of "
-        "(zc, lt, lh, lw) or (b, zc, lt, lh, lw): say by --convention how they are scaled.",
+        description="Decodes latents that `encode` wrote, in either form, to videos of the same length and frame rate, "
+        "images to images: all of them, or those of the clips that --csv_path or --video_folder name. Takes the arrays "
+        "of your own sampler too, .npy or .safetensors of (zc, lt, lh, lw) or (b, zc, lt, lh, lw): say by --convention "
+        "how they are scaled.",
     )
     parser.add_argument(
         "--latent_folder",
@@ -55,6 +56,7 @@ def run_decode(options, console):
 
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
+    _check_rates(latents)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
@@ -93,7 +95,7 @@ def _raw_latents(options):
     """The bare arrays that --latent_folder names; none where it holds what `encode` wrote.
 
     Raises:
-        UserError: nobody says how they are scaled, or at how many frames a second their videos play.
+        UserError: --convention is missing, or --fps is out of range.
     """
     from mindone_tae.data.latents.raw import find_raw
 
@@ -101,25 +103,29 @@ def _raw_latents(options):
     if raw and options.convention is None:
         known = ", ".join(CONVENTIONS)
         raise UserError(
-            f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: give the one that its sampler learnt from"
+            f"{raw[0].where} does not say how it is scaled; --convention must, one of {known}: "
+            "give the one that its sampler learnt from"
         )
-    if raw and not 0 < options.fps <= 1000:
-        raise UserError(f"--fps is {options.fps:g}; it must be above 0 and at most 1000: 24 suits most")
+    from mindone_tae.data.video_out.writer import FASTEST, SLOWEST
+
+    if raw and not SLOWEST <= options.fps <= FASTEST:
+        raise UserError(f"--fps is {options.fps:g}; it must be from {SLOWEST:g} to {FASTEST:g}: 24 suits most")
     return raw
 
 
 def _finished(raw, model, options):
-    """A bare array as a StoredLatent, by what the model says of latents.
+    """A bare array as a StoredLatent, with the model's ratios and factors.
 
     Raises:
-        UserError: it is none of this model's.
+        UserError: its number of channels is not the model's.
     """
     from mindone_tae.data.latents.raw import as_stored
 
     channels = getattr(model, "latent_channels", raw.shape[0])
     if raw.shape[0] != channels:
         raise UserError(
-            f"{raw.where} has shape {raw.shape}; the model's latents are ({channels}, lt, lh, lw): reorder its axes, or take its own model"
+            f"{raw.where} has shape {raw.shape}; the model's latents are ({channels}, lt, lh, lw): "
+            "reorder its axes, or take its own model"
         )
     many = 1024
     t, h, _ = model.latent_size((many, many, many)) if hasattr(model, "latent_size") else (many, many, many)
@@ -127,8 +133,21 @@ def _finished(raw, model, options):
     return as_stored(raw, (many // t, many // h), options.fps, {"scaling_convention": options.convention, **factors})
 
 
+def _check_rates(latents):
+    """Raises UserError where a latent's video could not be written: before anything is decoded."""
+    from mindone_tae.data.video_out.writer import FASTEST, SLOWEST
+
+    for latent in latents:
+        fps = latent.facts["fps"]
+        if fps and not SLOWEST <= fps <= FASTEST:
+            raise UserError(
+                f"{latent.where} says it is of {fps:g} frames a second; videos are written of {SLOWEST:g} to "
+                f"{FASTEST:g}: encode the clip again"
+            )
+
+
 def _check_shapes(latents, model):
-    """Raises UserError where a latent's shape is not that of the clip it says it is, of a model that tells."""
+    """Raises UserError where a latent's shape does not fit its clip's, for a model with latent_size."""
     if not hasattr(model, "latent_size"):
         return
     for latent in latents:
@@ -136,32 +155,37 @@ def _check_shapes(latents, model):
         wanted = tuple(model.latent_size((frames, *size)))
         if held != wanted:
             raise UserError(
-                f"{latent.where} says it is of {frames} frames of {size}, so (lt, lh, lw) must be {wanted}, and it is {held}: encode the clip again"
+                f"{latent.where} says it is of {frames} frames of {size}, so (lt, lh, lw) must be {wanted}, and it is "
+                f"{held}: encode the clip again"
             )
 
 
 def _chosen(latents, options):
-    """Of these StoredLatents those of the clips that the data flags name; all without them."""
+    """Those of the StoredLatents whose clips the data flags name; all without such flags."""
     from mindone_tae.data import read_collection
 
     if options.csv_path is None and options.video_folder is None:
         return latents
-    named = {item.relative_path for item in read_collection(options.csv_path, options.video_folder)}
+    named = {
+        item.relative_path
+        for item in read_collection(options.csv_path, options.video_folder, options.video_column or "video")
+    }
     chosen = [latent for latent in latents if latent.name in named]
     if not chosen:
         raise UserError(
-            f"{options.latent_folder} holds no latent of the {len(named)} clips of {options.csv_path or options.video_folder}, but of others such as "
-            f"{latents[0].name}: give the table or folder that was encoded, or leave --csv_path and --video_folder out"
+            f"{options.latent_folder} holds no latent of the {len(named)} clips of "
+            f"{options.csv_path or options.video_folder}, but of others such as {latents[0].name}: "
+            "give the table or folder that was encoded, or leave --csv_path and --video_folder out"
         )
     return chosen
 
 
 def latent_chunks(group):
-    """Yields arrays (b, zc, lt_chunk, lh, lw) of StoredLatents of one shape, unscaled, each read when it is asked for."""
+    """Yields arrays (b, zc, lt_chunk, lh, lw) of StoredLatents of one shape, unscaled, each read on demand."""
     latent_frames = group[0].shape[1]
     for start in range(0, latent_frames, _CHUNK_FRAMES):
         stop = min(start + _CHUNK_FRAMES, latent_frames)
-        yield np.stack([unscaled_latent(latent.read_frames(start, stop)) for latent in group])
+        yield np.stack([unscaled_latent(latent.read_frames(start, stop), latent.where) for latent in group])
 
 
 def _lengths(num_frames):
@@ -194,7 +218,8 @@ def whole_latents(folder, convention=None):
 
     if not Path(folder).exists():
         raise UserError(
-            f"--latent_folder is {folder}, and there is no such folder; it takes the one that encode wrote: check the name"
+            f"--latent_folder is {folder}, and there is no such folder; it takes the one that encode wrote: "
+            "check the name"
         )
     latents, problems = find_latents(Path(folder))
     if problems:
@@ -206,7 +231,7 @@ def whole_latents(folder, convention=None):
 
 
 def unscaled(clip):
-    """Mean and logvar of a LatentClip as the encoder gave them, by the convention that it carries.
+    """Mean and logvar of a LatentClip, unscaled by its own convention.
 
     Raises:
         UserError: it is a sample.
@@ -222,14 +247,21 @@ def unscaled(clip):
     return unscale_posterior(clip.mean, clip.logvar, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
 
 
-def unscaled_latent(clip):
-    """What a decoder takes of a LatentClip: its sample or its mean, by the convention that it carries."""
+def unscaled_latent(clip, where):
+    """The sample or mean of a LatentClip, unscaled by its own convention: a decoder's input.
+
+    Raises:
+        UserError: it is not finite; `where` is what the error calls it.
+    """
+    from mindone_tae.data.latents.clip import finite
     from mindone_tae.models.latent.scaling import unscale_latents
 
     latent = clip.mean if clip.sample is None else clip.sample
     if clip.scaling_convention == "none":
-        return latent
-    return unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+        return finite(where, latent)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        unscaled = unscale_latents(latent, clip.scaling_convention, clip.scaling_factor, clip.shift_factor)
+    return finite(where, unscaled)
 
 
 def _output(folder, latent, suffix):

@@ -1,4 +1,4 @@
-"""`mindone-tae demo`: the whole way by the commands that a user would type, on clips that it makes itself."""
+"""`mindone-tae demo`: runs the main commands as a user would type them, on generated clips."""
 
 import shutil
 import time
@@ -24,9 +24,10 @@ def add_to(commands):
     parser = commands.add_parser(
         "demo",
         help="see it work on clips that it makes: reconstruct, measure, inflate, train, encode, decode",
-        description="Makes sample clips; takes those that the shipped weights have not seen through them and back; inflates the shipped image "
-        "VAE and trains it for a short while, measured before and after; encodes and decodes. Prints each command, to be typed again. "
-        "--csv_path and --video_folder name clips of yours to train on; --config another recipe.",
+        description="Makes sample clips; reconstructs some that the shipped weights have not seen; inflates the "
+        "shipped image VAE and trains it for a short while, measured before and after; encodes and decodes. Prints "
+        "each command, to be typed again. --csv_path and --video_folder name clips of yours to train on; --config "
+        "another recipe.",
     )
     parser.add_argument("--output_path", default="outputs/demo", metavar="DIR", help="default: outputs/demo")
     parser.add_argument("--config", default=RECIPE, help=f"to train: a recipe's name or file; default: {RECIPE}")
@@ -56,7 +57,8 @@ def run(options, console):
         f"{minutes:.1f} minutes. Look at:",
         f"  {picture}  the picture of the README",
         f"  {folder / 'unseen' / 'report.html'}  clips that the shipped weights have not seen, players in step",
-        f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; {folder / 'inflated'} has what it started from",
+        f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; "
+        f"{folder / 'inflated'} has what it started from",
         f"and look at {folder / 'decoded'}, which came back from latents",
     )
 
@@ -67,6 +69,7 @@ def _steps(options, folder, train_csv, test_csv):
     clips = ["--csv_path", test_csv, "--video_folder", test_csv.parent]
     size = ["--num_frames", options.num_frames or 8, "--image_size", options.image_size or 64]
     mine = ["--csv_path", options.csv_path] if options.csv_path else []
+    mine += ["--video_column", options.video_column] if options.video_column else []
     mine += ["--video_folder", options.video_folder] if options.video_folder else []
     train = ["--config", options.config, *(mine or ["--csv_path", train_csv, "--video_folder", train_csv.parent])]
     train += ["--batch_size", options.batch_size] if options.batch_size else []
@@ -115,7 +118,7 @@ def _run_command(words, console):
 
 
 def _draw(path, sources, folder):
-    """Source, TAE, linear code and averaging of the first clip, one above the other; gives the picture's path."""
+    """Draws source, TAE, linear code and averaging of the first clip in rows; returns the picture's path."""
     from mindone_tae.data import read_video, to_pixels, write_contact_sheet
     from mindone_tae.zoo import build
 
@@ -133,7 +136,7 @@ def _draw(path, sources, folder):
 
 
 def _make_room(folder, force):
-    """An earlier demo's folder is emptied on request, and nothing else ever is."""
+    """Empties an earlier demo's folder if forced; raises UserError for any other folder that is not empty."""
     if not folder.exists() or not any(folder.iterdir()):
         return
     made_here = {

@@ -15,14 +15,18 @@ from ..encoding import CONVENTIONS, ClipEncoder, Counted, Sizes, Wanted
 
 _logger = logging.getLogger(__name__)
 
+# So much is held in memory before it is written.
+_MOST_SHARD_MB = 10**6
+
 
 def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "encode",
         help="videos to latents",
-        description="Writes the latent of each clip as safetensors: mean and logvar, or a sample, with frames, fps, size, crop, scaling and the "
-        "weights' sha256. A repeated call encodes only what is missing, or was made of another source, checkpoint or settings.",
+        description="Writes the latent of each clip as safetensors: mean and logvar, or a sample, with frames, fps, "
+        "size, crop, scaling and the weights' sha256. A repeated call encodes only clips that are missing, or that "
+        "were encoded from another source, checkpoint or settings.",
     )
     flags.add_videos(parser)
     parser.add_argument(
@@ -62,18 +66,21 @@ def add_to(commands):
 
 def run(options, console):
     """Encodes every clip that is not there yet."""
-    from ..inference import WHOLE_CLIPS, load, take_default_weights
+    from ..inference import load, take_default_weights
 
     if rank_share.leave_msrun():
         return
     rank, world = rank_share.rank_and_ranks(options)
-    if options.shard_size_mb is not None and not options.shard_size_mb > 0:
-        raise UserError(f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0: 256 suits most")
+    if options.shard_size_mb is not None and not 0 < options.shard_size_mb <= _MOST_SHARD_MB:
+        raise UserError(
+            f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0 and at most {_MOST_SHARD_MB}: "
+            "256 suits most"
+        )
     if options.verify < 0:
         raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
     take_default_weights(options, console)
-    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", flags.WHOLE_CLIPS)
     folder = flags.output_folder(options, "encode")
     console.quiet(folder if rank == 0 else None)
     from mindone_tae.data.latents.cache import LatentFiles
@@ -110,7 +117,7 @@ class Encoding:
         cache: LatentFiles or LatentShards.
         clips: Clips.
         console: to print on.
-        whose: what to call this process's share.
+        whose: name of this process's share in messages.
 
     Attributes:
         wanted: the Wanted of this process's clips.
@@ -127,7 +134,7 @@ class Encoding:
 
         todo = self._compare()
         estimate = self._announce(todo, folder)
-        # In an order that does not depend on what is done already: shards come out the same after any number of kills.
+        # In an order independent of the clips already encoded: shards come out the same after any number of kills.
         todo.sort(key=lambda wanted: (self._cache.place(wanted.name), wanted.shape, wanted.clip.index))
         groups = in_groups(todo, batch_size, lambda wanted: (self._cache.place(wanted.name), wanted.shape))
         figures, written = _Figures(estimate), 0
@@ -145,7 +152,7 @@ class Encoding:
         self._console.print(f"{written} latents, {megabytes(figures.bytes)}, {scaling}{speed}: {folder}")
 
     def _compare(self):
-        """The Wanted of the clips that have to be encoded; says why."""
+        """The Wanted of the clips that have to be encoded; prints the reasons."""
         from mindone_tae.data import UnreadableVideo
         from mindone_tae.data.latents.cache import DAMAGED, MISSING, why_to_encode
 
@@ -156,6 +163,8 @@ class Encoding:
             if not self._cache.mine(clip.name):
                 continue
             try:
+                if why_not := self._cache.cannot_hold(clip.name):
+                    raise UnreadableVideo(clip.path or clip.name, why_not)
                 wanted = Wanted(clip, sizes.of(clip), self._encoder.shared)
             except UnreadableVideo as error:
                 leave_out(error, self.failed)
@@ -170,13 +179,14 @@ class Encoding:
         told = f" ({', '.join(f'{count} {reason}' for reason, count in sorted(why.items()))})" if why else ""
         left = len(self._cache.latents.keys() - {clip.name for clip in self._clips.clips})
         self._console.print(
-            f"{len(self.wanted)} clips{self._whose}: {fresh} up to date, {missing} missing, {why.total()} stale{told}, {damaged} damaged"
+            f"{len(self.wanted)} clips{self._whose}: {fresh} up to date, {missing} missing, "
+            f"{why.total()} stale{told}, {damaged} damaged"
             + (f"; {left} latents of other clips are left alone" if left else "")
         )
         return todo
 
     def _announce(self, todo, folder):
-        """The bytes that the latents will take, None where the model does not tell; says so before anything is encoded."""
+        """Prints, before anything is encoded, and returns the bytes of the latents; None where the model cannot say."""
         sizes = [self._encoder.latent_bytes(wanted.clip.frames, wanted.size) for wanted in todo]
         free = shutil.disk_usage(folder).free
         estimate = None if None in sizes else sum(sizes)
@@ -189,7 +199,8 @@ class Encoding:
             self._console.print(f"to write: {amount}; the disk has {megabytes(free)} free")
         if estimate is not None and estimate > free:
             raise UserError(
-                f"{folder} would get {megabytes(estimate)} and its disk has {megabytes(free)} free; it must hold them: free space, or choose another --output_path"
+                f"{folder} would get {megabytes(estimate)} and its disk has {megabytes(free)} free; it must hold them: "
+                "free space, or choose another --output_path"
             )
         return estimate
 
@@ -217,35 +228,36 @@ class Encoding:
 
 
 class _Figures:
-    """Speed and size so far, of the clips that are done."""
+    """Speed and size of the clips encoded so far."""
 
     def __init__(self, estimate):
         self._start, self.frames, self.bytes, self.speed = time.monotonic(), 0, 0, 0.0  # frames a second
         self._of = "" if estimate is None else f" of {megabytes(estimate)}"
 
     def add(self, clip):
-        """Takes in a LatentClip."""
+        """Adds a LatentClip."""
         self.frames += clip.frames
         self.bytes += sum(array.nbytes for array in clip.arrays.values())
         self.speed = self.frames / max(time.monotonic() - self._start, 1e-9)
 
     @property
     def shown(self):
-        """What stands behind the bar."""
+        """Figures after the bar."""
         return (
             {"frames/s": f"{self.speed:.3g}", "written": f"{megabytes(self.bytes)}{self._of}"} if self.frames else None
         )
 
     def forecast(self, rest):
-        """What the first clips say of the other frames."""
-        return f"{self.speed:.3g} frames a second in the first clips; about {tqdm.format_interval(rest / self.speed)} for the other {rest} frames"
+        """The time for the remaining frames, at the speed so far."""
+        time_left = tqdm.format_interval(rest / self.speed)
+        return f"{self.speed:.3g} frames a second in the first clips; about {time_left} for the other {rest} frames"
 
 
 def _frames(todo):
-    """All frames; 0 where datasets do not tell."""
+    """Number of all frames; 0 where datasets do not say."""
     return sum(wanted.clip.frames for wanted in todo)
 
 
 def megabytes(count):
-    """Bytes as a reader likes them."""
+    """Bytes as text, in MB or GB."""
     return f"{count / 1e6:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"

@@ -1,11 +1,14 @@
 """`mindone-tae evaluate`."""
 
+import re
 from pathlib import Path
 
 from .. import flags
 
 # Metrics whose weights are fetched by a command of their name, and which no recipe switches on by itself.
 _NEED_WEIGHTS = ("lpips", "rfvd")
+# Of a protocol, up to a comma or semicolon outside brackets.
+_FIRST_CLAUSE = re.compile(r"(?:\([^)]*\)|[^,;])*")
 
 
 def add_to(commands):
@@ -13,8 +16,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "evaluate",
         help="PSNR and SSIM on fixed clips, beside baselines",
-        description="Measures a model on fixed clips: first frames, centre crop, no chance involved. Writes evaluation.json, pictures, and "
-        "report.html, a page with players in step and figures of every frame.",
+        description="Measures a model on fixed clips: first frames, centre crop, deterministic. Writes "
+        "evaluation.json, pictures, and report.html, a page with players in step and figures of every frame.",
     )
     flags.add_videos(parser)
     parser.add_argument(
@@ -78,7 +81,7 @@ def evaluate(recipe, folder, console):
     for line in table(result):
         console.print(line)
     for name, protocol in result["protocol"].items():
-        console.print(f"{name}: {protocol}")
+        console.print(f"{name}: {_FIRST_CLAUSE.match(protocol)[0]}")  # whole in evaluation.json
         facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}
         if facts:
             console.print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
@@ -114,7 +117,7 @@ def page_rows(result):
 
 
 def table(result):
-    """The lines of the table: a row for each clip and one for all of them, the model's figures beside the baselines'."""
+    """The lines of the table: a row for each clip and one for all, with the figures of the model and the baselines."""
     metrics, baselines = list(result["mean"]), result["baselines"]
     owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
     last = "mean, or whole set" if result["sets"] else "mean over clips"

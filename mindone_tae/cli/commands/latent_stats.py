@@ -1,10 +1,12 @@
 """`mindone-tae latent-stats`."""
 
+from collections import Counter
 from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
 from .. import flags
+from ..factors import check_save, how_far, save_factors
 
 
 def add_to(commands):
@@ -12,8 +14,9 @@ def add_to(commands):
     parser = commands.add_parser(
         "latent-stats",
         help="mean, std, scaling and shift factors of latents",
-        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and standard deviation 1. "
-        "Takes what `encode` wrote (--latent_folder), or videos and a model (--video_folder or --csv_path, with --ckpt_path or --config).",
+        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and "
+        "standard deviation 1. Takes latents that `encode` wrote (--latent_folder), or videos and a model "
+        "(--video_folder or --csv_path, with --ckpt_path or --config).",
     )
     parser.add_argument("--latent_folder", metavar="DIR", help="what `encode` wrote; searched with its subfolders")
     parser.add_argument(
@@ -21,6 +24,14 @@ def add_to(commands):
         default="outputs/latent_stats",
         metavar="DIR",
         help="gets latent_stats.json; default: outputs/latent_stats",
+    )
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="gets --ckpt_path's weights with the factors noted in them, .safetensors or .ckpt; needs --convention",
+    )
+    parser.add_argument(
+        "--convention", choices=("mindone", "diffusers"), help="how the factors that --save keeps will be used"
     )
     flags.add_trained(parser)
     flags.add_data(parser)
@@ -35,25 +46,37 @@ def run(options, console):
     videos = options.video_folder or options.csv_path or options.config
     if bool(options.latent_folder) == bool(videos):
         raise UserError(
-            "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): give one of the two"
+            "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): "
+            "give one of the two"
         )
-    statistics, source = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
+    if options.save:
+        check_save(options)
+    statistics, source, given = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
     result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
     path = Path(options.output_path) / "latent_stats.json"
     RunFolder(options.output_path).write_json(path, result)
     for line in table(result):
         console.print(line)
+    for line in how_far(result["overall"], given):
+        console.print(line)
     console.print("", path)
+    if options.save:
+        save_factors(options, result)
+        console.print(f"{options.save}: the weights, with factors for --convention {options.convention}")
 
 
 def _of_latents(options, console):
-    """Statistics of files, and what they are of."""
+    """Statistics of latents in files, their source, and the factors noted with them.
+
+    Returns:
+        LatentStatistics; a dict for JSON; and a list of (convention, scaling_factor, shift_factor).
+    """
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
     from .decode import unscaled, whole_latents
 
-    statistics, models = LatentStatistics(), []
+    statistics, models, given = LatentStatistics(), [], Counter()
     latents = whole_latents(options.latent_folder)
     with Progress("latent-stats", len(latents), "clips") as progress:
         for latent in latents:
@@ -61,19 +84,27 @@ def _of_latents(options, console):
             statistics.add(*unscaled(clip), source=latent.where)
             if clip.model not in models:
                 models.append(clip.model)
+            given[clip.scaling_convention, clip.scaling_factor, clip.shift_factor] += 1
             progress.advance()
     if len(models) > 1:
         console.print(
             f"the latents come from {len(models)} models, which share no factors: {'; '.join(map(str, models))}"
         )
-    return statistics, {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
+    for (convention, *factors), count in given.items():
+        if convention != "none":
+            console.print(
+                f"{count} of the {len(latents)} latents are scaled, {convention} with {factors[0]:g} and "
+                f"{factors[1]:g}; the figures are of the latents before that"
+            )
+    source = {"latent_folder": options.latent_folder, "clips": len(latents), "models": models}
+    return statistics, source, list(given)
 
 
 def _of_videos(options, console):
-    """Statistics of what a model makes of videos, and what they are of."""
-    from ..inference import WHOLE_CLIPS, load
+    """Statistics of a model's latents of videos, their source, and its factors, as `_of_latents` gives them."""
+    from ..inference import load
 
-    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", flags.WHOLE_CLIPS)
     console.quiet(options.output_path)
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
@@ -86,9 +117,8 @@ def _of_videos(options, console):
     used_clips, failed = [], []
 
     def add(group):
-        for mean, logvar in list(
-            posteriors(model, batched(group))
-        ):  # all of it first: a clip that fails half way counts for nothing
+        # a list: a clip that fails half way must not count
+        for mean, logvar in list(posteriors(model, batched(group))):
             statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
         used_clips.extend(group)
 
@@ -100,12 +130,14 @@ def _of_videos(options, console):
     if not used_clips:
         raise UserError("no clip can be read, so there is nothing to measure: see what was left out")
     used = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
-    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}
+    given = ("none", getattr(model, "scaling_factor", None), getattr(model, "shift_factor", None))
+    return statistics, {"dataset": recipe.dataset, "clips": len(used_clips), "models": [used]}, [given]
 
 
 def table(result):
     """The lines of the table, and how to use it."""
-    yield f"{result['source']['clips']} clips, {result['values_per_channel']:,} values a channel; the shift is by convention"
+    counts = f"{result['source']['clips']} clips, {result['values_per_channel']:,} values a channel"
+    yield f"{counts}; the shift is by convention"
     yield f"{'channel':<9}{'mean':>10}{'std':>10}{'std of means':>14}{'scaling':>10}{'diffusers':>11}{'mindone':>10}"
     for name, entry in [("all", result["overall"]), *enumerate(result["channels"])]:
         factors = [entry["diffusers"], entry["mindone"]]
@@ -113,12 +145,15 @@ def table(result):
         if all(factors):
             diffusers, mindone = factors
             shown.append(
-                f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}{mindone['shift_factor']:>10.4f}"
+                f"{diffusers['scaling_factor']:>10.4f}{diffusers['shift_factor']:>11.4f}"
+                f"{mindone['shift_factor']:>10.4f}"
             )
         yield f"{name:<9}" + "".join(shown)
     yield ""
     for convention, formula in result["use"].items():
         factors = result["overall"][convention]
-        yield f"{convention}: {formula}, with {factors['scaling_factor']:.4f} and {factors['shift_factor']:.4f}"
-    yield "by channel (Wan, Cosmos): (z - latents_mean) / latents_std; the lists are in the file, AutoencoderKLTAE takes them"
+        words = " ".join(f"model.{name}={value:.4f}" for name, value in factors.items())
+        yield f"{convention}: {formula}; to copy: --convention {convention} {words}"
+    by_channel = "by channel (Wan, Cosmos): (z - latents_mean) / latents_std"
+    yield f"{by_channel}; the lists are in the file, AutoencoderKLTAE takes them"
     yield f"how: {result['how']}"

@@ -1,4 +1,4 @@
-"""`mindone-tae list`: what can be named."""
+"""`mindone-tae list`: the names of components and recipes."""
 
 
 def add_to(commands):
@@ -10,6 +10,7 @@ def add_to(commands):
 def run(options, console):
     """Prints the names of every group and the recipes."""
     from mindone_tae.zoo import UserError, names, recipe_names
+    from mindone_tae.zoo.recipe.files import purpose
     from mindone_tae.zoo.registry import GROUPS, entry_point
 
     for group in GROUPS:
@@ -24,4 +25,4 @@ def run(options, console):
         console.print()
     console.print("recipes (--config NAME)")
     for name in recipe_names():
-        console.print(f"  {name}")
+        console.print(f"  {name:<{max(map(len, recipe_names()))}}  {purpose(name)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindone_tae.zoo import UserError
 from mindone_tae.zoo.atomic_file import remove_unfinished
 
 from .. import flags
@@ -16,8 +17,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "reconstruct",
         help="videos through the model and back, to look at",
-        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and report.html, a page with "
-        "players in step, figures of every frame and the latent.",
+        description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and "
+        "report.html, a page with players in step, figures of every frame and the latent.",
     )
     flags.add_videos(parser)
     parser.add_argument(
@@ -33,13 +34,28 @@ def add_to(commands):
 
 def run(options, console):
     """Reconstructs every clip."""
-    from ..inference import WHOLE_CLIPS, load, take_default_weights
+    from ..inference import load, take_default_weights
 
     take_default_weights(options, console)
-    recipe = load(options, flags.data_overrides(options), "tae/infer/default", WHOLE_CLIPS)
+    recipe = load(options, flags.data_overrides(options), "tae/infer/look", flags.WHOLE_CLIPS)
     folder = flags.output_folder(options, "reconstruct")
+    if not flags.names_clips(options):
+        _say_whose_clips(recipe, console)
     names_size = options.image_size is None and options.config is None
     reconstruct(recipe, folder, console, options.format, options.batch_size or 1, names_size)
+
+
+def _say_whose_clips(recipe, console):
+    """What is reconstructed where nobody named a video: the clips of the recipe, which a training recipe trains on.
+
+    Raises:
+        UserError: the recipe names none either.
+    """
+    found = [recipe.dataset[key] for key in ("csv_path", "folder", "path", "manifest_path") if recipe.dataset.get(key)]
+    if recipe.dataset["name"] == "tae_video" and not found:
+        raise UserError("no video is given: name files or folders, as in mindone-tae reconstruct my.mp4")
+    where = f", {found[0]}" if found else ""
+    console.print(f"no video is named: these are the clips that the recipe trains on{where}")
 
 
 def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):
@@ -51,7 +67,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
         console: to print on.
         suffix: "mp4" or "gif".
         batch_size: clips at a time.
-        names_size: say which size the frames are taken at, as nobody asked for one.
+        names_size: print the size that frames are resized to, where no flag gave it.
 
     Returns:
         The report page's path, None where no clip could be read.
@@ -103,7 +119,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
 
 
 def _size_taken(clips, size):
-    """Which size frames are taken at, for who did not ask for one."""
+    """A line with the size that frames are resized to."""
     from mindone_tae.data import parse_size
 
     if size is None:

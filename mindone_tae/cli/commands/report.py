@@ -11,9 +11,9 @@ def add_to(commands):
     parser = commands.add_parser(
         "report",
         help="a page with players of one or several runs, checkpoints or outputs",
-        description="Writes one HTML file that shows what reconstruct, evaluate, demo or train left: players in step, figures of every frame, the "
-        "latent, learning curves. Of several, the same clips side by side. A training run or a checkpoint in one is evaluated first where it "
-        "was not since its last checkpoint.",
+        description="Writes one HTML file that shows the output of reconstruct, evaluate, demo or train: players in "
+        "step, figures of every frame, the latent, learning curves. Of several, the same clips side by side. A "
+        "training run or a checkpoint in one is evaluated first where it was not since its last checkpoint.",
     )
     parser.add_argument(
         "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or checkpoints of a run"
@@ -45,10 +45,10 @@ def run(options, console):
 
 
 def _with_report(place, console):
-    """The folder that holds the report of a place; a training run's weights are evaluated where none is up to date.
+    """The folder of a place's report; a training run is evaluated first where its report is missing or out of date.
 
     Raises:
-        UserError: nothing can be shown of it.
+        UserError: it is neither a report's folder, nor a run, nor a checkpoint in one.
     """
     from ..report.showing import run_of
     from ..report.stored import has_report, made_after
@@ -58,8 +58,8 @@ def _with_report(place, console):
     run, checkpoint = run_of(place), _checkpoint(place)
     if run is None or place not in (run, run / "checkpoints") and checkpoint is None:
         raise UserError(
-            f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: give such a folder, a training run's, or "
-            "a checkpoint in one"
+            f"{place} holds no report; reconstruct, evaluate and demo leave one in their --output_path: "
+            "give such a folder, a training run's, or a checkpoint in one"
         )
     from mindone_tae.zoo.run.checkpoints import weights_file
 
@@ -70,15 +70,10 @@ def _with_report(place, console):
 
 
 def _checkpoint(place):
-    """What a checkpoint is called: a folder of a step, or a file of weights, in one or elsewhere; None of anything else."""
+    """The name of a checkpoint, a step's folder or a file of weights; None for anything else."""
     if place.is_file():
-        return (
-            place.parent.name
-            if place.stem == "weights"
-            else f"{place.parent.name}_ema"
-            if place.stem == "ema"
-            else place.stem
-        )
+        names = {"weights": place.parent.name, "ema": f"{place.parent.name}_ema"}
+        return names.get(place.stem, place.stem)
     return place.name if (place / "weights.safetensors").is_file() else None
 
 

@@ -43,7 +43,7 @@ def run(options, console):
 
 
 def _config(options):
-    """The recipe to train: what --config names, or on --resume what the run was last started with."""
+    """The recipe to train: that of --config, or on --resume the run's own config.yaml."""
     if options.config is not None:
         return options.config
     own = Path(options.output_path) / "config.yaml"
@@ -54,7 +54,7 @@ def _config(options):
 
 
 def train(recipe, output_path, console, resume=False):
-    """Trains a recipe and says where everything is.
+    """Trains a recipe and prints the paths of its files.
 
     Returns:
         The path of the last checkpoint's weights, or None where nothing was left to do.

@@ -1,4 +1,4 @@
-"""The report page: what a command saw, kept beside its other output, and the one HTML file that shows it.
+"""The report: frames and figures saved beside a command's other output, and one HTML page that shows them.
 
-`recording` keeps frames and figures while a command works; `page` makes the file of one such folder or of several.
+`recording` saves frames and figures while a command works; `page` makes the HTML file of one or several such folders.
 """

@@ -12,8 +12,8 @@ def curves_of(run):
         run: a training run's folder; None, or one without figures yet, has no curves.
 
     Returns:
-        None, or a dict of name to {"steps", "values", "baselines": {name: value}}; metrics as they were measured, the loss as the
-        mean of up to 240 stretches of steps. Values that are not finite are left out.
+        None, or a dict of name to {"steps", "values", "baselines": {name: value}}; metrics as they were measured, the
+        loss as the mean of up to 240 intervals of steps. Values that are not finite are left out.
     """
     from mindone_tae.zoo import UserError
     from mindone_tae.zoo.run.curves import read_curves

@@ -1,4 +1,4 @@
-"""Frames on disk exactly as they were: H.264 without loss, in RGB. Small where little moves, and no browser needs to play it."""
+"""Frames stored losslessly, as RGB H.264: small where little moves; browsers need not play it."""
 
 import av
 import numpy as np
@@ -8,10 +8,10 @@ from mindone_tae.zoo.errors import UserError
 
 
 def write_frames(path, frames):
-    """Writes frames without loss, whole or not at all.
+    """Writes frames losslessly and atomically.
 
     Args:
-        path: ends in .mkv; its folder is made where it is missing.
+        path: ends in .mkv; its folder is created if missing.
         frames: uint8 (t, h, w, 3) RGB, at least one.
 
     Raises:
@@ -28,7 +28,7 @@ def write_frames(path, frames):
 
 
 def read_frames(path):
-    """What `write_frames` wrote, uint8 (t, h, w, 3).
+    """Reads a file of `write_frames`: uint8 (t, h, w, 3).
 
     Raises:
         UserError: the file is missing or damaged.
@@ -36,8 +36,10 @@ def read_frames(path):
     try:
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    except (OSError, av.error.FFmpegError) as error:
+    except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:  # the last two: no video, no such frame
         raise UserError(f"{path} cannot be read ({error}); a report needs its frames: run the command again") from error
     if not frames:
         raise UserError(f"{path} holds no frame; a report needs its frames: run the command again")
+    if len({frame.shape for frame in frames}) > 1:
+        raise UserError(f"{path} holds frames of several sizes; a report needs its frames: run the command again")
     return np.stack(frames)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from mindone_tae.zoo.atomic_file import replacing
 
-# Darkest and brightest stand for these percentiles: a few far values would leave everything else grey.
+# Black and white are these percentiles: with the extremes a few outliers would leave everything else grey.
 _DARKEST_PERCENT, _BRIGHTEST_PERCENT = 1, 99
 
 
@@ -16,15 +16,15 @@ def leading_components(latent):
         latent: floating (zc, lt, lh, lw).
 
     Returns:
-        uint8 (lt, lh, lw, 3), each component over its own range, and the share of the variance that each of them explains; of fewer
-        than three channels the rest is black and explains 0.
+        uint8 (lt, lh, lw, 3), each component over its own range, and the share of the variance that each explains; with
+        fewer than three channels the missing components are black and explain 0.
     """
     channels = len(latent)
     values = latent.reshape(channels, -1).astype(np.float64)
     values -= values.mean(axis=1, keepdims=True)
     variances, directions = np.linalg.eigh(values @ values.T / values.shape[1])  # ascending
     variances, directions = variances[::-1][:3].clip(0), directions[:, ::-1][:, :3]
-    # An eigenvector has no sign of its own: its largest entry is made positive, so that a latent always gives the same picture.
+    # An eigenvector's sign is arbitrary: the largest entry is made positive, so that a latent always looks the same.
     largest = np.abs(directions).argmax(axis=0)
     directions = directions * np.sign(directions[largest, np.arange(directions.shape[1])])
     total = values.var(axis=1).sum() or 1.0

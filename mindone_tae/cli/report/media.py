@@ -1,4 +1,4 @@
-"""One clip as the page shows it: its sheet as a video or picture, its thumbnail, its latents, and what the video costs."""
+"""One clip for the page: its sheet as a video or picture, its thumbnail, its latents, and the video's own loss."""
 
 import base64
 import io
@@ -6,24 +6,28 @@ import io
 import numpy as np
 from PIL import Image
 
+from mindone_tae.zoo.errors import UserError
+
 from . import sheet_video
 from .frames_file import read_frames
 from .recording import error_levels
 
-# The error's brightest level is one of these: the smallest that all but the largest hundredth of the models' errors stay below.
+# The error's brightest level is the smallest of these that all but the largest hundredth of the errors stay below.
 _SCALES = (8, 16, 32, 64, 128, 255)
 _BRIGHTER_SHARE = 0.01
-# H.264 level 5.2, which telephones play, has frames of 36,864 macroblocks of 256 pixels; larger sheets are shrunk by a whole factor.
+# H.264 level 5.2, which phones play, allows 36,864 macroblocks of 256 pixels; larger sheets are shrunk.
 _MOST_PIXELS = 36864 * 256
 _THUMBNAIL_PX = 96
 _SILENT_DB = 100.0
+# A video's rate is written as a fraction, which a slower one would round to 0.
+_SLOWEST_FPS = 0.001
 
 
 def error_scale(counts):
-    """Levels of 255 at which the error's colour is brightest, one for all that a page shows.
+    """Levels of 255 at which the error's colour is brightest, the same for the whole page.
 
     Args:
-        counts: of each clip and model how many pixels err by 0 to 255 levels.
+        counts: for each clip and model the number of pixels with an error of 0 to 255 levels.
     """
     if not counts:
         return _SCALES[-1]
@@ -33,7 +37,7 @@ def error_scale(counts):
 
 
 def clip_media(clip, keys, scale):
-    """What the page's script is told of a clip, and the clip's file.
+    """A clip's data for the page's script, and its file.
 
     Args:
         clip: a `stored.Clip`.
@@ -48,6 +52,10 @@ def clip_media(clip, keys, scale):
         **{key: read_frames(clip.files[key]) for key in keys},
     }
     source = pictures["source"]
+    differing = next((name for name, frames in pictures.items() if frames.shape != source.shape), None)
+    if differing:
+        shapes = f"{pictures[differing].shape} and the source {source.shape}"
+        raise UserError(f"{clip.folder}: the frames of {differing} are {shapes}: run the command that wrote them again")
     errors = {f"error:{key}": error_levels(pictures[key], source) for key in keys}
     height, width = source.shape[1:3]
     factor = _shrinking(len(pictures) + len(errors), height, width)
@@ -60,7 +68,7 @@ def clip_media(clip, keys, scale):
             shown |= {name: _shrunk(_grey(levels[number], scale), factor) for name, levels in errors.items()}
             yield sheet.frame(number, shown)
 
-    fps = clip.facts["fps"] or 1.0
+    fps = clip.facts["fps"] if clip.facts["fps"] >= _SLOWEST_FPS else 1.0  # an image has 0
     still = len(source) == 1
     content = sheet_video.encode_still(next(sheets())) if still else sheet_video.encode(sheets(), sheet.size, fps)
     entry = {
@@ -99,7 +107,7 @@ def _grey(levels, scale):
 
 
 def _cost(content, sheet, size, pictures, factor):
-    """PSNR, dB, of what the video shows against the frames it was made of, by cell: mean over frames."""
+    """PSNR, dB, of the compressed video against its frames, by cell: mean over frames."""
     decibels = {name: [] for name in pictures}
     for number, frame in enumerate(sheet_video.decoded(content)):
         for name, frames in pictures.items():
@@ -111,7 +119,7 @@ def _cost(content, sheet, size, pictures, factor):
 
 
 def _latent(facts, folder):
-    """What the script is told of a latent, its pictures as data URLs."""
+    """A latent's data for the script, its pictures as data URLs."""
     numbers = int(np.prod(facts["shape"]))
     urls = {
         kind: _data_url((folder / f"latent_{kind}.png").read_bytes(), "image/png")

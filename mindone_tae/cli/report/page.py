@@ -1,4 +1,4 @@
-"""The report page: one HTML file that holds everything it shows and fetches nothing."""
+"""The report page: one self-contained HTML file that fetches nothing."""
 
 import base64
 import hashlib
@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.printable import printable
 
 from . import stored
 from .curves import curves_of
@@ -21,7 +22,7 @@ def write_page(path, folders, runs=None):
 
     Args:
         path: of the HTML file.
-        folders: each with what `Recorder` left.
+        folders: each with the files of a `Recorder`.
         runs: the training run's folder of each report, None where it has none; None: none has.
 
     Returns:
@@ -39,7 +40,7 @@ def write_page(path, folders, runs=None):
 
 
 def _content(reports, runs):
-    """What the page's script reads, and the files of its clips as base64."""
+    """The data of the page's script, and its clips' files as base64."""
     contestants, clips = stored.contestants(reports), stored.clips(reports)
     models = [contestant.key for contestant in contestants if contestant.kind == "model"]
     scale = error_scale([clip.errors[key] for clip in clips for key in models if key in clip.errors])
@@ -101,11 +102,12 @@ def _html(data, media):
 
 
 def _hash(text):
-    """By which the page's own policy knows its one style and its one script, and lets no other in."""
+    """The hash by which the page's Content-Security-Policy allows its own style and script only."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _escaped(text):
+    text = printable(text)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, entity)
     return text

@@ -1,7 +1,8 @@
-"""What a command keeps for its report while it works: the exact frames of the first clips, and figures of each frame."""
+"""Saves a command's report data while it works: the exact frames of the first clips, and figures of each frame."""
 
 import hashlib
 import json
+import logging
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,21 +19,22 @@ from .latent_pictures import write_latent_pictures
 
 FORMAT = "mindone_tae report 1"
 FOLDER, INDEX = "report", "report.json"
-# What a page holds: of so many clips so many frames each. More would make a file that no browser opens with pleasure.
+# Most clips of a page, and most frames of each: more would make a file too large for browsers.
 MOST_CLIPS, MOST_FRAMES = 16, 150
 _METRICS = ("psnr", "ssim")
+_logger = logging.getLogger(__name__)
 _SMALLEST_SSIM_PX = 7
 
 
 class Recorder:
-    """Keeps what a report shows; `finish` writes it all below folder/report.
+    """Collects the data of a report; `finish` writes it below folder/report.
 
     Args:
         folder: a command's --output_path.
         command: its name.
-        recipe: the Recipe it works by.
+        recipe: the command's Recipe.
         model: built.
-        baselines: (name, model) of what the model is shown beside, each by the host's protocol.
+        baselines: (name, model) to compare with, each by the host's protocol.
     """
 
     def __init__(self, folder, command, recipe, model, baselines=()):
@@ -54,7 +56,7 @@ class Recorder:
 
     @property
     def is_full(self):
-        """Whether the page has all the clips that it shows."""
+        """Whether the page has its full number of clips."""
         return len(self._clips) >= MOST_CLIPS
 
     def clip(self, name, fps, source=None, frames=None):
@@ -64,26 +66,27 @@ class Recorder:
             name: of the clip.
             fps: frames a second; 0 for an image.
             source: dict of the source's "size" (h, w) and "bytes", where they are known.
-            frames: of the whole clip; None: as many as come.
+            frames: of the whole clip; None counts those added.
         """
         folder = self.path / "clips" / f"{self._opened:03d}"
         self._opened += 1
         return ClipRecorder(self, folder, name, fps, source or {}, frames)
 
     def keep(self, clip):
-        """Takes the dict of a clip that is done."""
+        """Adds the dict of a finished clip."""
         self._clips.append(clip)
 
     def add_rows(self, rows):
-        """Takes the table of all clips that were measured.
+        """Sets the table of all measured clips.
 
         Args:
-            rows: dicts: "name", "frames", "size" [h, w] and "figures", contestant to metric to value.
+            rows: dicts: "name", "frames", "size" [h, w] and "figures", contestant to metric to value. Rows with a value
+                that is not finite are left out.
         """
-        self._table = list(rows)
+        self._table = [row for row in rows if _are_finite(row["figures"].values())]
 
     def finish(self):
-        """Writes report.json; before that line there is no report.
+        """Writes report.json, last: without it there is no report.
 
         Returns:
             Its path; None where no clip was kept.
@@ -104,7 +107,7 @@ class Recorder:
 
 
 class ClipRecorder:
-    """Takes one clip's frames as they come; `finish` writes them.
+    """Collects one clip's frames as they come; `finish` writes them.
 
     Args:
         recorder: the Recorder.
@@ -120,12 +123,12 @@ class ClipRecorder:
         self._figures = {}
 
     def add(self, x, recons):
-        """Takes the next frames.
+        """Adds the next frames.
 
         Args:
             x: source (c, t, h, w) in [-1, 1].
-            recons: name to reconstruction, of the same shape; "model" is the model's. The recorder's baselines that are missing
-                here are run at the end, on all frames that were kept.
+            recons: name to reconstruction, of the same shape; "model" is the model's. Baselines that are missing here
+                are run at the end, on all collected frames.
         """
         self._seen += x.shape[1]
         count = min(x.shape[1], MOST_FRAMES - self._shown)
@@ -138,12 +141,12 @@ class ClipRecorder:
             self._take(name, x, recon[:, :count])
 
     def add_latent(self, mean):
-        """Takes the next latent frames, (zc, lt_chunk, lh, lw); None adds nothing."""
+        """Adds the next latent frames, (zc, lt_chunk, lh, lw); None adds nothing."""
         if mean is not None and sum(part.shape[1] for part in self._latents) < MOST_FRAMES:
             self._latents.append(np.array(mean, np.float32))
 
     def finish(self):
-        """Runs the baselines and writes the clip's files."""
+        """Runs the baselines and writes the clip's files; nothing where a reconstruction is not finite."""
         from mindone_tae.data import from_pixels
 
         source = np.concatenate(self._kept["source"])
@@ -151,6 +154,9 @@ class ClipRecorder:
             if name not in self._kept:
                 x = from_pixels(source)
                 self._take(name, x, reconstruct(baseline, x[None])[0])
+        if not all(_are_finite([values]) for figures in self._figures.values() for values in figures.values()):
+            _logger.warning("%s is not in the report: its reconstruction is not finite", self._facts["name"])
+            return
         contestants = {}
         for name, figures in self._figures.items():
             frames = np.concatenate(self._kept[name])
@@ -171,7 +177,7 @@ class ClipRecorder:
             figures.setdefault(metric, []).extend(values)
 
     def _write_latent(self, shown):
-        """What is noted of the latent of the frames that are shown; None where none came."""
+        """Facts of the latent of the frames shown, whose pictures it writes; None without a latent."""
         if not self._latents:
             return None
         latent = np.concatenate(self._latents, axis=1)
@@ -180,6 +186,12 @@ class ClipRecorder:
         paths = [self._path / f"latent_{kind}.png" for kind in ("components", "channels")]
         explained = write_latent_pictures(*paths, latent)
         return {"shape": list(latent.shape), "frames_each": each, "explained": explained}
+
+
+def _are_finite(groups):
+    """Whether every number of lists, or of dicts, is finite."""
+    numbers = [number for group in groups for number in (group.values() if isinstance(group, dict) else group)]
+    return bool(np.isfinite(numbers).all())
 
 
 def frame_figures(recon, x):
@@ -201,17 +213,16 @@ def frame_figures(recon, x):
 
 
 def error_levels(frames, source):
-    """Mean over the colours of |frames - source|, rounded, in levels of 255; uint8 (t, h, w) of two uint8 (t, h, w, 3)."""
+    """Mean over channels of |frames - source|, rounded, in levels of 255: uint8 (t, h, w) from two (t, h, w, 3)."""
     levels = np.empty(frames.shape[:3], np.uint8)
-    for level, frame, target in zip(
-        levels, frames, source
-    ):  # one at a time: int16 of a whole clip takes twice its memory
+    # one at a time: int16 of a whole clip takes twice its memory
+    for level, frame, target in zip(levels, frames, source):
         level[:] = np.abs(frame.astype(np.int16) - target).mean(axis=-1).round()
     return levels
 
 
 def _frames_of_a_latent_frame(model, frames, latent_frames):
-    """How many frames a latent frame stands for: as the model says; otherwise as the two counts have it."""
+    """Frames of a latent frame: by the model's latent_size, otherwise by the ratio of the two counts."""
     if hasattr(model, "latent_size"):
         many = 1024
         return many // model.latent_size((many, 64, 64))[0]
@@ -229,7 +240,7 @@ def _file_name(contestant):
 
 
 def _row(clip):
-    """The table's row of a clip that is shown: means over the frames that are."""
+    """The table's row of a clip on the page: means over its frames on the page."""
     figures = {
         name: {metric: float(np.mean(found[metric])) for metric in _METRICS if metric in found}
         for name, found in clip["contestants"].items()
@@ -250,11 +261,11 @@ def _model_facts(section, model):
 
 
 def _remove_earlier(path):
-    """An earlier report of ours goes, and nothing else: its clips are not this one's."""
+    """Removes an earlier report of this package, and nothing else."""
     index = path / INDEX
     try:
         ours = json.loads(index.read_text(encoding="utf-8")).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return
     if ours:
         index.unlink()

@@ -1,7 +1,7 @@
-"""One video for the browser in which every contestant's frame stands beside the others, so that none can be ahead.
+"""One video for the browser with the frames of source and reconstructions side by side, so that they stay in step.
 
-H.264 in 4:2:0 is what every browser plays. It has no frames that wait for later ones, a whole frame every half second, and in its
-last band the frame's own number in black and white: the page reads there which frame it shows, and believes no clock.
+H.264 in 4:2:0 plays in every browser. It has no B-frames, a keyframe every half second, and in its last band the frame
+number in black and white, from which the page reads the frame shown instead of relying on a clock.
 """
 
 import io
@@ -13,15 +13,15 @@ from PIL import Image
 
 CRF = 12
 CODEC = f"H.264, 4:2:0, crf {CRF}"
-# Cells begin at whole macroblocks and have a margin of copied pixels: what is in one does not colour the next.
+# Cells begin at whole macroblocks and have a margin of copied pixels, so that none bleeds into the next.
 _MACROBLOCK_PX, _MARGIN_PX = 16, 8
-# The number's band: so many squares, the lowest bit first.
+# The number's band: BITS squares, the lowest bit first.
 BITS, BIT_PX = 10, 8
 _BAND_PX = 16
 
 
 class Sheet:
-    """Where the cells of one clip lie.
+    """The layout of one clip's cells.
 
     Args:
         names: of the cells.
@@ -86,7 +86,7 @@ def encode(sheets, size, fps):
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         whole_every = max(round(fps / 2), 1)
-        # said in the stream, or browsers guess the colours' matrix from the size
+        # tagged in the stream: browsers guess the matrix of untagged colours from the size
         colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
         stream.options = {"crf": str(CRF), "preset": "fast", "bf": "0", "g": str(whole_every), "x264-params": colours}
         for sheet in sheets:

@@ -1,8 +1,9 @@
-"""A report beside a command's other output: what it records of each clip, and the page at the end."""
+"""Adds a report to a command: records its clips, and writes the page at the end."""
 
 from pathlib import Path
 
 from mindone_tae.zoo import build
+from mindone_tae.zoo.training.evaluator import baseline_specs
 
 from .recording import Recorder
 
@@ -10,28 +11,28 @@ PAGE = "report.html"
 
 
 class Showing:
-    """The report of one command; clips beyond those that a page holds pass by.
+    """The report of one command; clips beyond a page's maximum are ignored.
 
     Args:
         folder: the command's --output_path; gets report/ and report.html.
         command: its name.
-        recipe: the Recipe; what the model is shown beside are the baselines of its eval section.
+        recipe: the Recipe, whose eval section has the baselines to compare with.
         model: built.
     """
 
     def __init__(self, folder, command, recipe, model):
-        baselines = [(spec["name"], build("mindone.models", spec)) for spec in baseline_specs(recipe.eval)]
+        baselines = [(spec["name"], build("mindone.models", spec)) for spec in baseline_specs(recipe.eval.baseline)]
         self._folder, self.model = Path(folder), model
         self._recorder = Recorder(folder, command, recipe, model, baselines)
 
     def clip(self, clip):
-        """A ClipRecorder of a `clips.Clip`, None where the page has its clips."""
+        """A ClipRecorder of a `clips.Clip`, None where the page is full."""
         if self._recorder.is_full:
             return None
         return self._recorder.clip(clip.name, clip.fps, source_facts(clip.size, clip.path), clip.frames or None)
 
     def show(self, name, fps, source, x, recon):
-        """Takes a whole clip, (c, t, h, w) each, and asks the model for its latent.
+        """Records a whole clip, (c, t, h, w) each, and the latent that the model encodes of it.
 
         Args:
             name, fps, source: see `Recorder.clip`.
@@ -64,7 +65,7 @@ class Showing:
 
 
 def run_of(weights):
-    """The training run's folder that weights come from, None where they come from none.
+    """The folder of the training run that weights come from, or None.
 
     Args:
         weights: what --ckpt_path takes.
@@ -74,16 +75,8 @@ def run_of(weights):
     return next((place for place in places if (place / "metrics.jsonl").is_file()), None)
 
 
-def baseline_specs(section):
-    """The baselines of an eval section, each as a component."""
-    found = section.baseline or []
-    return [
-        {"name": spec} if isinstance(spec, str) else spec for spec in (found if isinstance(found, list) else [found])
-    ]
-
-
 def source_facts(size, path):
-    """What the page says of a clip's file: size (h, w), None where it is not known, and bytes."""
+    """A clip's facts for the page: size (h, w) and bytes of its file, where known."""
     from mindone_tae.data.files.manifest import file_state
 
     facts = {"size": list(size)} if size else {}
@@ -91,7 +84,7 @@ def source_facts(size, path):
 
 
 def latent_of(model, x):
-    """The posterior's mean (zc, lt, lh, lw) that a model makes of a clip (c, t, h, w); None of one that does not encode."""
+    """The posterior's mean (zc, lt, lh, lw) of a clip (c, t, h, w); None for a model that does not encode."""
     import mindspore as ms
 
     if not hasattr(model, "encode"):

@@ -1,4 +1,4 @@
-"""One folder's report as `recording` left it, and the contestants and clips of several of them side by side."""
+"""Reads reports that `recording` wrote, and merges the contestants and clips of several."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
 
+from .checked import wrong_place
 from .recording import FOLDER, FORMAT, INDEX
 
 
@@ -14,9 +15,9 @@ class Stored:
     """A report's folder.
 
     Attributes:
-        path: that holds report.json.
+        path: folder of report.json.
         facts: its content.
-        label: what the page calls its model.
+        label: name of its model on the page.
     """
 
     path: Path
@@ -26,13 +27,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Who is shown beside the source.
+    """A model or baseline that is shown beside the source.
 
     Attributes:
-        key: by which figures and files name it on the page.
-        label: for the reader.
+        key: identifies its figures and files on the page.
+        label: its name on the page.
         kind: "model" or "baseline".
-        report: number of the Stored whose model it is; None of a baseline.
+        report: number of the Stored whose model it is; None for a baseline.
     """
 
     key: str
@@ -50,7 +51,7 @@ class Clip:
         folder: with source.mkv.
         files: contestant's key to its frames' file.
         figures: contestant's key to metric to a value a frame.
-        errors: contestant's key to how many pixels err by 0 to 255 levels.
+        errors: contestant's key to the number of pixels with an error of 0 to 255 levels.
         latents: contestant's key to (facts, folder with its pictures).
     """
 
@@ -63,12 +64,12 @@ class Clip:
 
 
 def has_report(folder):
-    """Whether a command left a report there."""
+    """Whether a folder holds a report."""
     return (Path(folder) / FOLDER / INDEX).is_file()
 
 
 def made_after(folder, file):
-    """Whether a folder holds a report that is younger than a file."""
+    """Whether a folder holds a report that is newer than a file."""
     index = Path(folder) / FOLDER / INDEX
     return index.is_file() and index.stat().st_mtime >= Path(file).stat().st_mtime
 
@@ -89,20 +90,23 @@ def open_reports(folders):
             facts = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(
-                f"{path} cannot be read ({error.strerror}); reconstruct, evaluate and demo leave it in their --output_path: "
-                "give a folder of theirs, or a training run's"
+                f"{path} cannot be read ({error.strerror}); reconstruct, evaluate and demo leave it in their "
+                "--output_path: give a folder of theirs, or a training run's"
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is no JSON ({error}): run the command that wrote it again") from None
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise UserError(f"{path} is of another version than this package's {FORMAT!r}: run the command again")
+        wrong = wrong_place(facts)
+        if wrong is not None:
+            raise UserError(f"{path} is damaged at {wrong}: run the command that wrote it again")
         found.append((folder, facts))
     labels = _labels(found)
     return [Stored(folder / FOLDER, facts, label) for (folder, facts), label in zip(found, labels)]
 
 
 def _labels(found):
-    """A name for each model: the registry's with its weights; of several, what tells their folders apart."""
+    """A name for each model: the registry's and its weights'; for several models, the differing part of their paths."""
     if len(found) == 1:
         facts = found[0][1]
         return [" ".join([facts["model"]["name"], _weights_name(facts["model"]["pretrained"])]).strip()]
@@ -137,9 +141,9 @@ def contestants(reports):
 
 
 def clips(reports):
-    """The clips of all reports, in the order in which they first come; the same clip of several is one.
+    """The clips of all reports in order, those of several reports merged.
 
-    Clips are the same where their names are, and every pixel that is shown.
+    Clips are the same if their names and all pixels shown are equal.
     """
     found = {}
     for i, report in enumerate(reports):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ class Augmentation:
         """One clip's factor of size; draws nothing where there is no choice."""
         return self.scales[int(rng.integers(len(self.scales)))] if len(self.scales) > 1 else self.scales[0]
 
-    def draw_speed(self, rng: np.random.Generator, fits) -> int:
+    def draw_speed(self, rng: np.random.Generator, fits: Callable[[int], bool]) -> int:
         """One clip's factor of the stride among those that `fits` allows, or 1; draws nothing without a choice."""
         fitting = [speed for speed in self.speeds if fits(speed)] if len(self.speeds) > 1 else self.speeds
         return fitting[int(rng.integers(len(fitting)))] if len(fitting) > 1 else (fitting or (1,))[0]

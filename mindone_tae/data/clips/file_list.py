@@ -112,11 +112,11 @@ class FileList:
         raise self._none_left()
 
     def known(self, item: Item) -> ClipInfo | None:
-        """What is known of a file without opening it."""
+        """A file's ClipInfo, or None before it was opened."""
         return self._infos.get(item.path)
 
     def info(self, item: Item) -> ClipInfo:
-        """What a file holds.
+        """A file's ClipInfo; opens the file where it is not known.
 
         Raises:
             UnreadableVideo: it had to be opened, and could not be.

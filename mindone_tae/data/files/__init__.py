@@ -1,1 +1,1 @@
-"""Which files make up a data set: tables, collections, manifests, and what check-data finds in them."""
+"""The files of a data set: tables, collections, manifests, and their checks."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
+from mindone_tae.zoo.atomic_file import explained, replacing, set_aside
 from mindone_tae.zoo.errors import UserError
 
 from ..readers.base import UnreadableVideo
@@ -14,6 +17,16 @@ from ..readers.isolated.bounded_reader import MEMORY_MB
 from .collection import Item
 from .inspection import DEPTHS, check_hdr, hdr_reason, inspect_file, is_refused
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
+
+_logger = logging.getLogger(__name__)
+
+# A line has some hundred characters; what a power cut left in a file may have no end of a line at all.
+_LONGEST_LINE = 2**20
+# What the columns of a row hold, as `manifest_row` makes them.
+_TEXTS = ("path", "codec", "reader", "reason", "transfer")
+_COUNTS = ("frames", "width", "height", "bytes", "modified", "fps_is_guess")
+_RATES = ("fps", "duration_s")
+_LARGEST = 2.0**63
 
 
 class CollectionCheck:
@@ -56,29 +69,39 @@ class CollectionCheck:
     def resume(self) -> int:
         """Take an earlier check's results from the journal for files that have not changed.
 
+        A damaged journal, as a power cut may leave it, is kept under another name; its whole lines count.
+
         Returns:
             How many files need no new check.
         """
-        rows = {row["path"]: row for row in self._earlier()}
+        lines, whole = self._lines()
+        rows = {row["path"]: row for _, row in lines if row.get("check") == self._settings()}
         for item in self.items:
             row = rows.get(manifest_path_of(item, self._folder))
             if row is not None and (row["bytes"], row["modified"]) == file_state(item.path):
                 self._rows[item.path] = {**{name: row[name] for name in COLUMNS}, **other_columns(item)}
+        if not whole:
+            with replacing(self._journal) as temporary:
+                temporary.write_text("".join(f"{line}\n" for line, _ in lines), encoding="utf-8")
         return len(self._rows)
 
-    def _earlier(self):
-        """Rows of the journal that this check would have written."""
+    def _lines(self):
+        """(text, row) of the journal's whole lines, and whether there are no others; sets a damaged one aside."""
+        lines, bad, line = [], [], "\n"  # bad: how many whole lines come before each
         try:
-            lines = open(self._journal, encoding="utf-8").read().splitlines()
+            with open(self._journal, encoding="utf-8", errors="replace") as file:
+                for line in iter(lambda: file.readline(_LONGEST_LINE), ""):
+                    row = _row_of(line)
+                    if row is not None:
+                        lines.append((line.rstrip("\n"), row))
+                    elif line.strip():
+                        bad.append(len(lines))
         except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # the half line of a killed check
-            if isinstance(row, dict) and row.get("check") == self._settings() and all(name in row for name in COLUMNS):
-                yield row
+            pass
+        if bad and bad != [len(lines)]:  # more than the half line at the end, which any kill may leave
+            what = "parts of %s are damaged: it is kept as %s, and the files that it should tell of are looked at again"
+            _logger.warning(what, self._journal, set_aside(Path(self._journal)))
+        return lines, not bad and line.endswith("\n")
 
     def _settings(self):
         return [self._reader, self._depth, self._hdr]
@@ -94,15 +117,18 @@ class CollectionCheck:
             The rows of all files in the collection's order; see `manifest_row`.
         """
         left = [item for item in self.items if item.path not in self._rows]
-        os.makedirs(os.path.dirname(self._journal) or ".", exist_ok=True)
-        with open(self._journal, "a" if self._rows else "w", encoding="utf-8") as journal:
-            journal.write("\n" if self._rows else "")  # after a half line
-            for item, row in self._look(left, workers):
-                self._rows[item.path] = row
-                journal.write(json.dumps({**{name: row[name] for name in COLUMNS}, "check": self._settings()}) + "\n")
-                journal.flush()
-                looked_at(row)
+        with explained(self._journal):
+            os.makedirs(os.path.dirname(self._journal) or ".", exist_ok=True)
+            with open(self._journal, "a" if self._rows else "w", encoding="utf-8") as journal:
+                for item, row in self._look(left, workers):
+                    self._rows[item.path] = row
+                    journal.write(self._line(row))
+                    journal.flush()
+                    looked_at(row)
         return [self._rows[item.path] for item in self.items]
+
+    def _line(self, row):
+        return json.dumps({**{name: row[name] for name in COLUMNS}, "check": self._settings()}) + "\n"
 
     def _look(self, items, workers) -> Iterator[tuple[Item, dict]]:
         with ThreadPoolExecutor(workers, thread_name_prefix="check-data") as pool:
@@ -122,3 +148,20 @@ class CollectionCheck:
         except UnreadableVideo as error:
             return manifest_row(item, self._folder, error)
         return manifest_row(item, self._folder, found, hdr_reason(found) if is_refused(found, self._hdr) else "")
+
+
+def _row_of(line):
+    """A line's row; None where it is none, or one that no check writes."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in _TEXTS):
+        return None
+    counts, rates = [row.get(name) for name in _COUNTS], [row.get(name) for name in _RATES]
+    if not all(type(count) is int and 0 <= count < _LARGEST for count in counts):
+        return None
+    if not all(type(rate) in (int, float) and 0 <= rate < _LARGEST for rate in rates):
+        return None
+    # a file that can be used has what is divided by
+    return row if row["reason"] or min(row["frames"], row["width"], row["height"]) > 0 else None

@@ -35,6 +35,7 @@ def read_collection(
     folder: str | list[str] | None = None,
     video_column: str = "video",
     allow_outside: bool | None = None,
+    any_bytes: bool = False,
 ) -> list[Item]:
     """List the files of a table, or of a folder where no table is given. No file is opened.
 
@@ -45,6 +46,7 @@ def read_collection(
         video_column: the table's column of paths. A path may name a folder of numbered images.
         allow_outside: whether absolute paths and links may lead out of the folder; None allows absolute paths where no
             folder is given, and no links. A path with ".." never may.
+        any_bytes: see `read_table`.
 
     Raises:
         UserError: neither is given, something is missing or empty, or a path leaves the folder.
@@ -58,7 +60,7 @@ def read_collection(
             raise UserError(
                 f"dataset.folder is not a folder: {folder}; a table's paths start from one: leave one of the two out"
             )
-        return _from_table(csv_path, places[0] if places else None, video_column, allow_outside)
+        return _from_table(csv_path, places[0] if places else None, video_column, allow_outside, any_bytes)
     if not places:
         raise UserError("the data set needs files: give dataset.csv_path, dataset.folder, or both")
     return [item for place in places for item in _from_place(place, bool(allow_outside), len(places) > 1)]
@@ -95,8 +97,11 @@ class Root:
         Raises:
             UserError: it leaves the folder.
         """
-        if "\0" in written:
-            raise UserError(f"{where}: a path holds no zero byte, and {written!r} does: write the file's name")
+        if not is_file_name(written):
+            raise UserError(
+                f"{where}: a path holds neither zero bytes nor halves of characters, and {written!r} does: "
+                "write the file's name"
+            )
         path = os.path.normpath(os.path.join(self.path, written))
         if _inside(path, self.path):
             self._check_links(path, written, where)
@@ -134,6 +139,14 @@ class Root:
             )
 
 
+def is_file_name(written: str) -> bool:
+    """Whether a text can be a path: no zero byte, and no surrogates but those of bytes that are not UTF-8."""
+    try:
+        return b"\0" not in os.fsencode(written)
+    except UnicodeEncodeError:
+        return False
+
+
 def _inside(path, folder):
     return path.startswith(folder.rstrip(os.sep) + os.sep)
 
@@ -166,7 +179,7 @@ def _from_folder(folder, links_allowed):
     return sorted(items, key=lambda item: item.relative_path)
 
 
-def _from_table(csv_path, folder, video_column, allow_outside):
+def _from_table(csv_path, folder, video_column, allow_outside, any_bytes):
     if not os.path.isfile(csv_path):
         what = "is a folder; to search it, give it as dataset.folder" if os.path.isdir(csv_path) else "does not exist"
         raise UserError(f"dataset.csv_path {what}: {csv_path}")
@@ -176,7 +189,7 @@ def _from_table(csv_path, folder, video_column, allow_outside):
         absolute_allowed,
         bool(allow_outside),
     )
-    columns, rows = read_table(csv_path)
+    columns, rows = read_table(csv_path, any_bytes)
     _check_columns(csv_path, columns, video_column)
     items = []
     for where, row in rows:

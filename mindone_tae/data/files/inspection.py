@@ -23,7 +23,7 @@ _CHUNK_FRAMES = 64
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a readable file holds.
+    """Facts of a readable file.
 
     Attributes:
         frames: count.
@@ -50,14 +50,14 @@ class ClipInfo:
 
 
 def info_of(video: VideoReader) -> ClipInfo:
-    """What an open file holds."""
+    """The ClipInfo of an open file."""
     return ClipInfo(
         len(video), video.fps, tuple(video.size), video.codec, video.name, video.fps_is_guess, video.transfer
     )
 
 
 def check_hdr(hdr: str) -> None:
-    """Raise UserError where hdr is none of HDR."""
+    """Raise UserError unless hdr is one of HDR."""
     if hdr not in HDR:
         raise UserError(f"hdr is '{hdr}'; it must be one of {', '.join(HDR)}{did_you_mean(hdr, HDR)}")
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.printable import shown
+from mindone_tae.zoo.spreadsheet import as_cell, as_path_cell, from_cell
 
 from ..readers.base import HDR_TRANSFERS, UnreadableVideo
 from .collection import Item, read_collection
@@ -15,6 +17,8 @@ from .inspection import ClipInfo
 from .tables import import_parquet, read_table
 
 _FACTS = ("path", "frames", "fps", "width", "height", "codec", "duration_s", "reader", "reason")
+# Limits of what a manifest can say: two weeks at 24 frames a second; pixels a side; frames a second.
+_MOST_FRAMES, _MOST_PIXELS, _FASTEST = 2**25, 2**16, 1e6
 # bytes and modified (nanoseconds) show whether a file has changed since the check; fps_is_guess is 1 where the file has
 # no timestamps that give the rate; transfer is "pq" or "hlg" for HDR.
 COLUMNS = (*_FACTS, "bytes", "modified", "fps_is_guess", "transfer")
@@ -89,10 +93,16 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
         with replacing(path) as temporary:
             parquet.write_table(table, temporary)
         return
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    # a name that is no UTF-8 is written as its bytes
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in rows:
+            cells = {name: as_cell(value) for name, value in row.items()} | {"path": as_path_cell(row["path"])}
+            writer.writerow([cells[name] for name in columns])
 
 
 def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
@@ -114,11 +124,14 @@ def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, Cli
             f"{path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: "
             "write it with mindone-tae check-data"
         )
-    return [_without_facts(item) for item in items], {item.path: _facts(item, path) for item in items}
+    return [_without_facts(item, path) for item in items], {item.path: _facts(item, path) for item in items}
 
 
-def _without_facts(item):
-    return Item(item.path, item.relative_path, other_columns(item))
+def _without_facts(item, manifest):
+    others = other_columns(item)
+    if not manifest.endswith(".parquet"):  # see `write_manifest`
+        others = {name: from_cell(value) for name, value in others.items()}
+    return Item(item.path, item.relative_path, others)
 
 
 def _facts(item, manifest):
@@ -135,8 +148,10 @@ def _facts(item, manifest):
             f"{manifest} has no number where {item.relative_path} needs one: {error}: "
             "write it again with mindone-tae check-data"
         ) from error
-    if info.frames < 1 or min(info.size) < 1 or not 0 <= info.fps < float("inf"):
-        told = f"{info.frames} frames of {info.size} at {info.fps} fps"
+    if not (
+        1 <= info.frames <= _MOST_FRAMES and 1 <= min(size) <= max(size) <= _MOST_PIXELS and 0 <= info.fps <= _FASTEST
+    ):
+        told = f"{shown(info.frames)} frames of {shown(info.size)} at {info.fps} fps"
         raise UserError(f"{manifest} says {item.relative_path} has {told}: write it again with mindone-tae check-data")
     return info
 
@@ -164,13 +179,15 @@ def known_items(
         raise UserError(
             f"dataset.manifest_path is {manifest_path}, and there is no such file: make it with mindone-tae check-data"
         )
-    columns, _ = read_table(manifest_path)
+    columns, _ = read_table(manifest_path, any_bytes=True)
     if COLUMNS[0] not in columns:
         raise UserError(
             f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: "
             "give it as dataset.csv_path, or make one with mindone-tae check-data"
         )
-    items, facts = split_facts(read_collection(manifest_path, folder, "path", allow_outside), manifest_path)
+    items, facts = split_facts(
+        read_collection(manifest_path, folder, "path", allow_outside, any_bytes=True), manifest_path
+    )
     if csv_path is not None:
         items = read_collection(csv_path, folder, video_column, allow_outside)
         unknown = [item.relative_path for item in items if item.path not in facts]

@@ -20,13 +20,14 @@ _LONGEST_CELL = 2**31 - 1
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*[\r\n]*')
 
 
-def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+def read_table(path: str, any_bytes: bool = False) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
     """The columns of a table, and its rows as they are read.
 
     Args:
         path: .tsv (tabs), .json or .jsonl (an array of objects, or an object a line) or .parquet; anything else is a
             csv. Text is UTF-8, with or without a byte order mark, with any line endings. A first line such as sep=;
             sets the delimiter.
+        any_bytes: of a csv, read bytes that are not UTF-8 as Python reads file names; a manifest is written so.
 
     Returns:
         The columns' names, and an iterator over (place of the row for messages, its cells as text by column).
@@ -37,7 +38,7 @@ def read_table(path: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".parquet":
         return _parquet(path)
-    return _json(path) if suffix in _JSON else _delimited(path, _DELIMITERS.get(suffix, ","))
+    return _json(path) if suffix in _JSON else _delimited(path, _DELIMITERS.get(suffix, ","), any_bytes)
 
 
 def import_parquet():
@@ -54,8 +55,8 @@ def import_parquet():
     return parquet
 
 
-def _delimited(path, delimiter):
-    rows = _delimited_rows(path, delimiter)
+def _delimited(path, delimiter, any_bytes):
+    rows = _delimited_rows(path, delimiter, "surrogateescape" if any_bytes else "strict")
     try:
         columns = next(rows)[1]
     except StopIteration:
@@ -80,10 +81,10 @@ def _delimited(path, delimiter):
     return columns, cells()
 
 
-def _delimited_rows(path, delimiter):
+def _delimited_rows(path, delimiter, errors):
     """(where, list of cells) of each line that is not empty, the header first."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", errors=errors, newline="") as file:
             first = file.readline()
             separator = _SEPARATOR_LINE.fullmatch(first)
             csv.field_size_limit(_LONGEST_CELL)
@@ -92,7 +93,7 @@ def _delimited_rows(path, delimiter):
             for row in rows:
                 if row:
                     yield f"{path}, line {rows.line_num + bool(separator)}", row
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, TypeError, csv.Error) as error:  # of bytes, of what is to part the cells, of quotes
         kind, comma = ("csv", "comma") if delimiter == "," else ("tsv", "tab")
         remedy = f"save it as UTF-8, its cells in double quotes where they hold a {comma}"
         raise UserError(f"{path} is not a {kind} in UTF-8: {error}: {remedy}") from error
@@ -114,7 +115,7 @@ def _objects(path):
         else:
             lines = enumerate(text.split("\n"), 1)
             rows = [(f"{path}, line {number}", json.loads(line)) for number, line in lines if line.strip()]
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         what = "neither an array of objects nor an object a line, in UTF-8"
         raise UserError(f"{path} is {what}: {error}: save it as UTF-8, each line whole") from error
     for where, row in rows:

@@ -5,10 +5,11 @@ Every process derives from a clip's name whether the clip is its own: none waits
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 
-from mindone_tae.zoo.atomic_file import remove_temporaries
+from mindone_tae.zoo.atomic_file import LONGEST_NAME, remove_temporaries
 from mindone_tae.zoo.errors import UserError
 
 from .clip import LatentClip, StoredLatent
@@ -81,6 +82,16 @@ class LatentFiles:
     def mine(self, name: str) -> bool:
         """Whether a clip is this process's to encode."""
         return owner(name, self._ranks) == self._rank
+
+    def cannot_hold(self, name: str) -> str | None:
+        """Why a clip of this name cannot be written, None where it can: found out before it is encoded."""
+        size = len(os.fsencode(f"{name.rpartition('/')[2]}{SUFFIX}"))
+        return (
+            f"its latent's name would have {size} bytes, and a name has {LONGEST_NAME} at most: rename the video, "
+            "or give --shard_size_mb"
+            if size > LONGEST_NAME
+            else None
+        )
 
     def place(self, name: str) -> int:
         """Order in which to encode: clips of one place are encoded in a row. Files of one clip need no order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
@@ -11,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError
+
+from ..files.collection import is_file_name
 
 # How a generator's latents come from the encoder's, by the name of the convention.
 CONVENTIONS = {
@@ -20,6 +21,8 @@ CONVENTIONS = {
 UNSCALED = "none"
 ARRAYS = ("mean", "logvar", "sample")
 _AGAIN = "encode the clip again"
+# No count, side or factor is so large.
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class LatentClip:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is kept of mean, logvar and sample, by name."""
+        """Those of mean, logvar and sample that are not None, by name."""
         return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @property
@@ -151,6 +154,8 @@ def checked_facts(where: str, facts: dict) -> dict:
     Raises:
         UserError: one is missing, unknown, or has an invalid value.
     """
+    if not isinstance(facts, dict):
+        raise UserError(f"{where}: its facts are a {type(facts).__name__}; they must be an object: {_AGAIN}")
     known = {entry.name for entry in fields(LatentClip)} - set(ARRAYS)
     if "scaling_convention" not in facts:
         raise UserError(f"{where} does not say how its latents are scaled (scaling_convention); it must: {_AGAIN}")
@@ -173,7 +178,7 @@ def checked_name(where: str, name: str) -> str:
     Raises:
         UserError: it is absolute, or leads out by "..".
     """
-    if "\0" in name or {"", ".", ".."} & set(name.split("/")):
+    if not is_file_name(name) or {"", ".", ".."} & set(name.split("/")):
         raise UserError(
             f"{where} names a clip {name[:80]!r}; a name is a path below a folder, not absolute and without '..': "
             f"{_AGAIN}"
@@ -211,6 +216,19 @@ def check_convention(where: str, facts: dict, asked: str | None) -> None:
         )
 
 
+def finite(where: str, array: np.ndarray) -> np.ndarray:
+    """An array, as it is.
+
+    Raises:
+        UserError: it holds infinities or NaN, which a decoder would make a video of noise of.
+    """
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"{where} holds numbers that are not finite; a decoder needs finite ones: delete it, and {_AGAIN}"
+        )
+    return array
+
+
 def facts_from_json(where: str, texts: dict[str, str]) -> dict:
     """Facts from a JSON text each.
 
@@ -224,11 +242,11 @@ def facts_from_json(where: str, texts: dict[str, str]) -> dict:
 
 
 def _is_whole(value, least=0):
-    return type(value) is int and value >= least
+    return type(value) is int and least <= value < _LARGEST
 
 
 def _is_number(value):
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and -_LARGEST < value < _LARGEST  # a NaN is neither
 
 
 def _is_list(value, length, holds):
@@ -242,7 +260,7 @@ _RULES = {
     "size": lambda value: _is_list(value, 2, lambda side: _is_whole(side, 1)),
     "source": lambda value: isinstance(value, str),
     "conventions": lambda value: isinstance(value, dict),
-    "model": lambda value: isinstance(value, dict),
+    "model": lambda value: isinstance(value, dict) and isinstance(value.get("sha256"), (str, type(None))),
     "crop": lambda value: value is None or _is_list(value, 4, _is_number),
     "source_state": lambda value: value is None or _is_list(value, 2, _is_whole),
     "seed": lambda value: value is None or _is_whole(value),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from .clip import LatentClip, StoredLatent
 from .folder import latent_paths
 
 _OURS = "mindone_tae"
+# What NumPy raises of a header that is none.
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, ArithmeticError, RecursionError, TokenError)
 
 
 class RawLatent(NamedTuple):
@@ -75,10 +78,6 @@ def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict
 
     def read(start=0, stop=None):
         array = np.array(raw.read()[:, start:stop], np.float32)
-        if not np.isfinite(array).all():
-            raise UserError(
-                f"{raw.where} holds numbers that are not finite; a decoder needs finite ones: sample it again"
-            )
         return LatentClip(mean=None, logvar=None, sample=array, **facts)
 
     return StoredLatent(raw.name, raw.where, raw.shape, facts, read, read)
@@ -86,8 +85,8 @@ def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict
 
 def _of_npy(path, name):
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except _DAMAGE as error:
         raise UserError(f"{path} cannot be read as an array ({error}): write it with numpy.save") from None
     return _videos(name, str(path), array.shape, array.dtype, lambda: array)
 

@@ -65,6 +65,14 @@ class LatentShards:
         number = self._number_of.get(name)
         return owner(name, self._ranks) == self._rank if number is None else self._owns(number)
 
+    def cannot_hold(self, name: str) -> str | None:
+        """Why a clip of this name cannot be written, None where it can: found out before it is encoded."""
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            return "its name is no UTF-8, and a shard's names are: rename the video, or leave --shard_size_mb out"
+        return None
+
     def place(self, name: str) -> int:
         """Order in which to encode: the number of the clip's shard, so that its clips come in a row; new clips last."""
         return self._number_of.get(name, _NEW)

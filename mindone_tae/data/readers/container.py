@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from math import inf
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from .base import UnreadableVideo
 
@@ -24,7 +26,7 @@ class MissedSeek(Exception):
     """A seek did not lead to the wanted keyframe."""
 
 
-def open_container(path: str, strict: bool = True):
+def open_container(path: str, strict: bool = True) -> tuple[InputContainer, VideoStream]:
     """Open a file and pick its best video stream, the one of most bits a second.
 
     Args:
@@ -65,7 +67,7 @@ def _rank(stream):
     return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
 
 
-def packets(container, stream) -> Iterator:
+def packets(container: InputContainer, stream: VideoStream) -> Iterator:
     """Packets of a stream; a truncated file's stream ends without an error."""
     try:
         yield from container.demux(stream)
@@ -74,8 +76,8 @@ def packets(container, stream) -> Iterator:
 
 
 def decode(
-    container,
-    stream,
+    container: InputContainer,
+    stream: VideoStream,
     key: int | None = None,
     shown: Callable[[int | None], bool] = lambda time: True,
     counted: bool = False,

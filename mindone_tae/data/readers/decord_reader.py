@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -46,7 +47,7 @@ class DecordReader(VideoReader):
 
     name = "decord"
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         decord = import_decord()
         index = index_frames(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ class ImageReader(VideoReader):
 
     name = "image"
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         with _reasons(self.path):
             self._image = Image.open(self.path)

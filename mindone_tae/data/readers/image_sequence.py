@@ -25,7 +25,7 @@ class ImageSequenceReader(VideoReader):
 
     name = "images"
 
-    def __init__(self, path, suffixes):
+    def __init__(self, path: str | os.PathLike, suffixes: tuple[str, ...]):
         self.path = os.fspath(path)
         try:
             names = sorted(

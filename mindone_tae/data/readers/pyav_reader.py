@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import chain, islice
@@ -29,7 +30,7 @@ class PyAVReader(VideoReader):
 
     name = "pyav"
 
-    def __init__(self, path, tone_map: bool = False):
+    def __init__(self, path: str | os.PathLike, tone_map: bool = False):
         super().__init__(path)
         self._container = None
         try:

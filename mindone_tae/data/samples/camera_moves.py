@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-# Each output pixel is the mean of so many samples a side: what keeps edges from crawling.
+# Each output pixel is the mean of this many samples a side, so that moving edges do not flicker.
 _SAMPLES = 2
 MOTIONS = ("pan", "zoom", "turn")
 
 
 @dataclass(frozen=True)
 class View:
-    """What the camera sees: centre and height in the photograph's pixels, angle in radians."""
+    """The camera's view: centre and height in the photograph's pixels, angle in radians."""
 
     x: float
     y: float

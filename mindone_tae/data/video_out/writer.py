@@ -21,6 +21,8 @@ from .sheet import contact_sheet, write_contact_sheet
 
 __all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
 
+# Frames a second that a video may have.
+SLOWEST, FASTEST = 0.001, 1000.0
 # Frame rates in use have at most this denominator: 30000/1001.
 _LARGEST_DENOMINATOR = 1001
 # A GIF counts in hundredths of a second, and viewers play frames of one hundredth at ten a second.
@@ -55,8 +57,8 @@ class VideoWriter:
             raise UserError(
                 f"cannot write '{self.path}': videos are written as .mp4 or .gif, so end the name in one of these"
             )
-        if not 0 < fps <= 1000:
-            raise UserError(f"fps is {fps}; it must be above 0 and at most 1000: 24 suits most")
+        if not SLOWEST <= fps <= FASTEST:
+            raise UserError(f"fps is {fps}; it must be from {SLOWEST:g} to {FASTEST:g}: 24 suits most")
         if not 0 <= crf <= 51:
             raise UserError(f"crf is {crf}; it must be from 0 (lossless) to 51: 18 looks like the source")
         if self._suffix == ".gif" and fps > _FASTEST_GIF:

@@ -35,7 +35,7 @@ class _PatchGAN(Discriminator):
     depend on the other clips of the batch and on the number of devices.
     """
 
-    def __init__(self, in_channels, width, layers, objective):
+    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
         super().__init__(objective)
         if min(in_channels, width, layers) < 1:
             given = f"in_channels is {in_channels}, width {width} and layers {layers}"
@@ -80,9 +80,6 @@ class PatchGAN2D(_PatchGAN):
         UserError: if a number is below 1 or the objective unknown.
     """
 
-    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
-        super().__init__(in_channels, width, layers, objective)
-
     def convolution(self, a, b, stride, has_bias):
         """4 x 4."""
         return nn.Conv2d(
@@ -121,9 +118,6 @@ class PatchGAN3D(_PatchGAN):
     Raises:
         UserError: if a number is below 1 or the objective unknown.
     """
-
-    def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
-        super().__init__(in_channels, width, layers, objective)
 
     def convolution(self, a, b, stride, has_bias):
         """3 x 4 x 4."""

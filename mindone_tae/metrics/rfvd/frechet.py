@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 
 
-def frechet_distance(first, second) -> float:
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of means m and covariances C (Dowson and Landau, 1982).
 
     Covariances are unbiased: divided by the number of clips less 1. The root's trace is taken without a root: with

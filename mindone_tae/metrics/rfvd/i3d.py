@@ -1,4 +1,4 @@
-"""I3D in MindSpore: what a network trained to name actions sees in a clip."""
+"""I3D in MindSpore: logits of a network trained to classify actions in clips."""
 
 import numpy as np
 

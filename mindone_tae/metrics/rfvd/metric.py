@@ -47,7 +47,7 @@ class RFVD:
         self._i3d = I3D(NETWORK.read(i3d_path, "the rfvd metric's i3d_path"))
         self._video, self._video_features = None, None
 
-    def collect(self, recon, x):
+    def collect(self, recon: np.ndarray, x: np.ndarray) -> dict:
         """The features of one clip.
 
         Args:
@@ -72,7 +72,7 @@ class RFVD:
             self._video, self._video_features = x.copy(), self._features(x)
         return {"recon": self._features(recon), "x": self._video_features, "shape": list(x.shape[1:])}
 
-    def finish(self, collected) -> float:
+    def finish(self, collected: list[dict]) -> float:
         """The distance.
 
         Args:
@@ -84,7 +84,7 @@ class RFVD:
         recon, x = (np.array([clip[key] for clip in collected], np.float64) for key in ("recon", "x"))
         return frechet_distance(recon, x)
 
-    def describe(self, collected):
+    def describe(self, collected: list[dict]) -> dict:
         """Facts of this set: clips, frames, sizes, features, and warnings where the figure should not be relied on."""
         frames = sorted({clip["shape"][0] for clip in collected})
         sizes = sorted({tuple(clip["shape"][1:]) for clip in collected})

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def resize_bilinear(clip, size):
+def resize_bilinear(clip: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear interpolation between pixel centres, borders repeated, no antialiasing: PyTorch's and TensorFlow 2's.
 
     Args:

@@ -8,6 +8,7 @@ linear codes of single blocks, none has a smaller mean squared error on the data
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -106,7 +107,12 @@ class LinearCode:
             with safe_open(path, "np") as file:
                 fitted = json.loads((file.metadata() or {}).get("linear_code", "{}"))
                 arrays = {name: file.get_tensor(name).astype(np.float32) for name in ("mean", "components")}
-        except (SafetensorError, KeyError, ValueError) as error:
+            size = 3 * math.prod(self.block)
+            if not isinstance(fitted, dict) or [array.shape[-1:] for array in arrays.values()] != [(size,)] * 2:
+                raise ValueError(f"its arrays are not of blocks of {size} numbers")
+            if arrays["mean"].ndim != 1 or arrays["components"].ndim != 2:
+                raise ValueError("its arrays have other axes")
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
         components = arrays["components"][: self.latent_channels]  # the leading ones are a smaller code
         if (

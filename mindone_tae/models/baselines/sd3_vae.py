@@ -6,15 +6,12 @@ batch size, so that its statistics are those of a frame.
 
 from __future__ import annotations
 
-import numpy as np
-
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.ops import silu
 
 from ..kernels.recompute import recompute_blocks
-from ..latent.posterior import sample_posterior, split_moments
-from ..latent.scaling import scale_latents, unscale_latents
+from ..latent.posterior import LatentModel
 from ..latent.shape import check_latents, check_pixels, latent_size
 from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
@@ -148,7 +145,7 @@ class ImageDecoder(FramesCell):
         return ops.cast(x, ms.float32)
 
 
-class SD3VAE(nn.Cell):
+class SD3VAE(LatentModel, nn.Cell):
     """Stable Diffusion 3.5's image VAE over the frames of a video: 8x8 in space, nothing in time.
 
     Args:
@@ -212,17 +209,14 @@ class SD3VAE(nn.Cell):
         if pretrained is not None:
             load_pretrained(self, pretrained)
 
-    def encode(self, x, noise=None):
+    def encode(self, x: ms.Tensor, noise: ms.Tensor | None = None) -> tuple[ms.Tensor, ms.Tensor, ms.Tensor]:
         """Pixels to latent, as `TemporalAutoencoder.encode` but with a latent frame for every frame: lt = t."""
         check_pixels(x.shape, self.in_channels, self.halvings)
-        mean, logvar = split_moments(self.encoder(x))
-        if self.sample_deterministic:
-            return mean, mean, logvar
-        if noise is None:
-            noise = ops.standard_normal(mean.shape)
-        return sample_posterior(mean, logvar, noise), mean, logvar
+        return self._posterior(self.encoder(x), noise)
 
-    def decode(self, z, num_target_frames=None, target_num_frames=None):
+    def decode(
+        self, z: ms.Tensor, num_target_frames: int | None = None, target_num_frames: int | None = None
+    ) -> ms.Tensor:
         """Latent to pixels, as `TemporalAutoencoder.decode` but with a frame for every latent frame: t = lt."""
         check_latents(z.shape, self.latent_channels)
         frames = target_num_frames if num_target_frames is None else num_target_frames
@@ -238,21 +232,6 @@ class SD3VAE(nn.Cell):
         z, mean, logvar = self.encode(x, noise)
         return self.decode(z), z, mean, logvar
 
-    def training_inputs(self, batch, rng):
-        """What one training step calls the model with, as `TemporalAutoencoder.training_inputs`."""
-        x = batch[0]
-        check_pixels(x.shape, self.in_channels, self.halvings)
-        shape = (x.shape[0], self.latent_channels, *self.latent_size(x.shape[2:]))
-        return x, rng.standard_normal(shape, dtype=np.float32)
-
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
         return (input_size[0], *latent_size(input_size, self.halvings)[1:])
-
-    def scale_latents(self, z, convention):
-        """Scales by this model's factors; see `mindone_tae.scale_latents`."""
-        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
-
-    def unscale_latents(self, scaled, convention):
-        """The inverse of `scale_latents`."""
-        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)

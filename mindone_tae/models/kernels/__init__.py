@@ -1,1 +1,1 @@
-"""What layers compute with: functions without parameters, in the form that suits the device."""
+"""The functions that layers call: without parameters, in the form that suits the device."""

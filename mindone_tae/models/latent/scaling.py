@@ -12,9 +12,11 @@ CONVENTIONS = ("mindone", "diffusers")
 # Stable Diffusion 3.5's, which the published TAE keeps.
 SCALING_FACTOR = 1.5305
 SHIFT_FACTOR = 0.0609
+# How far from mean 0 and standard deviation 1 scaled latents may be before it is said.
+_TOLERANCE = 0.1
 
 
-def scale_latents(z, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
+def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR):
     """Latents as a generator takes them.
 
     Args:
@@ -34,14 +36,16 @@ def scale_latents(z, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHI
     return (z - shift_factor) * scaling_factor
 
 
-def unscale_latents(scaled, convention, scaling_factor=SCALING_FACTOR, shift_factor=SHIFT_FACTOR):
+def unscale_latents(
+    scaled, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR
+):
     """The inverse of `scale_latents`: latents as the decoder takes them."""
     if _check(convention) == "mindone":
         return (scaled - shift_factor) / scaling_factor
     return scaled / scaling_factor + shift_factor
 
 
-def scale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+def scale_posterior(mean, logvar, convention: str, scaling_factor: float, shift_factor: float) -> tuple:
     """The posterior of scaled latents, from that of latents.
 
     Args:
@@ -60,12 +64,12 @@ def scale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
     return scale_latents(mean, convention, scaling_factor, shift_factor), logvar + 2 * math.log(abs(scaling_factor))
 
 
-def unscale_posterior(mean, logvar, convention, scaling_factor, shift_factor):
+def unscale_posterior(mean, logvar, convention: str, scaling_factor: float, shift_factor: float) -> tuple:
     """The inverse of `scale_posterior`."""
     return unscale_latents(mean, convention, scaling_factor, shift_factor), logvar - 2 * math.log(abs(scaling_factor))
 
 
-def fitting_factors(mean, std, convention):
+def fitting_factors(mean: float, std: float, convention: str) -> tuple[float, float]:
     """The factors with which latents of this mean and standard deviation come out with 0 and 1.
 
     Args:
@@ -85,6 +89,26 @@ def fitting_factors(mean, std, convention):
             "take more, or other, videos"
         )
     return 1 / std, (-mean / std if _check(convention) == "mindone" else mean)
+
+
+def far_from_unit(mean, std, convention, scaling_factor, shift_factor):
+    """What latents of this mean and standard deviation are scaled to, where that is more than a tenth off 0 and 1.
+
+    Args:
+        mean: of the latents.
+        std: of the latents.
+        convention: as `scale_latents`.
+        scaling_factor: as `scale_latents`.
+        shift_factor: as `scale_latents`.
+
+    Returns:
+        The scaled latents' mean and standard deviation; None where both are near enough.
+
+    Raises:
+        ValueError: as `scale_latents`.
+    """
+    scaled = scale_latents(mean, convention, scaling_factor, shift_factor), std * abs(scaling_factor)
+    return scaled if abs(scaled[0]) > _TOLERANCE or abs(scaled[1] - 1) > _TOLERANCE else None
 
 
 def _check(convention):

@@ -51,7 +51,7 @@ def check_latents(shape: tuple[int, ...], channels: int) -> None:
         )
 
 
-def whole_number(name: str, value) -> int:
+def whole_number(name: str, value: object) -> int:
     """Any integer type as an int; raises ValueError for anything else."""
     try:
         return operator.index(value)

@@ -27,7 +27,7 @@ class LatentStatistics:
         self.count = 0
         self._mean = self._squares = self._variance = None  # (zc,) each; squares: summed, of distances from the mean
 
-    def add(self, mean, logvar, source="the latent"):
+    def add(self, mean: np.ndarray, logvar: np.ndarray, source: str = "the latent") -> None:
         """Adds a posterior, or a chunk of one.
 
         Args:
@@ -58,7 +58,7 @@ class LatentStatistics:
         self._squares += squares + distance**2 * weight * (self.count - new)
         self._variance += (variance - self._variance) * weight
 
-    def summary(self):
+    def summary(self) -> dict:
         """All statistics, ready for JSON.
 
         Returns:

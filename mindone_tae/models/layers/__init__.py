@@ -1,1 +1,1 @@
-"""Layers of the network: parameters, and what is computed with them."""
+"""Layers of the network: parameters, and calls of kernels."""

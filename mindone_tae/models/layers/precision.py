@@ -1,10 +1,10 @@
 """MindSpore's mixed precision, asked for around a network by its host, done by the network's own `dtype`.
 
-`to_float`, `amp.auto_mixed_precision` (O2 and O3) and `amp.custom_mixed_precision` set flags on cells. By these MindSpore
-casts, in graph mode, a cell's inputs and parameters; in PyNative mode, the inputs of every operator, a norm's and a
-softmax's too, but not those of the gradients that kernels define, which then meet two types. Here a flag sets the type
-that a layer computes in, as the constructor's `dtype` does: norms, softmax and posterior stay float32, and both modes
-and the gradients agree.
+`to_float`, `amp.auto_mixed_precision` (O2 and O3) and `amp.custom_mixed_precision` set flags on cells. By these
+MindSpore casts, in graph mode, a cell's inputs and parameters; in PyNative mode, the inputs of every operator, a norm's
+and a softmax's too, but not those of the gradients that kernels define, which then meet two types. Here a flag sets the
+type that a layer computes in, as the constructor's `dtype` does: norms, softmax and posterior stay float32, and both
+modes and the gradients agree.
 """
 
 from mindspore import nn

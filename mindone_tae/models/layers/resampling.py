@@ -84,8 +84,8 @@ class TemporalUpsample(FramesCell):
 
 
 class Unchanged(OwnPrecision):
-    """Stands where a level neither halves nor doubles."""
+    """The identity, for a level that neither halves nor doubles."""
 
     def construct(self, x, b):
-        """Gives x back."""
+        """Returns x."""
         return x

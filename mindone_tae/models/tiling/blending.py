@@ -11,6 +11,8 @@ statistics and the attention towards a still picture.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import numpy as np
 
 
@@ -19,7 +21,15 @@ def ramp(length: int) -> np.ndarray:
     return (np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)
 
 
-def blend_tiles(chunks, run, axis: int, tile: int, overlap: int, in_scale: int = 1, out_scale: int = 1):
+def blend_tiles(
+    chunks: Iterable[np.ndarray],
+    run: Callable[[np.ndarray], np.ndarray],
+    axis: int,
+    tile: int,
+    overlap: int,
+    in_scale: int = 1,
+    out_scale: int = 1,
+) -> Iterator[np.ndarray]:
     """Runs a function on tiles of a stream and joins the results, piece by piece.
 
     Lengths are in latent positions, each `in_scale` long in the input and `out_scale` in the output. An input of one
@@ -60,7 +70,7 @@ def blend_tiles(chunks, run, axis: int, tile: int, overlap: int, in_scale: int =
         yield seam.held
 
 
-def gather(pieces, axis: int, length: int) -> np.ndarray:
+def gather(pieces: Iterable[np.ndarray], axis: int, length: int) -> np.ndarray:
     """The first `length` positions of a stream as one array; later pieces are not computed."""
     gathered, filled = None, 0
     for piece in pieces:
@@ -78,7 +88,7 @@ def gather(pieces, axis: int, length: int) -> np.ndarray:
     return gathered
 
 
-def cut(x, axis: int, start, stop=None):
+def cut(x: np.ndarray, axis: int, start: int, stop: int | None = None) -> np.ndarray:
     """x[start:stop] along one axis, a view."""
     return x[(slice(None),) * axis + (slice(start, stop),)]
 

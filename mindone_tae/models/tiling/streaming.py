@@ -6,6 +6,8 @@ tile or two, however long the video. Frames come out as soon as no later tile ca
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import numpy as np
 
 import mindspore as ms
@@ -20,7 +22,9 @@ class Streaming:
     says so.
     """
 
-    def encode_frames(self, frames, rng=None):
+    def encode_frames(
+        self, frames: Iterable, rng: np.random.Generator | None = None
+    ) -> Iterator[tuple[np.ndarray, ...]]:
         """Pixels to latent, as a stream.
 
         Args:
@@ -50,7 +54,7 @@ class Streaming:
                 noise = ms.Tensor(np.ascontiguousarray(drawn.transpose(1, 2, 0, 3, 4)))
             yield tuple(item.asnumpy() for item in self._posterior(ms.Tensor(moments), noise))
 
-    def decode_frames(self, latents, num_frames=None):
+    def decode_frames(self, latents: Iterable, num_frames: int | None = None) -> Iterator[np.ndarray]:
         """Latent to pixels, as a stream.
 
         Args:
@@ -83,7 +87,9 @@ class Streaming:
         if num_frames is not None:
             raise ValueError(f"num_frames is {num_frames}; the latents held only {given}: ask for at most that many")
 
-    def reconstruct_frames(self, frames, rng=None, on_latent=None):
+    def reconstruct_frames(
+        self, frames: Iterable, rng: np.random.Generator | None = None, on_latent: Callable | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Encodes and decodes a stream, keeping its length.
 
         Args:

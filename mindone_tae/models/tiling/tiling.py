@@ -15,6 +15,7 @@ import numpy as np
 import mindspore as ms
 from mindspore import ops
 
+from .. import first_calls
 from .blending import blend_tiles, gather
 from .memory import activation_bytes, tile_within
 from .shared_norms import SharedStatistics
@@ -24,15 +25,16 @@ from .sizes import Grid, TileSizes, check_multiple
 class Tiling:
     """An autoencoder's methods that reduce its memory, under mindone.diffusers' names.
 
-    The class it is mixed into has encoder, decoder, halvings, block_out_channels and an empty dict `_shared`. Tiles
-    pass through the host, so no gradient flows through a tiled call; `construct`, which training uses, never tiles.
+    The class it is mixed into has encoder, decoder, halvings, block_out_channels, an empty dict `_shared` and an empty
+    set `_called`. Tiles pass through the host, so no gradient flows through a tiled call; `construct`, which training
+    uses, never tiles.
     """
 
     use_tiling = False
     use_slicing = False
     tile_sizes = TileSizes()
 
-    def set_tile_sizes(self, sizes: TileSizes):
+    def set_tile_sizes(self, sizes: TileSizes) -> None:
         """Sets the tiles' sizes, leaving tiling on or off; streams use those in time. ValueError for bad sizes."""
         sizes.check(2**self.halvings)
         self.tile_sizes = sizes
@@ -47,7 +49,7 @@ class Tiling:
         tile_sample_stride_num_frames: int | None = None,
         memory_budget_gb: float | None = None,
         share_statistics: bool | None = None,
-    ):
+    ) -> None:
         """Encodes and decodes in tiles from now on, outside graphs: tiles pass through the host. None changes nothing.
 
         A video that fits one tile is computed exactly as without tiling. In longer ones the norms' statistics are those
@@ -100,15 +102,15 @@ class Tiling:
         self.set_tile_sizes(dataclasses.replace(self.tile_sizes, **changes))
         self.use_tiling = True
 
-    def disable_tiling(self):
+    def disable_tiling(self) -> None:
         """Encodes and decodes whole videos from now on; the sizes are kept for the next `enable_tiling()`."""
         self.use_tiling = False
 
-    def enable_slicing(self):
+    def enable_slicing(self) -> None:
         """Runs the networks on one video of a batch at a time from now on."""
         self.use_slicing = True
 
-    def disable_slicing(self):
+    def disable_slicing(self) -> None:
         """Runs the networks on whole batches from now on."""
         self.use_slicing = False
 
@@ -129,9 +131,10 @@ class Tiling:
             )
         return {**changes, "decode_overlap": tile - stride}
 
-    def networks_changed(self):
+    def networks_changed(self) -> None:
         """Call after changing or replacing cells inside the encoder or decoder: discards copies made of them."""
         self._shared.clear()
+        self._called.clear()
 
     def _in_parts(self, part, x, length):
         """One pass over a whole video, in tiles and slices where these are on and needed.
@@ -147,7 +150,7 @@ class Tiling:
         if self.use_tiling and not self._in_one_tile(part, x.shape):
             pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()])
             return ms.Tensor.from_numpy(gather(pieces, 2, length))
-        result = self._in_slices(part, x)
+        result = first_calls.call(lambda x: self._in_slices(part, x), part, x, self._called)
         return result if result.shape[2] == length else result[:, :, :length]
 
     def _in_slices(self, part, x):
@@ -194,7 +197,7 @@ class Tiling:
         scales = self._scales(part)
 
         def on_device(tile):
-            return network(ms.Tensor(tile)).asnumpy()
+            return first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
 
         def along(axis, run):
             def joined(x):

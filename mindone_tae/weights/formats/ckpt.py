@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import struct
 from binascii import crc32
 from itertools import groupby
 from pathlib import Path
@@ -35,6 +36,8 @@ _DTYPES = {
 # An optional trailer: this mark, and the checksum of all before it in ten bytes.
 _CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
 _MOST_BYTES = 2**31
+# Raised for damaged messages: MindSpore switches to protocol buffers in Python, which raise more than compiled ones.
+_DAMAGE = (DecodeError, ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error)
 
 
 def open_ckpt(path: Path) -> Stored:
@@ -58,7 +61,7 @@ def open_ckpt(path: Path) -> Stored:
     return Stored(path, tensors, _metadata(path, texts.get(_METADATA)), {})
 
 
-def write_ckpt(path, arrays, metadata):
+def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Writes a checkpoint of arrays by name, with metadata, str to str."""
     entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None
@@ -88,19 +91,19 @@ def _messages(path):
     checkpoint = Checkpoint()
     try:
         checkpoint.ParseFromString(content)
-    except DecodeError as error:
+    except _DAMAGE as error:
         raise _damaged(path, str(error).rstrip(".")) from None
     return checkpoint.value
 
 
 def _array(path, name, message, content):
     shape = () if list(message.dims) == [0] else tuple(message.dims)  # MindSpore's mark of a scalar
-    check_axes(path, name, shape)
     dtype = _DTYPES.get(message.tensor_type)
     if dtype is None:
         raise _damaged(path, f"{name} is of the unknown type {message.tensor_type!r}")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content):
         raise _damaged(path, f"{name} is {message.tensor_type} of shape {shape} and has {len(content)} bytes")
+    check_axes(path, name, shape)
     return np.frombuffer(content, dtype).reshape(shape)
 
 
@@ -110,7 +113,7 @@ def _metadata(path, content):
     try:
         noted = json.loads(content.decode("utf-32-le"))  # MindSpore writes text in NumPy's encoding
         return {str(key): str(value) for key, value in noted.items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise _damaged(path, "its metadata is not JSON") from None
 
 

@@ -13,7 +13,7 @@ instructions are counted.
 from __future__ import annotations
 
 import pickletools
-from typing import Callable, NamedTuple
+from typing import Any, BinaryIO, Callable, NamedTuple
 
 from .stored import MOST_AXES
 
@@ -119,7 +119,12 @@ TORCH = Vocabulary(
 )
 
 
-def read_pickle(file, storages=None, vocabulary=TORCH, most_bytes=_MOST_BYTES):
+def read_pickle(
+    file: BinaryIO,
+    storages: dict[str, StorageRef] | None = None,
+    vocabulary: Vocabulary = TORCH,
+    most_bytes: int = _MOST_BYTES,
+) -> Any:
     """Interprets one pickle up to its end, where the file's position is left.
 
     Args:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
 from .inert_pickle import ForbiddenName, Name, Vocabulary, read_pickle
-from .stored import MOST_AXES, Stored, StoredTensor
+from .stored import MOST_AXES, Stored, StoredTensor, check_axes
 
 # Types of plain numbers; "O", objects, is left out: those are pickles again.
 _NUMBERS = re.compile(r"f[248]|[iu][1248]|b1")
@@ -69,7 +70,7 @@ _NUMPY = Vocabulary(
 )
 
 
-def open_numpy_pickle(file, path) -> Stored:
+def open_numpy_pickle(file: BinaryIO, path: str | Path) -> Stored:
     """The arrays of a pickled dict of dicts, read into memory.
 
     Args:
@@ -94,6 +95,8 @@ def open_numpy_pickle(file, path) -> Stored:
         ) from None
     except (ValueError, EOFError, RecursionError) as error:
         raise UserError(f"{path}: not a whole pickle of arrays: {error}: download or copy it again") from None
+    for name, array in arrays.items():
+        check_axes(path, name, array.shape)
     return Stored(Path(path), {name: StoredTensor(array.shape, array.read) for name, array in arrays.items()}, {}, {})
 
 

@@ -111,7 +111,7 @@ def _bits(type_name):
     return known.itemsize * _BYTE_BITS if known is not None else _OTHER_BITS.get(type_name, _BYTE_BITS)
 
 
-def write_safetensors(path, arrays, metadata):
+def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Writes a file; the largest types come first, so that every tensor is aligned.
 
     Args:

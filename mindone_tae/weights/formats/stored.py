@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -11,6 +12,7 @@ from mindone_tae.zoo.errors import UserError
 
 # NumPy's own limit.
 MOST_AXES = 32
+_MOST_NUMBERS = 2**59
 
 
 class StoredTensor(NamedTuple):
@@ -29,7 +31,7 @@ class StoredTensor(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What one source of weights holds.
+    """The content of one source of weights.
 
     Attributes:
         path: the file or folder, as messages name it.
@@ -45,8 +47,11 @@ class Stored(NamedTuple):
 
 
 def check_axes(path: Path, name: str, shape: tuple[int, ...]) -> None:
-    """Raises UserError for a tensor of more axes than an array can have."""
+    """Raises UserError for a tensor of more axes, or of longer ones, than an array can have."""
     if len(shape) > MOST_AXES:
         raise UserError(
             f"{path}: {name} has {len(shape)} axes; a tensor has {MOST_AXES} at most: download or copy it again"
         )
+    # NumPy counts them so, where an axis of length 0 leaves no number at all
+    if math.prod(max(side, 1) for side in shape) >= _MOST_NUMBERS:
+        raise UserError(f"{path}: {name} is of shape {shape}, which no memory holds: download or copy it again")

@@ -18,7 +18,7 @@ import numpy as np
 from mindone_tae.zoo.errors import UserError
 
 from .inert_pickle import STORAGE_TYPES, ForbiddenName, TensorRef, read_pickle
-from .stored import Stored, StoredTensor
+from .stored import Stored, StoredTensor, check_axes
 
 _TRUSTED = "take the file from where it was published, or save its state_dict again where it is trusted"
 _DTYPES = dict(zip(STORAGE_TYPES, ("<f4", "<f2", ml_dtypes.bfloat16, "<f8", "<i8", "<i4", "<i2", "i1", "u1", "?")))
@@ -26,7 +26,7 @@ _DTYPES = dict(zip(STORAGE_TYPES, ("<f4", "<f2", ml_dtypes.bfloat16, "<f8", "<i8
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _COUNT_BYTES = 8
 # Raised by zipfile, struct and the pickle's reader for damaged files.
-_DAMAGE = (ValueError, TypeError, KeyError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile)
+_DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, EOFError, OverflowError, struct.error, zipfile.BadZipFile)
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 # The entry of the weights in a trainer's checkpoint that holds more.
 _WEIGHTS = "state_dict"
@@ -34,7 +34,7 @@ _WEIGHTS = "state_dict"
 _MOST_SHARING = 8
 
 
-def open_torch(path) -> Stored:
+def open_torch(path: str | Path) -> Stored:
     """The tensors of a state_dict that torch.save wrote; the numbers are read on demand.
 
     Args:
@@ -65,7 +65,9 @@ def open_torch(path) -> Stored:
         why = "which a file of tensors does not need and could run code"
         raise UserError(f"{path}: it asks for {error}, {why}, so it is refused: {_TRUSTED}") from None
     except OSError as error:
-        raise UserError(f"{path}: it cannot be read: {error.strerror}: check the name and its permissions") from None
+        raise UserError(
+            f"{path}: it cannot be read: {error.strerror or error}: check the name and its permissions"
+        ) from None
     except _DAMAGE as error:
         raise UserError(f"{path}: not a whole file of torch.save: {error}: download or copy it again") from None
     if isinstance(content, dict) and isinstance(content.get(_WEIGHTS), dict):
@@ -168,6 +170,7 @@ def _dtype(storage):
 
 def _stored(path, name, tensor, locate):
     storage, shape = tensor.storage, tensor.shape
+    check_axes(path, name, shape)
     last = tensor.offset + sum((side - 1) * stride for side, stride in zip(shape, tensor.strides))
     # The second condition: a stride of 0 would expand a few numbers to any size.
     if math.prod(shape) and (last >= storage.count or math.prod(shape) > storage.count):
@@ -186,6 +189,8 @@ def _stored(path, name, tensor, locate):
         if len(raw) != storage.count * dtype.itemsize:
             raise UserError(f"{path}: it became shorter while {name} was read: download or copy it again")
         flat = np.frombuffer(raw, dtype)[tensor.offset :]
+        if not math.prod(shape):
+            return np.empty(shape, dtype)
         strides = [stride * dtype.itemsize for stride in tensor.strides]
         return np.lib.stride_tricks.as_strided(flat, shape, strides).copy()
 

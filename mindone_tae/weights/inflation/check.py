@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 import mindspore as ms
@@ -13,7 +15,7 @@ _STILL_FRAMES = 9
 _TOLERANCE = 1e-4
 
 
-def check_inflation(tae, vae, report) -> None:
+def check_inflation(tae, vae, report: Callable[[str], None]) -> None:
     """Compares both on generated images, as one frame and as a still video.
 
     The TAE's mean and log-variance must be the image VAE's at every latent frame, its reconstruction at every frame.
@@ -51,7 +53,7 @@ def check_inflation(tae, vae, report) -> None:
     report("check passed: the TAE is the image VAE at every frame")
 
 
-def generated_images(count, channels, height, width):
+def generated_images(count: int, channels: int, height: int, width: int) -> ms.Tensor:
     """Smooth colours with some noise: (count, channels, 1, height, width) in [-1, 1], the same at every call."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] * (2 * np.pi / width)

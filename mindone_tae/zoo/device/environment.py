@@ -11,28 +11,31 @@ from .msrun import end_with_msrun, started_by_msrun
 from .ranks import Ranks
 
 _BFLOAT16 = ("bfloat16", "bf16")
-# What init_env takes and hands to Ascend.
+# Keywords of init_env that concern Ascend only.
 _ASCEND_ONLY = ("precision_mode", "jit_level", "max_device_memory")
 
 
-def check_device(env, model):
-    """Refuses what is known to fail on the device, or among processes, before anything is built.
+def check_device(env, model: dict) -> None:
+    """Refuses settings that would fail on the device or between processes, before anything is built.
 
     Args:
         env: the recipe's env section.
         model: the recipe's model section.
 
     Raises:
-        UserError: bfloat16 on a CPU, a device this MindSpore has not, or env.distributed not as the process was started.
+        UserError: bfloat16 on a CPU, a device that is not available, or an env.distributed that does not match how the
+            process was started.
     """
     if env.distributed and not started_by_msrun():
         raise UserError(
             "env.distributed is true, and msrun did not start this process: put "
-            "`msrun --worker_num=N --local_worker_num=N --join=True --log_dir=DIR python -m` before mindone_tae, or add env.distributed=false"
+            "`msrun --worker_num=N --local_worker_num=N --join=True --log_dir=DIR python -m` before mindone_tae, or "
+            "add env.distributed=false"
         )
     if started_by_msrun() and not env.distributed:
         raise UserError(
-            "msrun started this process, and env.distributed is false, by which each would do all of it: add env.distributed=true to the command"
+            "msrun started this process, and env.distributed is false, so that each would do all of it: "
+            "add env.distributed=true to the command"
         )
     if env.device_target == "CPU" and model.get("dtype") in _BFLOAT16:
         raise UserError(
@@ -47,16 +50,16 @@ def check_device(env, model):
         )
 
 
-def start(env, model, seed):
-    """Brings MindSpore up as the recipe's env section says.
+def start(env, model: dict, seed: int) -> Ranks:
+    """Initializes MindSpore by the recipe's env section.
 
     Args:
         env: the recipe's env section.
         model: the recipe's model section.
-        seed: seeds MindSpore's own generators; what the host draws has generators of its own.
+        seed: seeds MindSpore's own generators; the host uses generators of its own.
 
     Returns:
-        Ranks. The process beside them by which msrun brings them together does not return from here: it ends with them.
+        Ranks. msrun's scheduler process does not return from here: it ends with the ranks.
 
     Raises:
         UserError: as `check_device`.
@@ -66,7 +69,7 @@ def start(env, model, seed):
     # Imported here: mindone takes a second to import, and a refused device need not wait for it.
     from mindone.utils import init_env
 
-    # a CPU has one executor, computes in the type that is written, and takes the memory it finds
+    # a CPU has one executor, no mixed precision, and no limit of device memory
     ascend = {} if env.device_target == "CPU" else {key: getattr(env, key) for key in _ASCEND_ONLY}
     if env.device_target == "Ascend" and env.conv_allow_hf32 is not None:
         ms.device_context.ascend.op_precision.conv_allow_hf32(env.conv_allow_hf32)
@@ -85,10 +88,12 @@ def start(env, model, seed):
     return Ranks(rank, ranks)
 
 
-def seed_step(seed, step, rank):
-    """Seeds the generators of Python, NumPy and MindSpore for one step, so that what a step draws from them does not depend on
-    the steps before it, nor on how often the run was stopped. (Random operators inside a compiled graph have a state of their own that
-    MindSpore does not give out; a model that is to resume exactly draws in `training_inputs`, see `protocols`.)
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seeds the generators of Python, NumPy and MindSpore for one step.
+
+    So a step's draws depend neither on the steps before it nor on how often the run was stopped. Random operators
+    inside a compiled graph have a state of their own that MindSpore does not expose; a model that is to resume exactly
+    draws in `training_inputs`, see `protocols`.
 
     Args:
         seed: the recipe's.

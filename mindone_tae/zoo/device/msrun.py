@@ -1,4 +1,4 @@
-"""What a process can tell of msrun, which starts one for each card, before MindSpore is up; and how it ends with it."""
+"""Detecting msrun, which starts a process for each card, before MindSpore is initialized; and ending with it."""
 
 import ctypes
 import os
@@ -8,25 +8,25 @@ from pathlib import Path
 
 # Linux's prctl: the signal that a process gets when the one that started it has ended.
 _PR_SET_PDEATHSIG = 1
-# Set by msrun in every process that it starts: MS_WORKER for a rank, MS_SCHED for the one that brings the ranks together.
+# Set by msrun in every process that it starts: MS_WORKER for a rank, MS_SCHED for the scheduler.
 _ROLE = "MS_ROLE"
 
 
-def started_by_msrun():
+def started_by_msrun() -> bool:
     """Whether msrun started this process."""
     return _ROLE in os.environ
 
 
-def first_by_environment():
-    """Whether this process is rank 0, or the only one, as far as its environment tells, before MindSpore is up."""
+def first_by_environment() -> bool:
+    """Whether this process is rank 0 or the only one, by its environment alone, before MindSpore is initialized."""
     return not started_by_msrun() or (os.environ[_ROLE] == "MS_WORKER" and os.environ.get("RANK_ID") == "0")
 
 
-def end_with_msrun():
-    """Has a rank sent SIGTERM when msrun ends, which at a SIGTERM or SIGKILL of its own leaves its ranks to go on alone.
+def end_with_msrun() -> None:
+    """Makes the kernel send a rank SIGTERM when msrun ends: msrun, ended by SIGTERM or SIGKILL, leaves its ranks alone.
 
-    The process beside them that brings them together is left as it is: it ends with them. So is a rank that msrun does not wait for
-    (--join=False): it is meant to go on.
+    Not for the scheduler process, which ends with the ranks, nor for a rank that msrun does not wait for
+    (--join=False), which is meant to continue.
     """
     if sys.platform == "linux" and os.environ.get(_ROLE) == "MS_WORKER" and _parent_is_msrun():
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""The processes that train one model together, a card each, and what they tell one another outside of the training step."""
+"""The processes that train one model together, a card each, and their communication outside the training step."""
 
 import json
 
@@ -9,51 +9,51 @@ from mindspore import ops
 
 
 class Ranks:
-    """This process among those of the run. Every method is called by all of them, in the same order.
+    """This process and the number of all processes of the run. All of them call every method, in the same order.
 
     Args:
         rank: this process, from 0.
-        count: how many there are.
+        count: number of processes.
 
     Attributes:
-        rank, count: these.
-        first: whether this is the one that writes, draws and speaks.
+        rank, count: see Args.
+        first: whether this is rank 0, which alone writes, draws and logs.
     """
 
-    def __init__(self, rank=0, count=1):
+    def __init__(self, rank: int = 0, count: int = 1):
         self.rank = rank
         self.count = count
         self.first = rank == 0
 
-    def share(self, number):
-        """The range of 0 to number - 1 that is this process's: neighbours, as many as the others have, or one more."""
+    def share(self, number: int) -> range:
+        """This process's contiguous part of range(number); the parts differ in length by one at most."""
         each, more = divmod(number, self.count)
         start = self.rank * each + min(self.rank, more)
         return range(start, start + each + (self.rank < more))
 
-    def mean(self, figures):
+    def mean(self, figures: list[float]) -> list[float]:
         """The mean of each figure over the ranks, a list of floats in float32's precision."""
         if self.count == 1:
             return list(figures)
         total = ops.AllReduce(ops.ReduceOp.SUM)(ms.Tensor(np.asarray(figures, np.float32))).asnumpy()
         return [float(value) for value in total / self.count]
 
-    def largest(self, number):
-        """The largest whole number that a rank gave."""
+    def largest(self, number: int) -> int:
+        """The largest whole number of all ranks."""
         if self.count == 1:
             return number
-        # Gathered, as a CPU reduces no whole numbers.
+        # AllGather, as a CPU has no AllReduce of integers.
         return int(ops.AllGather()(ms.Tensor(np.asarray([number], np.int32))).asnumpy().max())
 
-    def gather(self, value):
-        """What every rank gave, in their order.
+    def gather(self, value) -> list:
+        """The values of all ranks, in their order.
 
         Args:
-            value: anything that JSON can hold.
+            value: JSON value.
         """
         if self.count == 1:
             return [value]
-        # As int32, the smallest that a CPU gathers.
+        # As int32, the smallest type that a CPU gathers.
         letters = np.frombuffer(json.dumps(value).encode(), np.uint8).astype(np.int32)
         length = self.largest(len(letters))
         padded = np.full(length, ord(" "), np.int32)

@@ -6,6 +6,7 @@ from ..printable import printable, shown
 from ..registry import names, noun_of
 from ..signatures.signature import Keyword, check_keywords, read_signature
 from ..signatures.values import plain
+from .renamed import without_left_over
 from .schema import (
     OPTIMIZERS,
     SCHEDULERS,
@@ -15,7 +16,7 @@ from .schema import (
     wrong_optimizer,
     wrong_scheduler,
 )
-from .yaml_marks import MarkedDict, Problem
+from .yaml_marks import Mark, MarkedDict, Problem
 
 # Section: group of its component.
 COMPONENTS = {
@@ -37,11 +38,12 @@ SECTION_NAMES = (
     "train",
     "eval",
 )
-# Every model section has it; where the model's constructor does not, the host loads the weights (see `zoo.protocols`).
+# Every model section may have it; the host loads the weights of a model whose constructor does not take it.
 PRETRAINED = Keyword("pretrained", False, "str | None")
 REQUIRED = ("model", "dataset", "train")
 
-# Sections that are a function's keywords: (function, default name, known names, what the host gives itself and the remedy, its numbers' check).
+# Sections that are a function's keywords: function, default name, known names, remedies for keywords that the host
+# gives itself, and the check of numbers.
 _FUNCTIONS = {
     "optimizer": (
         "mindone.trainers.optim:create_optimizer",
@@ -77,7 +79,7 @@ class RecipeCheck:
         problems: list of Problem.
     """
 
-    def __init__(self, tree, mark):
+    def __init__(self, tree: MarkedDict, mark: Mark):
         self.problems = []
         self._tree, self._mark = tree, mark
         for key in tree:
@@ -144,8 +146,12 @@ class RecipeCheck:
         if group == "mindone.models" and signature is not None:
             signature = signature.and_also(PRETRAINED)
         values, mistakes = check_keywords(signature, keywords, whole)
+        what, named_at = f"{noun} '{name}'", given.marks.get("name")
+        mistakes, cure = without_left_over(mistakes, given, named_at, path, what, signature)
+        if cure:
+            self._report(named_at, path, cure)
         for key, text in mistakes:
-            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{noun} '{name}': {text}")
+            self._report(given.marks.get(key, mark), f"{path}.{key}", f"{what}: {text}")
         return MarkedDict({"name": name, **plain(values)}, given.mark, given.marks)
 
     def _function(self, kind, given, path):
@@ -185,15 +191,15 @@ class RecipeCheck:
 
     def _steps_or_epochs(self, given, values):
         if values.get("steps") is not None and values.get("epochs") is not None:
-            text = f"steps ({values['steps']}) and epochs ({values['epochs']}) are both set: keep one, set the other to null"
-            self._report(given.marks["epochs"], "train.epochs", text)
+            both = f"steps ({values['steps']}) and epochs ({values['epochs']}) are both set"
+            self._report(given.marks["epochs"], "train.epochs", f"{both}: keep one, set the other to null")
         elif values.get("steps") is None and values.get("epochs") is None:
             self._report(self._tree.marks["train"], "train", "neither steps nor epochs is set: add one")
 
     def _adversarial(self, given, values):
         if isinstance(values.get("optimizer"), dict):
             values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
-        # A resolved recipe has the whole section, discriminator or not: only what differs from the defaults asks for one.
+        # A resolved recipe always has the section: only values that differ from the defaults need a discriminator.
         defaults = SECTIONS["adversarial"]()
         unheard = (
             [key for key, value in values.items() if value != getattr(defaults, key)]
@@ -216,7 +222,7 @@ class RecipeCheck:
             values["metrics"][position] = metric if isinstance(metric, str) else checked
 
     def _baselines(self, given, mark):
-        """eval.baseline, a component or a list of components; names alone stand for themselves in a list."""
+        """eval.baseline, checked: a component, or a list of components and names."""
         if not isinstance(given, list):
             return self._component(given, mark, "eval.baseline", "mindone.models")
         checked, names = [], set()
@@ -239,6 +245,7 @@ class RecipeCheck:
             return training
         if given.get("name", training["name"]) != training["name"]:
             return self._component(given, mark, "eval.dataset", COMPONENTS["dataset"])
-        own = MarkedDict({"name": training["name"], **given}, given.mark, given.marks)
+        inherited = {"name": training.marks["name"]} if "name" in training.marks else {}
+        own = MarkedDict({"name": training["name"], **given}, given.mark, {**inherited, **given.marks})
         checked = self._component(own, mark, "eval.dataset", COMPONENTS["dataset"], whole=False)
         return MarkedDict({**training, **checked}, given.mark, {**training.marks, **given.marks})

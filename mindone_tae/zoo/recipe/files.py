@@ -9,12 +9,18 @@ _SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 10**6
 
 
-def recipe_names():
+def recipe_names() -> list[str]:
     """The names of the recipes that come with the package, such as "tae/train/tiny_64x64x8", sorted."""
     return sorted(_known())
 
 
-def find_recipe(name_or_path):
+def purpose(name: str) -> str:
+    """The first line of a recipe's opening comment, its purpose; "" without a comment."""
+    first = read_recipe(find_recipe(name)).partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
     """The file of a recipe.
 
     Args:
@@ -34,11 +40,15 @@ def find_recipe(name_or_path):
     name = name.removeprefix("configs/")
     if name not in known:
         what = "a folder, not a recipe" if path.is_dir() else "neither a file nor the name of a recipe"
-        raise UserError(f"'{name_or_path}' is {what}{did_you_mean(name, known)} (names: {listed(sorted(known))})")
+        holding = [full for full in sorted(known) if name and name.lower() in full.lower()]
+        near = did_you_mean(name, known)
+        if holding:
+            near = "; did you mean " + " or ".join(f"'{full}'" for full in holding) + "?"
+        raise UserError(f"'{name_or_path}' is {what}{near} (names: {listed(sorted(known))})")
     return known[name]
 
 
-def read_recipe(path):
+def read_recipe(path: Path) -> str:
     """The text of a recipe's file.
 
     Raises:

@@ -1,18 +1,21 @@
 """Keys set on the command line by their dotted path: train.steps=10."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from ..errors import UserError
 from ..printable import shown
 from .yaml_marks import COMMAND_LINE, Mark, MarkedDict, Problem, parse
 
 _HERE = Mark(COMMAND_LINE)
-# Two ways to say one thing: one given on the command line takes the place of the other in the file.
+# Alternatives: one given on the command line displaces the other in the file.
 _DISPLACES = {"train.steps": "epochs", "train.epochs": "steps"}
 
 
-def apply_overrides(tree, overrides):
-    """Sets keys in a parsed recipe, making mappings on the way where there are none.
+def apply_overrides(tree: MarkedDict, overrides: Iterable[str | tuple[str, Any]]) -> list[Problem]:
+    """Sets keys in a parsed recipe, creating missing mappings on the way.
 
-    Whether a key may be there at all is judged later, together with the file's own keys.
+    Whether a key is valid is checked later, together with the file's own keys.
 
     Args:
         tree: MarkedDict, changed in place.
@@ -61,7 +64,7 @@ def _set(tree, parts, value):
         if not isinstance(inner, MarkedDict):
             held, whole = ".".join(parts[:depth]), ".".join(parts)
             return [Problem(_HERE, whole, f"{held} holds {shown(inner)}, which has no keys: set {held} itself")]
-        # A copy: YAML's anchors may have put the same mapping in another place too.
+        # A copy: by YAML's anchors the same mapping may also be used elsewhere.
         mapping[part] = inner = MarkedDict(inner, inner.mark, inner.marks)
         mapping = inner
     mapping[parts[-1]] = value

@@ -1,7 +1,9 @@
 """Recipes: a YAML file read, overridden, checked and resolved, before anything heavy is imported."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError, listed
 from ..registry import names
@@ -20,7 +22,8 @@ class Recipe:
 
     Attributes:
         env, loader, adversarial, train, eval: what the host reads, see `schema`.
-        model, dataset, loss, discriminator: components, {"name": ..., **keywords}, for `registry.build`; the last two may be None.
+        model, dataset, loss, discriminator: components, {"name": ..., **keywords}, for `registry.build`; the last two
+            may be None.
         optimizer: keywords of mindone's create_optimizer, without params and lr.
         scheduler: keywords of mindone's create_scheduler, without the numbers of steps and epochs.
         path: the file it was read from.
@@ -39,7 +42,7 @@ class Recipe:
     eval: Eval
     path: Path = field(compare=False)
 
-    def to_yaml(self):
+    def to_yaml(self) -> str:
         """The resolved recipe as YAML text; load_recipe reads it back as an equal Recipe."""
         sections = {}
         for name in SECTION_NAMES:
@@ -49,8 +52,8 @@ class Recipe:
             )
         return dump(sections)
 
-    def require(self, section):
-        """A section that what the caller does cannot go without.
+    def require(self, section: str) -> dict:
+        """A section that the caller needs.
 
         Raises:
             UserError: the recipe has none.
@@ -59,17 +62,19 @@ class Recipe:
         if value is None:
             known = f" (known: {listed(names(COMPONENTS[section]))})" if section in COMPONENTS else ""
             raise UserError(
-                f"{self.path}: {section}: the recipe has none, and it is needed here: add {section}: {{name: ...}}{known}"
+                f"{self.path}: {section}: the recipe has none, and it is needed here: "
+                f"add {section}: {{name: ...}}{known}"
             )
         return value
 
 
-def load_recipe(name_or_path, overrides=()):
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str | tuple[str, Any]] = ()) -> Recipe:
     """Reads and checks a recipe; imports no component, no MindSpore.
 
     Args:
         name_or_path: a file; or the name of a recipe that comes with the package, such as "tae/train/tiny_64x64x8".
-        overrides: texts "dotted.path=value", such as "train.steps=10", the value in YAML; or (dotted path, value) pairs, the value as it is.
+        overrides: texts "dotted.path=value", such as "train.steps=10", the value in YAML; or (dotted path, value)
+            pairs, the value as it is.
 
     Returns:
         Recipe.

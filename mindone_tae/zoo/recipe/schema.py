@@ -1,7 +1,7 @@
 """The sections of a recipe that the host itself reads: their keys, types, defaults and units.
 
-`at_least` and `above` are the lower bounds of a number; `below` an upper one that it must not reach, and `at_most` the largest that
-makes sense at all: more of it would be refused by the machine, or keep it busy, long before the first step.
+`at_least` and `above` are the lower bounds of a number, inclusive and exclusive; `at_most` and `below` the upper ones.
+`at_most` is generous: beyond it the machine would refuse, or be busy for ever, before the first step.
 """
 
 from dataclasses import dataclass, field, fields
@@ -9,13 +9,13 @@ from typing import Literal
 
 from ..signatures.signature import Keyword, Signature
 
-# What mindone.trainers builds by these names.
+# Names that mindone.trainers can build.
 OPTIMIZERS = ("adam", "adamw", "adamw_re", "adamw_bf16", "adamw_mint", "sgd", "momentum", "came")
 SCHEDULERS = ("constant", "cosine_decay", "polynomial_decay", "multi_step_decay", "cosine_annealing_warm_restarts_lr")
 # The optimizers whose betas may be 0, and the usual betas of one that has more than two.
 _TAKE_ZERO = ("adamw_re", "came", "sgd", "momentum")
 _BETAS = {"came": [0.9, 0.999, 0.9999]}
-# The most that any count may be, and steps of a run: a learning rate is worked out for each of them before the first.
+# Bounds of any count, and of a run's steps, for each of which a learning rate is computed before the first.
 _COUNT = 10**9
 MOST_STEPS = 10**7
 _BATCH = 2**16
@@ -47,15 +47,13 @@ class Env:
 
     mode: Literal[0, 1] = 0  # 0 graph, 1 PyNative
     device_target: Literal["Ascend", "CPU"] = "Ascend"
-    jit_level: Literal["O0", "O1", "O2"] | None = (
-        "O1"  # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
-    )
+    # graph mode: O0 kernel by kernel, O1 with fusion, O2 whole graph; null: MindSpore's choice
+    jit_level: Literal["O0", "O1", "O2"] | None = "O1"
     debug: bool = False  # PyNative, and errors where they happen
     distributed: bool = False  # several workers, started by msrun
     precision_mode: _PRECISION_MODES | None = None  # Ascend only; null: MindSpore's choice
-    conv_allow_hf32: bool | None = (
-        None  # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
-    )
+    # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
+    conv_allow_hf32: bool | None = None
     max_device_memory: str | None = None  # Ascend only, with its unit: "59GB"; null: all
     cache_graph: bool = False  # keep compiled graphs between runs; can go stale when code changes
     cache_path: str = "./cache"  # folder for compiled graphs
@@ -83,40 +81,38 @@ class Train:
     eval_every: int = _number(0, at_least=0, at_most=_COUNT)  # steps; 0: never
     log_every: int = _number(1, at_least=1, at_most=_COUNT)  # steps
     keep_checkpoints: int = _number(3, at_least=1, at_most=_COUNT)  # the latest so many; older ones are removed
-    keep_best: str | None = (
-        None  # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
-    )
+    # metric of eval.metrics, such as psnr, whose best checkpoint is kept as well; null: none
+    keep_best: str | None = None
     clip_norm: float | None = _number(1.0, above=0)  # gradient's global norm; null: no clipping
     gradient_accumulation_steps: int = _number(1, at_least=1, at_most=_COUNT)  # batches an optimizer step
     loss_scale: float = _number(1.0, above=0)  # factor
     dynamic_loss_scale: bool = False  # the factor follows overflows
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the weights
-    max_nonfinite_steps: int = _number(
-        10, at_least=1, at_most=_COUNT
-    )  # steps in a row whose loss is not finite before the run stops
+    # steps in a row whose loss is not finite before the run stops
+    max_nonfinite_steps: int = _number(10, at_least=1, at_most=_COUNT)
 
 
 @dataclass(frozen=True)
 class Adversarial:
     """How the model and the section discriminator's network are trained against each other."""
 
-    weight: float = _number(0.5, above=0)  # of the discriminator's opinion in the model's loss; see adaptive
-    adaptive: bool = True  # weight is a share of the loss's own pull on the last layer, as in VQGAN; false: a factor
-    last_layer: str | None = None  # name of the parameter where the pulls are compared; null: the model's last kernel
-    start_step: int = _number(0, at_least=0, at_most=_COUNT)  # steps before the discriminator is trained and heard
-    learning_rate_ratio: float = _number(
-        1.0, above=0
-    )  # the discriminator's learning rate, of the model's at the same step
+    weight: float = _number(0.5, above=0)  # of the adversarial loss in the model's loss; see adaptive
+    # true: weight is relative to the norm of the loss's own gradient at the last layer, as in VQGAN; false: a factor
+    adaptive: bool = True
+    last_layer: str | None = None  # parameter whose gradients are compared; null: the model's last kernel
+    start_step: int = _number(0, at_least=0, at_most=_COUNT)  # steps before the discriminator is trained and used
+    # the discriminator's learning rate over the model's at the same step
+    learning_rate_ratio: float = _number(1.0, above=0)
     optimizer: dict | None = None  # the discriminator's own; null: as the optimizer section
     ema_decay: float | None = _number(None, above=0, below=1)  # a step; null: no moving average of the discriminator
 
 
 @dataclass(frozen=True)
 class Eval:
-    """What is measured on fixed clips, while training and by the evaluator."""
+    """Evaluation on fixed clips, while training and by the evaluator."""
 
     dataset: dict | None = None  # component; what differs from the dataset section
-    baseline: dict | list | None = None  # model component measured beside, or a list of them; null: none
+    baseline: dict | list | None = None  # model component to compare with, or a list of them; null: none
     metrics: list = field(default_factory=lambda: ["psnr", "ssim"])  # names or components
     batch_size: int = _number(1, at_least=1, at_most=_BATCH)  # clips
     max_clips: int | None = _number(None, at_least=1, at_most=_COUNT)  # clips; null: all
@@ -126,12 +122,12 @@ class Eval:
 SECTIONS = {"env": Env, "loader": Loader, "adversarial": Adversarial, "train": Train, "eval": Eval}
 
 
-def signature_of_section(section):
-    """A section's keys as a Signature, so that they are checked as any component's keywords are."""
+def signature_of_section(section: str) -> Signature:
+    """A section's keys as a Signature, to be checked like a component's keywords."""
     return Signature(tuple(Keyword(entry.name, False, _text(entry.type)) for entry in fields(SECTIONS[section])))
 
 
-def out_of_bounds(section, values):
+def out_of_bounds(section: str, values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of numbers outside their bounds.
 
     Args:
@@ -142,8 +138,8 @@ def out_of_bounds(section, values):
     return [(key, text) for key, text in texts.items() if text]
 
 
-def wrong_optimizer(values):
-    """The (key, text) pairs of an optimizer's numbers that it would refuse, or take and diverge.
+def wrong_optimizer(values: dict) -> list[tuple[str, str]]:
+    """The (key, text) pairs of an optimizer's numbers that it would refuse or diverge with.
 
     Args:
         values: keyword to value, of the right types, and name.
@@ -160,7 +156,7 @@ def wrong_optimizer(values):
     return _once(mistakes)
 
 
-def wrong_scheduler(values):
+def wrong_scheduler(values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of a scheduler's numbers outside their bounds; `values` as in `wrong_optimizer`."""
     return _once((key, _outside(values.get(key), bounds)) for key, bounds in _SCHEDULER_BOUNDS.items())
 
@@ -171,7 +167,7 @@ def _once(mistakes):
 
 
 def _outside(value, bounds):
-    """What a number must be, where it is outside its bounds; None where it is not."""
+    """The rule that a number breaks; None where it is within its bounds."""
     if not isinstance(value, (int, float)):
         return None
     # "not >=" rather than "<": a nan is outside every bound.

@@ -1,11 +1,11 @@
-"""YAML that remembers where each key stands, and is read safely.
+"""Safe YAML loading that records the line of each key.
 
-Beyond PyYAML's SafeLoader: 1e-5 is a number, a date stays text, a key given twice is a mistake, and so is any tag. What anchors and
-merge keys unfold to is counted before it is built: a few hundred bytes may stand for more values than a memory holds.
+Beyond PyYAML's SafeLoader: 1e-5 is a number, a date stays text, and a key given twice or any tag is a mistake. Anchors
+and merge keys are counted before they are expanded: a few hundred bytes may expand to more values than memory holds.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -18,7 +18,7 @@ COMMAND_LINE = "command line"
 _MOST_CHARACTERS = 200_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
-# What a 64-bit number can be; longer ones are no setting, and Python refuses to print them.
+# Integers are limited to 64 bits: larger ones are no setting, and Python refuses to print very long ones.
 _LARGEST_INT = 2**63
 
 
@@ -27,7 +27,7 @@ class Mark(NamedTuple):
 
     Attributes:
         source: a file's path, or "command line".
-        line: counted from 1; 0 where there are no lines.
+        line: from 1; 0 on the command line.
     """
 
     source: str
@@ -45,7 +45,7 @@ class MarkedDict(dict):
         marks: key to Mark.
     """
 
-    def __init__(self, entries=(), mark=None, marks=None):
+    def __init__(self, entries=(), mark: Mark | None = None, marks: dict[str, Mark] | None = None):
         super().__init__(entries)
         self.mark = mark
         self.marks = dict(marks or {})
@@ -68,18 +68,19 @@ class Problem(NamedTuple):
         return f"{self.mark}: {self.path}: {self.text}" if self.path else f"{self.mark}: {self.text}"
 
 
-def parse(text, source):
+def parse(text: str, source: str) -> tuple[Any, list[Problem]]:
     """Reads YAML text.
 
     Args:
         text: YAML.
-        source: what messages call it: a file's path, or "command line".
+        source: its name in messages: a file's path, or "command line".
 
     Returns:
-        The value, its mappings as MarkedDict; and a list of Problem for keys given twice, tags, and values that no key can have.
+        The value, its mappings as MarkedDict; and a list of Problem for keys given twice, tags, and values that no key
+        can have.
 
     Raises:
-        UserError: not YAML, or more than a recipe can hold.
+        UserError: not YAML, or larger than a recipe can be.
     """
     if len(text) > _MOST_CHARACTERS:
         raise UserError(
@@ -103,12 +104,12 @@ def parse(text, source):
         raise UserError(
             f"{where}: not YAML: the character {chr(error.character)!r} is not allowed: remove it"
         ) from None
-    except Exception as error:  # PyYAML's constructors raise whatever a value that is none leads them to
+    except Exception as error:  # PyYAML's constructors raise any kind of error for malformed values
         raise UserError(f"{source}: not YAML: {str(error) or type(error).__name__}") from None
 
 
 def _check_unfolded(node, source):
-    """Raises UserError where a node's aliases, written out, would be more than a recipe can hold."""
+    """Raises UserError where a node, with its aliases expanded, is larger than a recipe can be."""
     known = {}  # id of a node: (values, levels) below it; None while it is being looked at
 
     def measure(node):
@@ -126,7 +127,8 @@ def _check_unfolded(node, source):
             if count > most:
                 where = _mark(source, node.start_mark)
                 raise UserError(
-                    f"{where}: it unfolds to more than {most} {what}, which no recipe has: write what is meant without aliases"
+                    f"{where}: it unfolds to more than {most} {what}, which no recipe has: "
+                    "write what is meant without aliases"
                 )
         known[id(node)] = values, levels
         return values, levels
@@ -134,7 +136,7 @@ def _check_unfolded(node, source):
     measure(node)
 
 
-def dump(value):
+def dump(value: Any) -> str:
     """YAML text that parse() reads back as the same value; keys in the order given."""
     return yaml.dump(
         plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
@@ -183,7 +185,7 @@ for _class in (_Loader, _Dumper):
 
 def _construct_mapping(loader, node):
     marks = {}
-    for key_node, _ in node.value:  # before the merge keys are filled in: those may repeat what is written here
+    for key_node, _ in node.value:  # before merge keys are expanded, which may repeat keys written here
         if key_node.tag == "tag:yaml.org,2002:merge":
             continue
         key = loader.construct_object(key_node, deep=True)
@@ -233,7 +235,7 @@ def _construct_str(loader, node):
     return value
 
 
-# The end of a text in C, and halves of characters but those that stand for the bytes of a name that is no UTF-8.
+# NUL, and surrogates except those that Python decodes bytes of non-UTF-8 names to.
 _IN_NO_TEXT = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:str", _construct_str)

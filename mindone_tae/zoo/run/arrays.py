@@ -1,5 +1,8 @@
 """Parameters as arrays by name, to a file and back."""
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
@@ -8,11 +11,11 @@ import mindspore as ms
 
 from ..errors import UserError
 
-# Misfits told by name: one changed width brings one for nearly every parameter.
+# Most mismatches listed by name: one changed width causes one for nearly every parameter.
 _SHOWN = 2
 
 
-def read_arrays(path, remedy="use an earlier checkpoint"):
+def read_arrays(path: str | Path, remedy: str | None = "use an earlier checkpoint") -> dict[str, np.ndarray]:
     """Name to array of a safetensors file.
 
     Args:
@@ -24,25 +27,38 @@ def read_arrays(path, remedy="use an earlier checkpoint"):
     """
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # the last three: types that NumPy lacks
         rule = f"; it must be a whole safetensors file: {remedy}" if remedy else ""
         raise UserError(f"{path} cannot be read: {error}{rule}") from error
 
 
-def read_metadata(path):
-    """Name to text of what a safetensors file says of itself."""
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """A safetensors file's metadata, name to text."""
     with safe_open(path, "np") as file:
         return file.metadata() or {}
 
 
-def arrays_of(parameters, rename=lambda name: name):
+def arrays_of(
+    parameters: Iterable[ms.Parameter], rename: Callable[[str], str] = lambda name: name
+) -> dict[str, np.ndarray]:
     """Name to array of parameters."""
     return {
         rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters
     }
 
 
-def restore(parameters, arrays, source, rename=lambda name: name):
+def restore(
+    parameters: Iterable[ms.Parameter],
+    arrays: dict[str, np.ndarray],
+    source: object,
+    rename: Callable[[str], str] = lambda name: name,
+) -> None:
     """Sets parameters from arrays; every one must be there with its shape.
 
     Args:
@@ -68,7 +84,8 @@ def restore(parameters, arrays, source, rename=lambda name: name):
         )
         count = f"{len(problems)} of {len(parameters)} parameters"
         raise UserError(
-            f"{source} does not fit this recipe in {count}: {shown}: use the recipe it was made with, or start afresh in another folder"
+            f"{source} does not fit this recipe in {count}: {shown}: "
+            "use the recipe it was made with, or start afresh in another folder"
         )
     for parameter in parameters:
         value = arrays[rename(parameter.name)]

@@ -1,11 +1,11 @@
-"""Checkpoints: weights that anything can load, and beside them the state that a resumed run needs.
+"""Checkpoints: weights as plain .safetensors, and the state that a resumed run needs.
 
     checkpoints/step_00000300/weights.safetensors   the model's weights, under its own parameter names
-    checkpoints/step_00000300/ema.safetensors       their moving average, where the recipe asks for one
+    checkpoints/step_00000300/ema.safetensors       their moving average, if the recipe has one
     checkpoints/step_00000300/state.safetensors     optimizer, loss scale, EMA's counter
 
 Another trained network, such as a discriminator, has files of its own: discriminator.weights.safetensors and so on.
-A step's folder is written under a temporary name and renamed once: it is there whole or not at all.
+A step's folder is written under a temporary name and renamed once, so that it is always complete.
 """
 
 import json
@@ -25,7 +25,7 @@ from .state import check_finite
 
 _logger = logging.getLogger(__name__)
 
-# The network whose files bear no name of their own.
+# The network whose files have no prefix.
 MODEL = "model"
 _STEP = re.compile(r"step_(\d+)")
 _PARTS = ("weights", "ema", "state")
@@ -37,7 +37,7 @@ class Saved:
 
     Attributes:
         step: optimizer steps made.
-        networks: network to part (weights, ema, state) to name to array; a part that was not saved is not there.
+        networks: network to part (weights, ema, state) to name to array; parts that were not saved are missing.
         metadata: text values that were written into its files.
     """
 
@@ -51,16 +51,16 @@ class Checkpoints:
 
     Args:
         folder: where they are.
-        keep: last steps kept; older ones are removed, but for the best.
+        keep: number of last checkpoints kept; older ones are removed, except the best.
         metadata: text values written into every file.
-        writes: whether this process writes and removes files; others only keep count of what there is.
+        writes: whether this process writes and removes files; others only keep track of them.
 
     Attributes:
-        step: of the last checkpoint; None where there is none.
+        step: of the last checkpoint; None without one.
         best_step: of the checkpoint that is kept whatever its age; None without one.
     """
 
-    def __init__(self, folder, keep, metadata=None, writes=True):
+    def __init__(self, folder: str | Path, keep: int, metadata: dict[str, str] | None = None, writes: bool = True):
         self.folder = Path(folder)
         self.keep = keep
         self.metadata = dict(metadata or {})
@@ -69,30 +69,30 @@ class Checkpoints:
         self.best_step = None
 
     @property
-    def used(self):
-        """Whether the folder holds a run's checkpoints, whole or not."""
+    def used(self) -> bool:
+        """Whether the folder holds a run's checkpoints, complete or not."""
         return any(self.folder.glob("step_*"))
 
-    def steps(self):
+    def steps(self) -> list[int]:
         """The steps that have a folder."""
         found = (_STEP.fullmatch(path.name) for path in self.folder.glob("step_*") if path.is_dir())
         return sorted(int(match[1]) for match in found if match)
 
-    def path(self, step):
+    def path(self, step: int) -> Path:
         """The folder of a step."""
         return self.folder / f"step_{step:08d}"
 
-    def weights(self, step):
+    def weights(self, step: int) -> Path:
         """The file of a step's model weights, averaged where there is a moving average."""
         return weights_in(self.path(step))
 
-    def save(self, step, networks):
+    def save(self, step: int, networks: dict) -> None:
         """Writes one checkpoint and removes the oldest.
 
         Args:
             step: optimizer steps made.
-            networks: network to part (weights, ema, state) to name to array; "model" is the one that is evaluated. None for
-                a part that there is not.
+            networks: network to part (weights, ema, state) to name to array, or None for a missing part; "model" is
+                the network that is evaluated.
 
         Raises:
             UserError: the folder cannot be written, or a number is not finite: then nothing is written or removed.
@@ -103,8 +103,8 @@ class Checkpoints:
         self.step = step
         self.prune()
 
-    def prune(self):
-        """Removes all but the last checkpoints and the best; later ones than the last saved are left for this run to write anew."""
+    def prune(self) -> None:
+        """Removes all but the last checkpoints and the best; steps after the last saved one stay to be rewritten."""
         if not self.writes:
             return
         past = [step for step in self.steps() if step <= self.step]
@@ -112,14 +112,14 @@ class Checkpoints:
             if step != self.best_step:
                 _remove(self.path(step))
 
-    def latest(self):
+    def latest(self) -> Saved | None:
         """The newest checkpoint that can be read.
 
         Returns:
             Saved, or None where the folder holds no checkpoint.
 
         Raises:
-            UserError: there were checkpoints, and none of them is whole.
+            UserError: there were checkpoints, and none of them is complete.
         """
         if not self.used:
             return None
@@ -145,8 +145,8 @@ class Checkpoints:
             "bring the files back from a copy, or start afresh with another --output_path"
         )
 
-    def clean(self):
-        """Removes what a killed run left half written."""
+    def clean(self) -> None:
+        """Removes a killed run's incomplete files."""
         if self.writes:
             remove_temporaries(self.folder)
 
@@ -162,7 +162,7 @@ class Checkpoints:
             for name, (content, arrays) in files.items():
                 try:
                     save_file(arrays, temporary / name, {**metadata, "content": content})
-                except SafetensorError as error:  # its way of saying that the disk is full
+                except SafetensorError as error:  # raised where the disk is full
                     raise OSError(str(error)) from error
 
     def _read(self, step):
@@ -176,13 +176,13 @@ class Checkpoints:
         return Saved(step, networks, metadata)
 
 
-def weights_in(folder):
+def weights_in(folder: Path) -> Path:
     """The model's weights in a step's folder, averaged where there is a moving average."""
     averaged = folder / _file_name(MODEL, "ema")
     return averaged if averaged.is_file() else folder / _file_name(MODEL, "weights")
 
 
-def weights_file(path):
+def weights_file(path: str | Path) -> Path:
     """The weights of a file, a run's folder, its checkpoints folder or a step's; the moving average where there is one.
 
     Raises:
@@ -198,7 +198,8 @@ def weights_file(path):
         if checkpoints.step is not None:
             return checkpoints.weights(checkpoints.step)
     raise UserError(
-        f"{path} holds no weights; it must be a .safetensors file or the folder of a run that has saved a checkpoint: check --ckpt_path"
+        f"{path} holds no weights; it must be a .safetensors file or the folder of a run that has saved a checkpoint: "
+        "check --ckpt_path"
     )
 
 
@@ -223,7 +224,7 @@ def _listed_files(weights, metadata):
 
 
 def _remove(folder):
-    """By way of another name, so that what is left of a killed removal is no checkpoint."""
+    """Removes a folder after renaming it, so that a killed removal leaves no partial checkpoint."""
     doomed = folder.with_name(f".{folder.name}.0.tmp")
     shutil.rmtree(doomed, ignore_errors=True)
     folder.rename(doomed)

@@ -1,6 +1,7 @@
-"""The figures of a run, read back from its metrics.jsonl."""
+"""The figures of a run, read from its metrics.jsonl."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from ..errors import UserError
 from ..printable import printable
 
-# Figures of a training step that are no loss: key and what the panel is called.
+# Figures of a training step that are not losses: key to title of the panel.
 STEP_FIGURES = {
     "learning_rate": "learning rate",
     "gradient_norm": "gradient norm",
@@ -17,13 +18,13 @@ STEP_FIGURES = {
     "seconds": "seconds a step",
     "data_seconds": "waiting for data",
 }
-# What a line of metrics.jsonl says beside numbers that can be drawn.
+# Keys of a line of metrics.jsonl that are not drawn.
 NOT_DRAWN = ("step", "shape", "refused")
 
-# A line has some hundred characters; what a power cut left in a file may have no end of a line at all.
+# A line has some hundred characters; a file damaged by a power cut may have no line ends at all.
 _LONGEST_LINE = 2**20
 _LARGEST_STEP = 2**53
-# Of float32, in which losses and gradients are; what is beyond was no figure of a run.
+# Of float32, the type of losses and gradients; a larger number is damage.
 _LARGEST_FIGURE = 3.5e38
 _LONGEST_NAME = 60
 _MOST_NAMES = 60
@@ -50,7 +51,7 @@ class Curves:
     refused: list = field(default_factory=list)
 
 
-def read_curves(path):
+def read_curves(path: str | Path) -> Curves:
     """The curves of a run.
 
     Args:
@@ -65,7 +66,8 @@ def read_curves(path):
         entries = [entry for _, entry in metrics_entries(file)]
     except OSError as error:
         raise UserError(
-            f"{file} cannot be read ({error.strerror}); a run's figures are there: give the folder that was train's --output_path"
+            f"{file} cannot be read ({error.strerror}); a run's figures are there: "
+            "give the folder that was train's --output_path"
         ) from None
     if not entries:
         raise UserError(f"{file} holds no figures; a line comes with every step: wait for the first")
@@ -96,9 +98,10 @@ def read_curves(path):
     return curves
 
 
-def metrics_entries(file):
-    """(text, content) of the whole lines of a metrics.jsonl; one that is torn or damaged, as a killed run or a power cut leaves it,
-    is left out.
+def metrics_entries(file: Path) -> Iterator[tuple[str, dict]]:
+    """Yields (text, content) of the complete lines of a metrics.jsonl.
+
+    Lines cut off or damaged, as by a killed run or a power cut, are left out.
 
     Args:
         file: path of the file.
@@ -111,7 +114,7 @@ def metrics_entries(file):
 
 
 def _entry(line):
-    """A line's dict; None where it is none, or one that no run writes."""
+    """A line's dict; None where it is not one that a run writes."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,21 +1,23 @@
-"""What a run leaves behind: resolved config, log, metrics, checkpoints, what it was made with, the list of unreadable files."""
+"""A run's folder: resolved config, environment, log, metrics, checkpoints and the list of unreadable files."""
 
 import csv
 import json
 import logging
 import math
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..atomic_file import explained, remove_temporaries, replacing, set_aside
 from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
+from ..spreadsheet import as_cell, as_path_cell
 from .curves import metrics_entries
 from .session import differences
 
 _logger = logging.getLogger(__name__)
 
-# Characters that the last line of a killed run may have had.
+# Most characters of an incomplete last line of a killed run.
 _HALF_LINE = 4096
 
 
@@ -24,7 +26,7 @@ class RunFolder:
 
         config.yaml       the resolved recipe
         environment.json  versions, machine and state of the code, of each session
-        log.txt           what was said
+        log.txt           the log
         metrics.jsonl     one JSON object a line: training steps and evaluations
         unreadable.csv    path and reason of files left out; absent where there are none
         checkpoints/      see the module `checkpoints`
@@ -32,10 +34,10 @@ class RunFolder:
         tensorboard/      the same figures and pictures as event files
 
     Args:
-        path: the folder; made where it is missing.
+        path: the folder; created if missing.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path):
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.pictures = self.path / "pictures"
@@ -45,16 +47,16 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.unreadable = self.path / "unreadable.csv"
 
-    def start_session(self, recipe, facts, goes_on):
-        """Writes what this session computes, and with what.
+    def start_session(self, recipe, facts: dict, goes_on: bool) -> list[str]:
+        """Writes the session's recipe and environment.
 
         Args:
             recipe: a Recipe.
-            facts: a dict by `sessions.describe_session`.
-            goes_on: it goes on from a checkpoint; otherwise earlier sessions left nothing, and are forgotten.
+            facts: a dict by `session.describe_session`.
+            goes_on: whether it resumes from a checkpoint; otherwise records of earlier sessions are dropped.
 
         Returns:
-            Sentences on what changed since the last session and may change the run.
+            Sentences on changes since the last session that may affect the run.
         """
         remove_temporaries(self.path)
         text, found, earlier = recipe.to_yaml(), [], []
@@ -67,30 +69,30 @@ class RunFolder:
         self.write_text(self.config, text)
         return found
 
-    def write_text(self, path, text):
-        """Writes a text file, whole or not at all."""
+    def write_text(self, path: Path, text: str) -> None:
+        """Writes a text file atomically."""
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def write_json(self, path, value):
-        """Writes a JSON file, whole or not at all; NaN and infinity become null."""
+    def write_json(self, path: Path, value: object) -> None:
+        """Writes a JSON file atomically; NaN and infinity become null."""
         self.write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
-    def start_metrics(self, last_step):
-        """Drops the lines of later steps, which a resumed run makes again, and a half line of a killed one."""
+    def start_metrics(self, last_step: int) -> None:
+        """Drops the lines of later steps, which a resumed run writes again, and a killed run's incomplete line."""
         if not self.metrics.exists():
             return
         whole = list(self._metrics())
         bytes_kept = sum(len(line.encode("utf-8", "replace")) + 1 for line, _ in whole)
-        if self.metrics.stat().st_size - bytes_kept > _HALF_LINE:  # less is half a line, as any kill leaves it
+        if self.metrics.stat().st_size - bytes_kept > _HALF_LINE:  # less may be the incomplete line of a killed run
             _logger.warning(
                 "parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics)
             )
         kept = [line for line, entry in whole if entry["step"] <= last_step]
         self.write_text(self.metrics, "".join(line + "\n" for line in kept))
 
-    def last_learning_rate(self, last_step):
-        """Of the last step on record up to this one, or None."""
+    def last_learning_rate(self, last_step: int) -> float | None:
+        """The learning rate of the last recorded step up to this one, or None."""
         rates = [
             entry["learning_rate"]
             for _, entry in self._metrics()
@@ -98,8 +100,8 @@ class RunFolder:
         ]
         return rates[-1] if rates else None
 
-    def evaluations(self, last_step):
-        """The (step, metric to figure) pairs of the evaluations in metrics.jsonl, in their order; those of later steps are left out."""
+    def evaluations(self, last_step: int) -> list[tuple[int, dict]]:
+        """(step, metric to figure) of the evaluations in metrics.jsonl up to a step, in their order."""
         return [
             (entry["step"], entry["eval"])
             for _, entry in self._metrics()
@@ -110,14 +112,14 @@ class RunFolder:
         """(text, content) of the whole lines of metrics.jsonl."""
         return metrics_entries(self.metrics) if self.metrics.exists() else ()
 
-    def append_metrics(self, entry):
+    def append_metrics(self, entry: dict) -> None:
         """Appends one JSON line; NaN and infinity become null."""
         with explained(self.metrics):
             self.metrics.parent.mkdir(parents=True, exist_ok=True)
             with open(self.metrics, "a", encoding="utf-8") as lines:
                 lines.write(json.dumps(_json_ready(entry)) + "\n")
 
-    def write_unreadable(self, problems):
+    def write_unreadable(self, problems: Collection[tuple[str, str]]) -> None:
         """Lists the files that were left out.
 
         Args:
@@ -125,14 +127,18 @@ class RunFolder:
         """
         if not problems:
             return
-        with replacing(self.unreadable) as temporary, open(temporary, "w", newline="", encoding="utf-8") as table:
+        # a name that is no UTF-8 is written as its bytes
+        with (
+            replacing(self.unreadable) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as table,
+        ):
             writer = csv.writer(table)
             writer.writerow(["path", "reason"])
-            writer.writerows((str(path), str(reason)) for path, reason in problems)
+            writer.writerows((as_path_cell(str(path)), as_cell(str(reason))) for path, reason in problems)
 
     @contextmanager
-    def logged(self, logger):
-        """While it is entered, a logger's records go to log.txt as well.
+    def logged(self, logger: logging.Logger) -> Iterator[None]:
+        """Context in which a logger's records also go to log.txt.
 
         Raises:
             UserError: the folder cannot be written.
@@ -151,11 +157,11 @@ class RunFolder:
 
 
 def _read_back(path, read):
-    """What an earlier session wrote down, where that can be read: it only describes the run, which goes on without it.
+    """A record of an earlier session, or None where it is missing or damaged: the run does not depend on it.
 
     Args:
         path: its file.
-        read: makes what is wanted of the file's text.
+        read: parses the file's text.
     """
     if not path.exists():
         return None
@@ -168,7 +174,7 @@ def _read_back(path, read):
 
 
 def _since(text, facts):
-    """The sessions that environment.json tells of, and what changed since the last of them."""
+    """The sessions in environment.json, and the changes since the last of them."""
     sessions = json.loads(text)["sessions"]
     if not isinstance(sessions, list) or not all(isinstance(session, dict) for session in sessions):
         raise ValueError("its sessions are no list of objects")

@@ -1,9 +1,10 @@
-"""The figures of a run, where they are looked for: metrics.jsonl, TensorBoard, the log."""
+"""Writes the figures of a run to metrics.jsonl, TensorBoard and the log."""
 
 import logging
 
 import numpy as np
 
+from ..printable import printable
 from .curves import NOT_DRAWN
 from .tensorboard import EventFile
 
@@ -13,14 +14,14 @@ _PICTURE_FRAMES = 6
 
 
 class TrainingLog:
-    """Keeps a run's figures. Used as a context manager.
+    """Records a run's figures; a context manager.
 
     Args:
         run_folder: a RunFolder.
-        first_step: steps made before this session; lines of later ones are dropped, as they are made again.
+        first_step: steps made before this session; lines of later ones are dropped, as they are written again.
 
     Raises:
-        UserError: from here and every method, the folder cannot be written.
+        UserError: here and in every method, the folder cannot be written.
     """
 
     def __init__(self, run_folder, first_step):
@@ -28,8 +29,8 @@ class TrainingLog:
         run_folder.start_metrics(first_step)
         self.events = EventFile(run_folder.tensorboard, first_step)
 
-    def step(self, step, entry):
-        """Notes a training step.
+    def step(self, step: int, entry: dict) -> None:
+        """Records a training step.
 
         Args:
             step: counted from 1.
@@ -38,14 +39,14 @@ class TrainingLog:
         self.run_folder.append_metrics({"step": step, **entry})
         self.events.scalars(step, {f"train/{name}": value for name, value in entry.items() if name not in NOT_DRAWN})
 
-    def evaluation(self, step, result, best=False, pictures=None):
-        """Notes an evaluation; last of all its line in metrics.jsonl, by which it is on record.
+    def evaluation(self, step: int, result: dict, best: bool = False, pictures=None) -> None:
+        """Records an evaluation; its line in metrics.jsonl comes last, as it marks the evaluation as done.
 
         Args:
             step: steps made.
             result: the Evaluator's.
             best: whether it is the best so far.
-            pictures: where its pictures are, or None.
+            pictures: path of its pictures, or None.
         """
         mean, baseline = result["mean"], result["baseline"]
         simple = baseline["mean"] if baseline else {}
@@ -54,7 +55,7 @@ class TrainingLog:
             figures |= {f"eval/{name}_{other['name']}": value for name, value in other["mean"].items()}
         self.events.scalars(step, figures)
         for name, x, recon in result["pictures"]:
-            self.events.picture(step, f"pictures/{name}", _rows(x, recon))
+            self.events.picture(step, f"pictures/{printable(name)}", _rows(x, recon))
         self.events.flush()
         self.run_folder.append_metrics(
             {
@@ -76,7 +77,7 @@ class TrainingLog:
 
 
 class NoLog:
-    """Stands for the log in processes that keep none."""
+    """Replaces TrainingLog on ranks that do not log."""
 
     def __enter__(self):
         return self
@@ -84,14 +85,14 @@ class NoLog:
     def __exit__(self, *exception):
         pass
 
-    def step(self, step, entry):
-        """Notes nothing."""
+    def step(self, step: int, entry: dict) -> None:
+        """Does nothing."""
 
-    def evaluation(self, step, result, best=False, pictures=None):
-        """Notes nothing."""
+    def evaluation(self, step: int, result: dict, best: bool = False, pictures=None) -> None:
+        """Does nothing."""
 
 
-def evaluation_row(step, result, best=False, pictures=None):
+def evaluation_row(step: int, result: dict, best: bool = False, pictures=None) -> str:
     """One line of the same columns for every evaluation of a run."""
     baseline = result["baseline"]
     cells = [f"step {step:>7}"]
@@ -103,7 +104,7 @@ def evaluation_row(step, result, best=False, pictures=None):
     return "  ".join([*cells, *([str(pictures)] if pictures else [])]).rstrip()
 
 
-def listed_figures(figures):
+def listed_figures(figures: dict[str, float]) -> str:
     """'psnr 23.4, ssim 0.61'."""
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
 

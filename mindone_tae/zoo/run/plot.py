@@ -1,6 +1,7 @@
 """Curves of one or several runs in one picture."""
 
 import math
+import os
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..atomic_file import replacing
 from ..printable import printable
-from .curves import STEP_FIGURES
+from .curves import STEP_FIGURES, Curves
 
 _INK, _FAINT, _GRID = "#222222", "#777777", "#e4e4e4"
 _COLOURS = ("#2166ac", "#d6604d", "#1b7837", "#8073ac", "#b8860b", "#01665e", "#c51b7d", "#4d4d4d")
@@ -21,7 +22,7 @@ _DRAWN_FIGURES = ("learning_rate", "seconds")
 _METRIC_TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
 
 
-def draw_curves(path, runs):
+def draw_curves(path: str | os.PathLike, runs: list[Curves]) -> None:
     """Draws a panel for each loss term, metric, the learning rate and the seconds a step; a colour for each run.
 
     Args:
@@ -37,7 +38,7 @@ def draw_curves(path, runs):
     drawn = [curve for run in runs for curves in (run.losses, run.metrics, run.figures) for curve in curves.values()]
     last = max([1.0, *(steps.max() for steps, _ in drawn)])
     with warnings.catch_warnings(), rc_context({"font.size": 10, "axes.titlesize": 11, "text.color": _INK}):
-        warnings.simplefilter("ignore")  # letters that the font lacks, curves of NaN alone
+        warnings.simplefilter("ignore")  # characters that the font lacks, curves of NaN only
         figure = Figure(figsize=(4.6 * columns, 3.1 * rows + 0.7), dpi=110, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(runs))]
@@ -86,7 +87,7 @@ def _title(axes, text, remark=""):
 
 
 def _plain(text):
-    """A text that matplotlib shows as it is: between dollars it would read formulas."""
+    """A text with dollars escaped, between which matplotlib would read formulas."""
     return printable(text, _LONGEST_TEXT).replace("$", r"\$")
 
 
@@ -106,7 +107,7 @@ def _name_runs(figure, runs, colours):
 
 
 def _draw_loss(axes, colours, runs, name):
-    """What was logged, faint, and its running mean."""
+    """The logged values, faint, and their running mean."""
     lowest, highest = np.inf, -np.inf
     for run, colour in zip(runs, colours):
         if name not in run.losses:
@@ -170,7 +171,7 @@ def _draw_learning_rate(axes, colours, runs):
 
 
 def _draw_seconds(axes, colours, runs):
-    """The scale follows the usual step: the few that compile would press all others to the floor."""
+    """Seconds a step, scaled to usual steps: the few that compile would flatten all others."""
     timed = [(run.figures["seconds"], colour) for run, colour in zip(runs, colours) if "seconds" in run.figures]
     waits = [
         (run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures
@@ -192,7 +193,7 @@ def _draw_seconds(axes, colours, runs):
 
 
 def _running(steps, values, reduce):
-    """Up to 400 moments, and what a window of a twenty-fifth of all steps around each of them comes to; NaNs are left out."""
+    """Up to 400 steps, and the reduced values of a window of a 25th of all steps around each; NaNs are left out."""
     finite = np.isfinite(values)
     steps, values = steps[finite], values[finite]
     half = max(len(values) // 50, 1 if len(values) > 10 else 0)

@@ -1,4 +1,4 @@
-"""What each session of a run was made with: versions, machine, state of the code, number of clips."""
+"""Facts about each session of a run: versions, machine, state of the code, number of clips."""
 
 import datetime
 import importlib.metadata
@@ -12,7 +12,7 @@ _PACKAGES = ("mindone_tae", "mindspore", "mindone", "numpy", "safetensors")
 _LISTED_CHANGES = 100
 
 
-def describe_session(env, first_step, clips, ranks):
+def describe_session(env, first_step: int, clips: int, ranks: int) -> dict:
     """The facts of a session that starts now, ready for JSON.
 
     Args:
@@ -40,8 +40,8 @@ def describe_session(env, first_step, clips, ranks):
     }
 
 
-def differences(before, now):
-    """Sentences on what changed between two sessions and may change the run.
+def differences(before: dict, now: dict) -> list[str]:
+    """Sentences on changes between two sessions that may affect the run.
 
     Args:
         before, now: as `describe_session` gives them; `before` may come from an older version of this package.
@@ -53,7 +53,8 @@ def differences(before, now):
         )
     if before.get("ranks", 1) != now.get("ranks", 1):
         found.append(
-            f"{before.get('ranks', 1)} processes shared a step and {now.get('ranks', 1)} do: a step has another number of clips from here on"
+            f"{before.get('ranks', 1)} processes shared a step and {now.get('ranks', 1)} do: "
+            "a step has another number of clips from here on"
         )
     old, new = before.get("versions", {}), now["versions"]
     changed = [f"{name} {old[name]} -> {new[name]}" for name in new if name in old and old[name] != new[name]]
@@ -62,13 +63,13 @@ def differences(before, now):
     return found
 
 
-def git_state(file):
+def git_state(file: str | Path) -> dict | None:
     """The git checkout that holds a file.
 
     Returns:
-        dict with folder, commit, branch, changed (lines of `git status`, at most 100 of them; empty for a clean checkout) and
-        changed_count, both None where git did not tell in time;
-        None where the file is not under git's control, or git is not there.
+        dict with folder, commit, branch, changed (lines of `git status`, at most 100; empty for a clean checkout) and
+        changed_count, both None where git took too long;
+        None where the file is not in a git checkout, or git is not installed.
     """
     folder = Path(file).resolve().parent
     if _git(folder, "ls-files", "--error-unmatch", Path(file).name) is None:
@@ -83,7 +84,7 @@ def git_state(file):
 
 
 def _git(folder, *words):
-    """What git prints, or None where it fails."""
+    """The output of git, or None where it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30, check=True
@@ -102,7 +103,7 @@ def _version(package):
 
 def _device_name(target):
     if target != "CPU":
-        import mindspore as ms  # here: what only reads a run's folder need not wait for it
+        import mindspore as ms  # imported here: code that only reads a run's folder does not need it
 
         return ms.hal.get_device_name()
     try:

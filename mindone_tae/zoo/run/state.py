@@ -1,4 +1,4 @@
-"""Everything that changes while training, as arrays: what a checkpoint holds."""
+"""All state that changes in training, as arrays: the content of a checkpoint."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mindone.trainers import EMA
     from mindspore import nn
 
-# Follow from the recipe, or are zero between steps.
+# Parameters that follow from the recipe, or are zero between steps.
 _NOT_STATE = ("learning_rate",)
 _NOT_STATE_PREFIXES = ("swap.", "grad_accumulated_", "ema.")
 
@@ -23,7 +23,7 @@ class Trained:
 
     Attributes:
         network: the cell with its weights.
-        update: the cell that changes them; holds optimizer, EMA and loss scale.
+        update: the cell that updates them; holds optimizer, EMA and loss scale.
         ema: mindone's EMA or None.
     """
 
@@ -33,17 +33,17 @@ class Trained:
 
 
 class TrainingState:
-    """The parameters of one run, sorted by what becomes of them.
+    """The parameters of one run, by the checkpoint file they belong to.
 
     Args:
         networks: name to Trained, "model" among them.
         frozen: cells whose parameters (LPIPS's network) are not saved.
 
     Raises:
-        ValueError: two parameters of one update bear one name, so that a file could hold only one of them.
+        ValueError: two parameters of one update have the same name, so that a file could hold only one of them.
     """
 
-    def __init__(self, networks, frozen=()):
+    def __init__(self, networks: dict[str, Trained], frozen=()):
         self._weights = {name: list(trained.network.get_parameters()) for name, trained in networks.items()}
         self._emas = {name: list(trained.ema.ema_weight) if trained.ema else None for name, trained in networks.items()}
         kept_elsewhere = [list(cell.get_parameters()) for cell in frozen] + list(self._weights.values())
@@ -51,14 +51,14 @@ class TrainingState:
         known = {id(parameter) for parameters in kept_elsewhere for parameter in parameters}
         self._rest = {name: _rest_of(name, trained.update, known) for name, trained in networks.items()}
 
-    def arrays(self):
+    def arrays(self) -> dict:
         """Network to its weights, moving average (or None) and the rest as `state`, each name to array."""
         return {
             name: {"weights": arrays_of(self._weights[name]), "ema": self._averaged(name), "state": arrays_of(rest)}
             for name, rest in self._rest.items()
         }
 
-    def restore(self, saved, source):
+    def restore(self, saved: dict, source: str) -> None:
         """Sets everything from arrays.
 
         Args:
@@ -82,8 +82,8 @@ class TrainingState:
         return {**arrays_of(self._weights[name]), **arrays_of(self._emas[name], _without_prefix)}
 
 
-def check_finite(networks, step):
-    """Refuses what a run could not go on from.
+def check_finite(networks: dict, step: int) -> None:
+    """Refuses a state that a run could not resume from.
 
     Args:
         networks: as TrainingState.arrays gives them.

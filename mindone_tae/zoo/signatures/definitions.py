@@ -5,17 +5,17 @@ import importlib.util
 from importlib.machinery import PathFinder
 
 
-def find_definition(module, name, seen=()):
-    """The syntax tree of what a module calls by a name; a name that it imports by `from x import name` is followed there.
+def find_definition(module: str, name: str, seen: tuple = ()) -> tuple[str, ast.ClassDef | ast.FunctionDef] | None:
+    """The syntax tree of a name's definition in a module, or in the module that it is imported from.
 
     Args:
         module: dotted.
         name: a plain name in it.
-        seen: where it was looked for on the way here, against imports in a circle.
+        seen: the (module, name) pairs searched before, to stop at circular imports.
 
     Returns:
-        The module that defines it, and an ast.ClassDef or ast.FunctionDef; None where there is no source, or the name is bound
-        in any other way or twice.
+        The module that defines it, and an ast.ClassDef or ast.FunctionDef; None where there is no source, or the name
+        is bound in another way or twice.
     """
     source, package = _source(module)
     if source is None or (module, name) in seen:
@@ -55,13 +55,6 @@ def _source(module):
         for part in rest:  # importlib.util.find_spec would import the parents of a submodule
             spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))
         source = spec.loader.get_source(module)
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        OSError,
-        TypeError,
-        ValueError,
-    ):  # not there, compiled, or a namespace
-        return None, None
+    except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError):
+        return None, None  # missing, compiled, or a namespace package
     return source, module if spec.submodule_search_locations is not None else module.rpartition(".")[0]

@@ -1,11 +1,12 @@
 """The keywords of a component's constructor, and values checked against them.
 
-A recipe is checked before anything heavy is imported, so a plain `__init__` or function is read from the file that an entry
-point names. Whatever else makes a constructor (a base class, a dataclass, a metaclass) is checked when it is imported.
+A recipe is checked before anything heavy is imported, so a plain `__init__` or function is parsed from the file that an
+entry point names. Any other constructor (of a dataclass, a metaclass, several bases) is checked when it is imported.
 """
 
 import ast
 import inspect
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from ..errors import UserError, did_you_mean, listed
@@ -30,7 +31,7 @@ class Keyword:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a constructor takes by keyword.
+    """The keywords of a constructor.
 
     Attributes:
         keywords: in the order written.
@@ -40,24 +41,24 @@ class Signature:
     keywords: tuple = ()
     takes_any: bool = False
 
-    def takes(self, name):
+    def takes(self, name: str) -> bool:
         """Whether a keyword of this name may be given."""
         return self.takes_any or any(keyword.name == name for keyword in self.keywords)
 
-    def and_also(self, keyword):
-        """The same with one more keyword, which the host sees to where the component does not."""
+    def and_also(self, keyword: Keyword) -> "Signature":
+        """This signature with one more keyword, which the host handles where the component does not."""
         return self if self.takes(keyword.name) else Signature((*self.keywords, keyword), self.takes_any)
 
-    def without(self, names):
-        """The same without the keywords of these names: the host gives those itself."""
+    def without(self, names: Container[str]) -> "Signature":
+        """This signature without the keywords of these names, which the host gives itself."""
         return Signature(tuple(keyword for keyword in self.keywords if keyword.name not in names), self.takes_any)
 
 
-def read_signature(target):
+def read_signature(target: str) -> Signature | None:
     """The signature of "module:Class" or "module:function", without importing anything.
 
     Returns:
-        A Signature, or None where the source text does not tell.
+        A Signature, or None where the source text is not enough.
     """
     module, _, name = (part.strip() for part in target.partition("[")[0].partition(":"))  # "module:Class [extra]"
     found = find_definition(module, name) if module and name.isidentifier() else None
@@ -80,7 +81,7 @@ def _of_class(module, node):
     return _of_class(*base) if base and isinstance(base[1], ast.ClassDef) else None
 
 
-def signature_of(component):
+def signature_of(component: Callable) -> Signature | None:
     """The signature of an imported class or function, or None for one that inspect cannot read."""
     try:
         parameters = inspect.signature(component).parameters.values()
@@ -91,7 +92,9 @@ def signature_of(component):
     return Signature(keywords, any(p.kind is p.VAR_KEYWORD for p in parameters))
 
 
-def check_keywords(signature, given, whole=True):
+def check_keywords(
+    signature: Signature | None, given: Mapping, whole: bool = True
+) -> tuple[dict, list[tuple[str, str]]]:
     """Checks keywords against a signature.
 
     Args:
@@ -125,7 +128,7 @@ def check_keywords(signature, given, whole=True):
 
 
 def _of_arguments(arguments, skip):
-    """The Signature of a def; skip: leading arguments that Python fills (self)."""
+    """The Signature of a def; skip: number of leading arguments that Python gives (self)."""
     if arguments.posonlyargs:
         return None  # no keyword can give them
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
@@ -140,7 +143,7 @@ def _keyword_from(name, annotation, default):
 
 
 def _keyword(name, required, annotation, none_by_default):
-    """A Keyword; `milestones: list = None` is understood as `list | None`."""
+    """A Keyword; `milestones: list = None` is read as `list | None`."""
     if annotation is not None and none_by_default and "None" not in annotation and "Optional" not in annotation:
         annotation = f"{annotation} | None"
     return Keyword(name, required, annotation)

@@ -1,13 +1,15 @@
-"""Does a value from a YAML file fit an annotation, and what does it become?
+"""Checks values from a YAML file against annotations, and converts them.
 
-Only the forms that a recipe can write are judged: int, float, str, bool, None, list, tuple, Sequence, dict, Literal, Path and unions of them.
-An annotation of any other kind accepts everything, because refusing a right value is worse than letting the constructor look at a wrong one.
+Only types that a recipe can hold are checked: int, float, str, bool, None, list, tuple, Sequence, dict, Literal, Path
+and unions of them. Any other annotation accepts everything: refusing a right value is worse than passing a wrong one to
+the constructor.
 """
 
 import ast
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError, did_you_mean
 from ..printable import shown
@@ -29,15 +31,15 @@ class _Misfit(Exception):
     """The value does not fit; the text is the remedy, or empty."""
 
 
-def check_value(annotation, value):
-    """The value as the annotation wants it: an int made a float, "1e-5" made a float, a list made a tuple, a str made a Path.
+def check_value(annotation: str | None, value: Any) -> Any:
+    """Checks a value, and converts it: an int or "1e-5" to a float, a list to a tuple, a str to a Path.
 
     Args:
-        annotation: the annotation's source text, such as "float | None", or None where there is none.
-        value: what the YAML file gave.
+        annotation: the annotation's source text, such as "float | None", or None without an annotation.
+        value: the value in the YAML file.
 
     Returns:
-        The value, converted where the annotation asks for it.
+        The value, converted to the annotated type where they differ.
 
     Raises:
         UserError: the value does not fit. The text starts with "must be".
@@ -52,7 +54,7 @@ def check_value(annotation, value):
         raise UserError(f"must be {_readable(form)}, not {shown(value)} ({_kind(value)}){remedy}") from None
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """The value in YAML's own types: tuples as lists, paths as strings, mappings as dicts."""
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
@@ -71,7 +73,7 @@ def _parsed(annotation):
 
 
 def _name(form):
-    """The bare name of a type that is judged here, or None."""
+    """The bare name of a type that is checked here, or None."""
     if isinstance(form, ast.Name):
         return form.id
     if isinstance(form, ast.Attribute):
@@ -102,7 +104,7 @@ def _members(form):
 
 
 def _fit(form, value, exact):
-    """Converts, or raises _Misfit. With exact, nothing changes its type on the way."""
+    """Converts a value, or raises _Misfit; exact: values of another type are not converted."""
     members = _members(form)
     if len(members) > 1:
         remedies = []

@@ -1,14 +1,18 @@
 """Training against a discriminator, built from the recipe's sections `discriminator` and `adversarial`."""
 
+from mindspore import nn
+
 from .. import registry
 from ..errors import UserError, did_you_mean
+from ..recipe.recipe import Recipe
 from ..run.checkpoints import MODEL
 from .adversarial_update import AdaptiveWeight, AdversarialStep
 from .single_network import loss_terms, trained_network
+from .update import StepResult
 
 # The second network in checkpoints, and the prefix of its parameters.
 DISCRIMINATOR = "discriminator"
-# What AdversarialStep gives behind the loss's own terms.
+# AdversarialStep's terms after those of the loss.
 _TERM_NAMES = ("gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake")
 _ASKED = ("generator_loss", "discriminator_loss")
 
@@ -24,20 +28,21 @@ class AdversarialPair:
 
     Attributes:
         networks: name to Trained, the model's and the discriminator's.
-        term_names: of the terms that `step` gives, in its order; before the discriminator starts, its own are not there.
+        term_names: of the terms that `step` gives, in order; the discriminator's are missing before its start.
 
     Raises:
-        UserError: the component is no discriminator, adversarial.last_layer is no parameter of the model, or the run ends
-            before adversarial.start_step.
+        UserError: the component is not a discriminator, adversarial.last_layer is not a parameter of the model, or the
+            run ends before adversarial.start_step.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
+    def __init__(self, recipe: Recipe, model: nn.Cell, loss: nn.Cell, model_inputs: int, learning_rates: list[float]):
         section, train = recipe.adversarial, recipe.train
         self.start_step = section.start_step
         if section.start_step >= len(learning_rates):
             raise UserError(
-                f"adversarial.start_step is {section.start_step} and the run has {len(learning_rates)} steps; the discriminator must start "
-                "before the end: lower adversarial.start_step, or remove the discriminator section"
+                f"adversarial.start_step is {section.start_step} and the run has {len(learning_rates)} steps; the "
+                "discriminator must start before the end: "
+                "lower adversarial.start_step, or remove the discriminator section"
             )
         judge = _build(recipe.discriminator)
         trained = trained_network(model, learning_rates, recipe.optimizer, train.ema_decay, train)
@@ -59,7 +64,7 @@ class AdversarialPair:
             model, loss, model_inputs, judge, trained.update, opponent.update, section.weight, adaptive
         )
 
-    def step(self, number, last_micro_step, *tensors):
+    def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.
 
         Args:
@@ -78,14 +83,15 @@ def _build(spec):
     lacking = [name for name in _ASKED if not hasattr(judge, name)]
     if lacking:
         raise UserError(
-            f"discriminator.name is {spec['name']}; a discriminator has {' and '.join(lacking)}: use patchgan_2d or patchgan_3d"
+            f"discriminator.name is {spec['name']}; a discriminator has {' and '.join(lacking)}: "
+            "use patchgan_2d or patchgan_3d"
         )
     _prefix(judge)
     return judge
 
 
 def _prefix(cell):
-    """Tells the parameters of the discriminator's side from the model's: in one graph every name is there once."""
+    """Prefixes the discriminator's parameters: within one graph names must be unique."""
     for parameter in cell.get_parameters():
         if f"{DISCRIMINATOR}." not in parameter.name:
             parameter.name = f"{DISCRIMINATOR}.{parameter.name}"
@@ -98,6 +104,7 @@ def _last_layer(model, name):
         return [parameter for parameter in by_name.values() if parameter.ndim > 1][-1]
     if name not in by_name:
         raise UserError(
-            f"adversarial.last_layer is {name}; it must be a trained parameter of the model{did_you_mean(name, by_name)}"
+            f"adversarial.last_layer is {name}; it must be a trained parameter of the model"
+            f"{did_you_mean(name, by_name)}"
         )
     return by_name[name]

@@ -1,6 +1,6 @@
-"""One step of two networks: the model, which a discriminator judges as well, and the discriminator.
+"""One training step of two networks: the model, with an adversarial loss, and the discriminator.
 
-Both take their gradients of the same reconstruction, and both change or neither does.
+Both gradients are of the same reconstruction, and either both networks are updated or neither.
 """
 
 import mindspore as ms
@@ -14,11 +14,11 @@ _LARGEST_RATIO = 1e4
 
 
 class JudgedForward(ForwardWithLoss):
-    """Model, loss and the discriminator's opinion as one cell.
+    """Model, loss and adversarial loss as one cell.
 
     Args:
         model, loss, model_inputs: as ForwardWithLoss takes them.
-        discriminator: by `protocols`; what it is charged with here does not train it.
+        discriminator: by `protocols`; it is not trained here.
     """
 
     def __init__(self, model, loss, model_inputs, discriminator):
@@ -26,15 +26,15 @@ class JudgedForward(ForwardWithLoss):
         self.discriminator = discriminator
 
     def construct(self, scale, weight, *tensors):
-        """The scaled loss, and what is to be read.
+        """The scaled loss, and its terms.
 
         Args:
             scale: loss scale.
-            weight: of the discriminator's charge.
+            weight: of the adversarial loss.
             *tensors: the model's inputs, then the dataset's columns.
 
         Returns:
-            The scaled total; and the tuple of total, terms, the charge and the reconstruction.
+            The scaled total; and the tuple of total, terms, adversarial loss and reconstruction.
         """
         outputs = self.model(*tensors[: self.model_inputs])
         result = self.loss(outputs, *tensors[self.model_inputs :])
@@ -46,7 +46,7 @@ class JudgedForward(ForwardWithLoss):
 
 
 class DiscriminatorForward(nn.Cell):
-    """The discriminator and its loss, of pixels and their reconstruction.
+    """The discriminator and its loss on pixels and their reconstruction.
 
     Args:
         discriminator: by `protocols`.
@@ -64,7 +64,7 @@ class DiscriminatorForward(nn.Cell):
 
 
 class _Charge(nn.Cell):
-    """The discriminator's charge alone."""
+    """The adversarial loss alone."""
 
     def __init__(self, model, discriminator, model_inputs):
         super().__init__(auto_prefix=False)
@@ -79,9 +79,9 @@ class _Charge(nn.Cell):
 
 
 class AdaptiveWeight(nn.Cell):
-    """How many times stronger the loss pulls at the model's last layer than the discriminator's charge does.
+    """Ratio of the norms of two gradients at the model's last layer: the loss's over the adversarial loss's.
 
-    Weighted by this ratio of the gradients' norms, the two pull equally hard, whatever the units of the loss.
+    Weighted by this ratio, both gradients have the same norm there, whatever the units of the loss.
 
     Args:
         model, loss, model_inputs: as ForwardWithLoss takes them.
@@ -97,11 +97,11 @@ class AdaptiveWeight(nn.Cell):
         self.gradient_of_loss = ops.value_and_grad(forward, None, weights, has_aux=True)
         self.gradient_of_charge = ops.value_and_grad(_Charge(model, discriminator, model_inputs), None, weights)
         self.scale_sense = update.scale_sense
-        # Every device takes the ratio of the whole batch.
+        # Averaged over devices, so that all take the ratio of the whole batch.
         self.reducer = reducer(weights)
 
     def construct(self, *tensors):
-        """The ratio, at most 1e4: a scalar, float32, without gradient."""
+        """The ratio, at most 1e4: a scalar, float32, without a gradient."""
         scale = self.scale_sense * 1.0
         _, pulls = self.gradient_of_loss(scale, *tensors)
         _, pushes = self.gradient_of_charge(scale, *tensors)
@@ -166,8 +166,8 @@ class AdversarialStep:
             *tensors: the model's inputs, then the dataset's columns.
 
         Returns:
-            StepResult; behind the terms, where judged, the charge, its weight, the discriminator's loss, and the mean
-            logits of the pixels and of the reconstruction. The norm is the model's gradient's.
+            StepResult; where judged, the terms continue with the adversarial loss, its weight, the discriminator's
+            loss, and the mean logits of the pixels and of the reconstruction. The norm is that of the model's gradient.
         """
         if not judged:
             return self._model_step(last_micro_step, *tensors)

@@ -1,7 +1,8 @@
-"""Batches by step number: what step n trains on depends on the seed and n alone, so that a resumed run goes on exactly."""
+"""Batches by step number: step n's batch depends on the seed and n alone, so that a resumed run continues exactly."""
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,15 +10,15 @@ import numpy as np
 from ..errors import UserError
 from ..recipe.schema import MOST_STEPS
 
-# One stream of random numbers for each purpose, so that adding one moves no other.
+# One stream of random numbers for each purpose, so that adding one changes no other.
 _ORDER, _ITEM, _CHOICE, _MODEL = range(4)
 
 
 class BatchLoader:
     """Draws batches from any dataset (see `zoo.protocols`).
 
-    The epochs follow one another without a gap: step n takes the positions n*batch*ranks and on of one endless sequence of
-    permutations, so no clip is dropped and a dataset smaller than a batch still fills it.
+    Epochs follow one another without a gap: step n takes the positions from n*batch*ranks on of an endless sequence of
+    permutations, so that no clip is dropped and a dataset smaller than a batch still fills it.
 
     Args:
         dataset: has `len` and `[]`; `sample`, `step_choice` and `output_columns` are used where it has them.
@@ -33,7 +34,17 @@ class BatchLoader:
         UserError: for an empty dataset.
     """
 
-    def __init__(self, dataset, batch_size, seed, shuffle=True, num_workers=2, prefetch_steps=2, rank=0, ranks=1):
+    def __init__(
+        self,
+        dataset,
+        batch_size: int,
+        seed: int,
+        shuffle: bool = True,
+        num_workers: int = 2,
+        prefetch_steps: int = 2,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
         if len(dataset) == 0:
             raise UserError(
                 "the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder"
@@ -48,8 +59,8 @@ class BatchLoader:
         self.ranks = ranks
         self._orders = {}
 
-    def steps_of(self, epochs):
-        """Steps that go so often through the data, rounded up once: the last one may take items of the epoch after.
+    def steps_of(self, epochs: int) -> int:
+        """Steps for a number of epochs, rounded up in total: the last one may take items of the next epoch.
 
         Raises:
             UserError: more than a run can have.
@@ -61,7 +72,7 @@ class BatchLoader:
             )
         return steps
 
-    def positions(self, step):
+    def positions(self, step: int) -> list[tuple[int, int]]:
         """(epoch, index in the dataset) of each item of this rank's batch."""
         found = []
         for place in self._places(step):
@@ -69,9 +80,10 @@ class BatchLoader:
             found.append((epoch, int(self._order(epoch)[place])))
         return found
 
-    def model_rngs(self, step):
-        """A generator for each item of this rank's batch, for what the model draws on the host. It is the item's own, whatever
-        the number of ranks and of micro-steps that the items of a step are dealt out to.
+    def model_rngs(self, step: int) -> list[np.random.Generator]:
+        """A generator for each item of this rank's batch, for draws of the model on the host.
+
+        An item's generator does not depend on the number of ranks or micro-steps that a step's items are split over.
         """
         return [np.random.default_rng([self.seed, _MODEL, place]) for place in self._places(step)]
 
@@ -80,7 +92,7 @@ class BatchLoader:
         first = (step * self.ranks + self.rank) * self.batch_size
         return range(first, first + self.batch_size)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The columns of one batch, read here and now: tuple of arrays with a leading batch axis.
 
         Raises:
@@ -98,11 +110,11 @@ class BatchLoader:
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if batch > machine:
             raise UserError(
-                f"train.batch_size is {self.batch_size}; a batch takes {batch / 1e9:.3g} GB and this machine has {machine / 1e9:.3g}: "
-                "lower it, dataset.sample_n_frames or dataset.size"
+                f"train.batch_size is {self.batch_size}; a batch takes {batch / 1e9:.3g} GB and this machine has "
+                f"{machine / 1e9:.3g}: lower it, dataset.sample_n_frames or dataset.size"
             )
 
-    def stream(self, first_step, last_step):
+    def stream(self, first_step: int, last_step: int) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields the batches of steps first_step up to, not including, last_step, read ahead in threads."""
         with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loader") as pool:
             ahead = deque()
@@ -121,7 +133,7 @@ class BatchLoader:
         return [pool.submit(self._item, epoch, index, choice) for epoch, index in self.positions(step)]
 
     def _choice(self, step):
-        # without the rank: all ranks take the same, or the fast ones would wait for the one with a video
+        # not seeded by the rank: all ranks make the same choice, or those with images would wait for one with a video
         choose = getattr(self.dataset, "step_choice", None)
         return choose(np.random.default_rng([self.seed, _CHOICE, step])) if choose else None
 

@@ -1,4 +1,4 @@
-"""Which of a run's evaluations is the best, by one metric."""
+"""Finding the best of a run's evaluations by one metric."""
 
 import math
 
@@ -16,21 +16,22 @@ class Best:
         UserError: none of them has this name, or it does not say which way is better.
     """
 
-    def __init__(self, name, metrics):
+    def __init__(self, name: str, metrics: list):
         known = {metric.name: metric for metric in metrics}
         if name not in known:
             raise UserError(
-                f"train.keep_best is {name}; it must be a metric of eval.metrics{did_you_mean(name, known)} (there: {listed(known)}): "
-                "add it there, or set train.keep_best=null"
+                f"train.keep_best is {name}; it must be a metric of eval.metrics{did_you_mean(name, known)} "
+                f"(there: {listed(known)}): add it there, or set train.keep_best=null"
             )
         self.name = name
         self._higher = getattr(known[name], "higher_is_better", None)
         if self._higher is None:
             raise UserError(
-                f"train.keep_best is {name}; this metric does not say whether higher is better: give its class higher_is_better"
+                f"train.keep_best is {name}; this metric does not say whether higher is better: "
+                "give its class higher_is_better"
             )
 
-    def beats(self, value, best):
+    def beats(self, value: float, best: float | None) -> bool:
         """Whether a value is better than that of the best so far (None: there is none). A NaN never is."""
         if math.isnan(value):
             return False

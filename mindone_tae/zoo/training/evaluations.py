@@ -1,4 +1,4 @@
-"""Evaluations of a model while it trains: when, with which weights, what becomes of them."""
+"""Evaluations of a model while it trains: when, with which weights, and what is saved of them."""
 
 import logging
 
@@ -12,9 +12,9 @@ _PLACES = ("csv_path", "folder", "path")
 
 
 class Evaluations:
-    """Evaluates on fixed clips, keeps the figures, and marks the best checkpoint.
+    """Evaluates on fixed clips, records the figures, and marks the best checkpoint.
 
-    The evaluations on record are the lines of metrics.jsonl; the best of them is found there.
+    Evaluations are recorded in metrics.jsonl, where a resumed run finds the best of them.
 
     Args:
         recipe: a Recipe; where train.eval_every is 0 nothing is ever evaluated.
@@ -55,15 +55,15 @@ class Evaluations:
             if step in saved:
                 self._note_if_best(step, values)
 
-    def due(self, step):
+    def due(self, step: int) -> bool:
         """Whether the recipe evaluates after this step."""
         return bool(self.every) and step > 0 and (step == self.steps or step % self.every == 0)
 
-    def missing(self, step):
-        """Whether the evaluation after this step is due and not on record."""
+    def missing(self, step: int) -> bool:
+        """Whether the evaluation after this step is due and not recorded."""
         return self.due(step) and self._last != step
 
-    def run(self, step, trained, state, log, stop):
+    def run(self, step: int, trained, state, log, stop) -> None:
         """Evaluates the moving average where there is one, otherwise the weights.
 
         Args:
@@ -71,7 +71,7 @@ class Evaluations:
             trained: the model's Trained.
             state: TrainingState, saved where this evaluation is the best so far.
             log: TrainingLog.
-            stop: StopRequest; an evaluation that it interrupts leaves nothing, and a resumed run makes up for it.
+            stop: StopRequest; an interrupted evaluation records nothing, and a resumed run makes it.
 
         Raises:
             UserError: the folder cannot be written.
@@ -85,7 +85,7 @@ class Evaluations:
         if self.on_pictures and result["pictures"]:
             pictures = self.on_pictures(step, result["pictures"])
         better = self._note_if_best(step, result["mean"])
-        # Last: a kill before the line in metrics.jsonl has the evaluation made again.
+        # Last: after a kill before the line in metrics.jsonl the evaluation is made again.
         log.evaluation(step, result, best=better, pictures=pictures)
         self._last = step
         self.figures = _beside_the_baseline(result)
@@ -117,7 +117,7 @@ class Evaluations:
 
 
 def _same_clips(recipe):
-    """Whether the evaluation's dataset is where the training's is."""
+    """Whether evaluation and training use the same clips."""
     training, other = recipe.dataset, recipe.eval.dataset
     places = [key for key in _PLACES if training.get(key) is not None or other.get(key) is not None]
     if training["name"] != other["name"] or not places:

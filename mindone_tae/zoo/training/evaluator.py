@@ -1,21 +1,26 @@
-"""Metrics on fixed clips, for any model, beside baselines."""
+"""Metrics on fixed clips, for any model and for baselines."""
 
 import logging
 import time
+from collections.abc import Callable
 
 import numpy as np
 
+import mindspore as ms
+
 from .. import registry
+from ..compiling import FirstCalls
 from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import reconstruct
+from ..recipe.schema import Eval
 from .figures import Figures, over
 
 _logger = logging.getLogger(__name__)
 
 
-def listed(baseline):
+def baseline_specs(baseline: dict | list | None) -> list[dict]:
     """A recipe's `eval.baseline`, one component or a list of them or None, as a list."""
     return baseline if isinstance(baseline, list) else [baseline] if baseline else []
 
@@ -32,16 +37,19 @@ class Evaluator:
         UserError: the dataset cannot be built or is empty.
     """
 
-    def __init__(self, section, title="evaluate", ranks=None):
+    def __init__(self, section: Eval, title: str | None = "evaluate", ranks: Ranks | None = None):
         self.dataset = registry.build("mindone.datasets", section.dataset)
         self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
-        self.baselines = {spec["name"]: registry.build("mindone.models", spec) for spec in listed(section.baseline)}
+        self.baselines = {
+            spec["name"]: registry.build("mindone.models", spec) for spec in baseline_specs(section.baseline)
+        }
         self.clips = min(len(self.dataset), section.max_clips or len(self.dataset))
         self.batch_size = section.batch_size
         self.picture_clips = section.picture_clips
         self.ranks = ranks or Ranks()
         self.title = title if self.ranks.first else None
         self._measured = None  # of the baselines
+        self._first_calls = FirstCalls("the evaluation", ms.get_context("mode") == ms.GRAPH_MODE and self.ranks.first)
         self._warned = set()
         if self.clips == 0:
             raise UserError("the evaluation dataset is empty; it needs at least one clip: check eval.dataset")
@@ -53,20 +61,26 @@ class Evaluator:
                     "add clips, raise eval.max_clips, or take it out of eval.metrics"
                 )
 
-    def run(self, model, with_baseline=True, interrupted=lambda: False, on_clip=None):
+    def run(
+        self,
+        model,
+        with_baseline: bool = True,
+        interrupted: Callable[[], bool] = lambda: False,
+        on_clip: Callable | None = None,
+    ) -> dict | None:
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
         Args:
             model: by `protocols`.
             with_baseline: measure the recipe's baselines too; they are computed once.
-            interrupted: asked before each batch of clips; where it says yes, the evaluation ends there.
+            interrupted: called before each batch of clips; True ends the evaluation.
             on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
         Returns:
-            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of metrics of a
-            clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of these), `baselines` (a list
-            of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`, `unreadable`, `seconds`; and
-            `pictures`, a list of (name, x, recon) for the first clips, on the first rank.
+            None where it was interrupted on any rank; otherwise a dict: `clips` (a row each: path, shape, figures of
+            metrics of a clip), `mean` over clips, with the figures of metrics of a whole set, `sets` (facts of each of
+            these), `baselines` (a list of dicts: name, clips, mean), `baseline`, the first of them or None, `protocol`,
+            `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the first clips, on rank 0.
         """
         started = time.monotonic()
         compute_baselines = with_baseline and self._measured is None
@@ -74,47 +88,50 @@ class Evaluator:
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
         figures, pictures = Figures(self.metrics), []
         simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
-        told = {
-            "model": figures.told(),
-            "baselines": {name: its.told() for name, its in simple.items()},
+        found = {
+            "model": figures.results(),
+            "baselines": {name: its.results() for name, its in simple.items()},
             "unreadable": [],
         }
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
-                    told = None
+                    found = None
                     break
-                recons = reconstruct(model, batch)
+                with self._first_calls.of(batch.shape):
+                    recons = reconstruct(model, batch)
                 rebuilt = {name: reconstruct(self.baselines[name], batch) for name in simple}
                 for place, (index, x, recon) in enumerate(zip(indices, batch, recons)):
                     name = self._name(index)
                     if index in pictured:
                         pictures.append((name, x, recon))
                     if index not in share:
-                        continue  # another rank's, reconstructed here for its picture
+                        continue  # another rank measures it; here it is reconstructed for its picture
                     figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
                     for baseline, its in simple.items():
                         its.add({"path": name}, rebuilt[baseline][place], x)
                     if on_clip is not None:
                         on_clip(index, x, recon)
                     progress.advance()
-        if told:
-            told["unreadable"] += [[str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])]
-        return self._together(self.ranks.gather(told), compute_baselines, with_baseline, pictures, started)
+        if found:
+            found["unreadable"] += [
+                [str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])
+            ]
+        return self._together(self.ranks.gather(found), compute_baselines, with_baseline, pictures, started)
 
-    def _together(self, told, compute_baselines, with_baseline, pictures, started):
-        """The result, of what each rank found."""
-        if None in told:
+    def _together(self, parts, compute_baselines, with_baseline, pictures, started):
+        """The result, from the figures of all ranks."""
+        if None in parts:
             return None
-        rows, mean, sets = over(self.metrics, [part["model"] for part in told])
+        rows, mean, sets = over(self.metrics, [part["model"] for part in parts])
         if compute_baselines:
             self._measured = []
             for name in self.baselines:
-                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in told])
+                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in parts])
                 self._measured.append({"name": name, "mean": its_mean, "clips": clips})
         baselines = self._measured if with_baseline else []
         self._warn(sets)
-        unreadable = dict.fromkeys(tuple(problem) for part in told for problem in part["unreadable"])
+        unreadable = dict.fromkeys(tuple(problem) for part in parts for problem in part["unreadable"])
         return {
             "mean": mean,
             "clips": rows,
@@ -128,7 +145,7 @@ class Evaluator:
         }
 
     def _warn(self, sets):
-        """Logs what metrics of a whole set warn of, each sentence once."""
+        """Logs the warnings of metrics of a whole set, each once."""
         for name, facts in sets.items():
             for warning in facts.get("warnings", []):
                 if self.ranks.first and (name, warning) not in self._warned:

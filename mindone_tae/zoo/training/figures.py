@@ -1,4 +1,4 @@
-"""What the metrics say of one model's reconstructions, clip by clip and over the whole set."""
+"""The metrics' figures of one model's reconstructions, by clip and over the whole set."""
 
 import numpy as np
 
@@ -6,27 +6,27 @@ from ..protocols import is_set_metric
 
 
 class Figures:
-    """Measures a model's clips as they come; what is kept can be told to other ranks.
+    """Measures a model's clips as they come; the results can be sent to other ranks.
 
     Args:
         metrics: by `protocols`, of both kinds.
 
     Attributes:
         rows: a dict for each clip, with the figures of metrics that measure a clip.
-        collected: name of each metric over a set to what it keeps of each clip.
+        collected: name of each metric over a set to the list of its statistics, one for each clip.
     """
 
-    def __init__(self, metrics):
+    def __init__(self, metrics: list):
         self._of_clips = [metric for metric in metrics if not is_set_metric(metric)]
         self._of_sets = [metric for metric in metrics if is_set_metric(metric)]
         self.rows = []
         self.collected = {metric.name: [] for metric in self._of_sets}
 
-    def add(self, facts, recon, x):
+    def add(self, facts: dict, recon: np.ndarray, x: np.ndarray) -> None:
         """Measures a clip.
 
         Args:
-            facts: dict of what else its row says.
+            facts: dict of its row's other entries.
             recon: (c, t, h, w).
             x: the same shape.
         """
@@ -34,27 +34,27 @@ class Figures:
         for metric in self._of_sets:
             self.collected[metric.name].append(metric.collect(recon, x))
 
-    def told(self):
-        """What `over` takes, as JSON can hold it."""
+    def results(self) -> dict:
+        """The input of `over`, as JSON values."""
         return {"rows": self.rows, "collected": self.collected}
 
 
-def over(metrics, told):
+def over(metrics: list, parts: list[dict]) -> tuple[list[dict], dict, dict]:
     """The figures over all clips.
 
     Args:
         metrics: by `protocols`, of both kinds.
-        told: what each rank's Figures told.
+        parts: the `Figures.results` of each rank.
 
     Returns:
         (rows, mean, sets): the rows of all clips; metric to the mean over clips, or to the figure of the whole set; and
-        what each metric over a set has to say of this one, such as its number of clips.
+        metric over a set to its facts, such as the number of clips.
     """
-    rows = [row for part in told for row in part["rows"]]
+    rows = [row for part in parts for row in part["rows"]]
     mean, sets = {}, {}
     for metric in metrics:
         if is_set_metric(metric):
-            collected = [clip for part in told for clip in part["collected"][metric.name]]
+            collected = [clip for part in parts for clip in part["collected"][metric.name]]
             mean[metric.name] = float(metric.finish(collected))
             sets[metric.name] = metric.describe(collected) if hasattr(metric, "describe") else {"clips": len(collected)}
         else:

@@ -4,18 +4,23 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import mindspore as ms
 from mindone.trainers import create_scheduler
 
 from .. import registry
+from ..compiling import FirstCalls
 from ..device import environment
+from ..device.ranks import Ranks
 from ..errors import UserError
 from ..progress import NoProgress, Progress
 from ..protocols import build_model, model_inputs
 from ..recipe.changes import section_changes
-from ..run.checkpoints import MODEL
+from ..recipe.recipe import Recipe
+from ..run.checkpoints import MODEL, Checkpoints, Saved
+from ..run.folder import RunFolder
 from ..run.log import NoLog, TrainingLog, listed_figures
 from ..run.session import describe_session
 from ..run.state import TrainingState
@@ -28,7 +33,7 @@ from .unreadable import UnreadableFiles
 
 _logger = logging.getLogger(__name__)
 
-# mindone's schedulers that go down over decay_steps; its default of 0 steps would drop them to end_lr right after the
+# mindone's schedulers that decay over decay_steps; its default of 0 steps would drop the rate to end_lr right after
 # warm-up, or divide by 0
 _DECAYING = ("cosine_decay", "polynomial_decay", "cosine_annealing_warm_restarts_lr")
 # A dynamic loss scale is not halved below this.
@@ -36,24 +41,31 @@ _LEAST_LOSS_SCALE = 1.0
 _MEAN_STEPS = 100
 
 
-def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=None):
-    """Trains what a recipe names.
+def training_loop(
+    recipe: Recipe,
+    run_folder: RunFolder,
+    checkpoints: Checkpoints,
+    found: Saved | None,
+    ranks: Ranks,
+    on_pictures: Callable | None = None,
+) -> tuple[int, bool, dict | None]:
+    """Trains the model of a recipe.
 
     Args:
         recipe: a Recipe.
         run_folder: RunFolder.
         checkpoints: Checkpoints.
-        found: the Saved that the run goes on from, or None.
+        found: the Saved that the run resumes from, or None.
         ranks: Ranks, the processes that share a step.
         on_pictures: called with (step, [(name, x, recon), ...]) after an evaluation.
 
     Returns:
-        The steps that the recipe asks for; whether anything was left to do; and the best evaluation, a dict with step,
-        metric and value, or None.
+        The steps of the recipe; whether any work was left; and the best evaluation, a dict with step, metric and value,
+        or None.
 
     Raises:
-        Stopped: by a signal; the step it came in is saved.
-        UserError: whatever the user can mend; the run can go on from its last checkpoint.
+        Stopped: by a signal; the current step is saved.
+        UserError: a mistake the user can correct; the run can resume from its last checkpoint.
     """
     train = recipe.train
     first = found.step if found else 0
@@ -78,8 +90,8 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
             checkpoints.prune()
         return steps, False, evaluations.best
 
-    # Networks and what trains them. The first batch is tried before anything is compiled: a shape that the model
-    # refuses is told at once.
+    # Networks and their training. The first batch is checked before anything is compiled, so that a shape that the
+    # model refuses is reported at once.
     model = build_model(recipe.model)
     loss = registry.build("mindone.losses", recipe.require("loss"))
     for note in getattr(loss, "notes", []):
@@ -91,7 +103,7 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
     training = kind(recipe, model, loss, len(inputs), learning_rates)
     state = TrainingState(training.networks, frozen=[loss])
 
-    # Restored before anything in the folder is changed: a recipe that does not fit must leave the run as it is.
+    # Restored before anything in the folder is changed: a recipe that does not fit must leave the run untouched.
     if found:
         _restore(state, found, recipe, run_folder)
     checkpoints.clean()  # before anything large is written: it may be what fills the disk
@@ -107,6 +119,7 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
 
     log = TrainingLog(run_folder, first) if ranks.first else NoLog()
     bar = Progress("train", steps, done=first) if ranks.first else NoProgress()
+    first_steps = FirstCalls("a training step", recipe.env.mode == 0 and ranks.first)
     shapes, losses, refused_in_a_row = set(), deque(maxlen=_MEAN_STEPS), 0
     with _naming_the_last(checkpoints), log, bar, StopRequest() as stop:
         if evaluations.missing(first):  # a kill came between a checkpoint and its evaluation
@@ -127,10 +140,10 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
                 waited += time.monotonic() - asked
                 inputs = model_inputs(model, batch, loader.model_rngs(step * micro_steps + micro_step))
                 tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-                with naming_the_loss(recipe.loss["name"], loss, columns):
+                with first_steps.of(batch[0].shape), naming_the_loss(recipe.loss["name"], loss, columns):
                     result = training.step(step, micro_step == micro_steps - 1, *tensors)
 
-            # What it gave.
+            # The step's results.
             values = [float(term.asnumpy()) for term in result.terms[: len(training.term_names)]]
             terms = dict(zip(training.term_names, ranks.mean(values)))
             norm, refused = float(result.norm.asnumpy()), bool(result.refused.asnumpy())
@@ -155,7 +168,7 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
             bar.advance(figures, usual=shape in shapes)
             shapes.add(shape)
 
-            # A step that is not finite changed nothing. As long as a dynamic loss scale is halved, that may be the cure.
+            # A step that is not finite changed nothing. As long as a dynamic loss scale can be halved, that may help.
             if refused:
                 why = listed_figures(terms)
                 _logger.warning("step %d changed nothing: not finite (%s, gradient norm %g)", done, why, norm)
@@ -167,8 +180,8 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
             unreadable.report(everywhere=saves)
             if refused_in_a_row >= train.max_nonfinite_steps:
                 raise UserError(
-                    f"{refused_in_a_row} steps in a row had a loss or gradient that is not finite, the last step {done}; "
-                    f"train.max_nonfinite_steps allows fewer than {train.max_nonfinite_steps}: "
+                    f"{refused_in_a_row} steps in a row had a loss or gradient that is not finite, the last step "
+                    f"{done}; train.max_nonfinite_steps allows fewer than {train.max_nonfinite_steps}: "
                     "lower scheduler.lr, or compute in model.dtype=float32"
                 )
 
@@ -181,12 +194,12 @@ def training_loop(recipe, run_folder, checkpoints, found, ranks, on_pictures=Non
 
 
 def _stop_if_asked(step, steps, stop, checkpoints, state, ranks):
-    number = ranks.largest(stop.signal or 0)  # all ranks leave after the same step
+    number = ranks.largest(stop.signal or 0)  # all ranks stop after the same step
     if not number:
         return
     if checkpoints.step != step:
         checkpoints.save(step, state.arrays())
-    ranks.largest(step)  # msrun kills the others when the first has gone, and one of them may still be saving
+    ranks.largest(step)  # a barrier: msrun kills the others when one rank ends, and rank 0 may still be saving
     raise Stopped(
         number,
         f"stopped after step {step} of {steps}, which is saved: the same command with --resume goes on from there",
@@ -195,7 +208,7 @@ def _stop_if_asked(step, steps, stop, checkpoints, state, ranks):
 
 @contextmanager
 def _naming_the_last(checkpoints):
-    """An error that ends the run says what it left."""
+    """Adds the last checkpoint to an error that ends the run."""
     try:
         yield
     except UserError as error:
@@ -209,12 +222,21 @@ def _restore(state, found, recipe, run_folder):
     try:
         state.restore(found.networks, source=f"{run_folder.path} at step {found.step}")
     except UserError as error:
-        made_with = json.loads(found.metadata.get("model", "{}"))
-        # where the weights came from says nothing of their shapes
+        made_with = _made_with(found)
+        # the origin of the weights does not affect their shapes
         changes = section_changes(made_with, recipe.model, "model")
         changes = [change for change in changes if not change.startswith("model.pretrained:")]
         differing = f"; what differs is {', '.join(changes)}" if made_with and changes else ""
         raise UserError(f"{error}{differing}") from error
+
+
+def _made_with(found):
+    """The model section that a checkpoint notes; {} where it notes none that can be read."""
+    try:
+        noted = json.loads(found.metadata.get("model", "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _announce(recipe, model, dataset, first, steps):
@@ -225,7 +247,7 @@ def _announce(recipe, model, dataset, first, steps):
 
 
 def _announce_learning_rate(run_folder, learning_rates, first):
-    """A schedule that follows the number of steps is another one where that was changed."""
+    """Logs the learning rate, since a schedule over the number of steps changes where that was changed."""
     before = run_folder.last_learning_rate(first)
     came_from = "" if before is None else f"was {before:.3g} at step {first}, "
     text = "the learning rate %sis %.3g at step %d and %.3g at step %d"
@@ -234,9 +256,9 @@ def _announce_learning_rate(run_folder, learning_rates, first):
 
 
 def _learning_rates(scheduler, steps):
-    """The learning rate of each step; a decay without decay_steps takes all steps after the warm-up."""
+    """The learning rate of each step; decay_steps defaults to all steps after the warm-up."""
     keywords = dict(scheduler)
     if keywords["name"] in _DECAYING and not keywords.get("decay_steps"):
         keywords["decay_steps"] = max(steps - keywords.get("warmup_steps", 0), 1)
-    # Epochs of one step: the cosine with restarts counts in whole epochs, and makes as many rates as epochs have steps.
+    # One step an epoch: the cosine with restarts counts in whole epochs, with one rate for each step of an epoch.
     return create_scheduler(1, num_epochs=steps, total_steps=steps, **keywords)

@@ -9,9 +9,11 @@ from mindone.trainers import EMA, create_optimizer
 from mindspore import nn
 
 from ..errors import UserError
+from ..recipe.recipe import Recipe
+from ..recipe.schema import Train
 from ..run.checkpoints import MODEL
 from ..run.state import Trained
-from .update import ForwardWithLoss, NetworkUpdate, TrainStep
+from .update import ForwardWithLoss, NetworkUpdate, StepResult, TrainStep
 
 
 class SingleNetwork:
@@ -28,13 +30,13 @@ class SingleNetwork:
         term_names: of the terms that `step` gives, in its order.
     """
 
-    def __init__(self, recipe, model, loss, model_inputs, learning_rates):
+    def __init__(self, recipe: Recipe, model: nn.Cell, loss: nn.Cell, model_inputs: int, learning_rates: list[float]):
         trained = trained_network(model, learning_rates, recipe.optimizer, recipe.train.ema_decay, recipe.train)
         self.networks = {MODEL: trained}
         self.term_names = loss_terms(loss)
         self._step = TrainStep(ForwardWithLoss(model, loss, model_inputs), trained.update)
 
-    def step(self, number, last_micro_step, *tensors):
+    def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.
 
         Args:
@@ -48,8 +50,8 @@ class SingleNetwork:
         return self._step(last_micro_step, *tensors)
 
 
-def loss_terms(loss):
-    """Names of what a loss gives, the total first."""
+def loss_terms(loss: nn.Cell) -> tuple[str, ...]:
+    """Names of a loss's outputs, the total first."""
     return ("loss", *getattr(loss, "term_names", ()))
 
 
@@ -83,7 +85,9 @@ def naming_the_loss(name, loss, columns):
         raise UserError(f"loss '{name}' raised TypeError: {first}; {called}: mend that package's loss") from error
 
 
-def trained_network(network, learning_rates, optimizer, ema_decay, train):
+def trained_network(
+    network: nn.Cell, learning_rates: list[float], optimizer: dict, ema_decay: float | None, train: Train
+) -> Trained:
     """A network with its optimizer, loss scale and moving average.
 
     Args:
@@ -98,7 +102,7 @@ def trained_network(network, learning_rates, optimizer, ema_decay, train):
     """
     network.set_train(True)
     built = create_optimizer(network.trainable_params(), lr=learning_rates, **optimizer)
-    # not offloading: set_data, which that uses, is refused for what a PyNative gradient of recomputed blocks has read
+    # not offloading: its set_data fails for parameters that a PyNative gradient of recomputed blocks has read
     ema = EMA(network, ema_decay, offloading=False) if ema_decay else None
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:

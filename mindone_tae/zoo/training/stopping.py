@@ -1,4 +1,4 @@
-"""Asking a run to stop: it ends the step it is in, saves, and leaves."""
+"""Stopping a run by a signal: it ends its current step, saves, and exits."""
 
 import logging
 import signal
@@ -14,24 +14,25 @@ ONE_REQUEST_SECONDS = 0.5
 
 
 class Stopped(Exception):
-    """A run was asked to stop, and has saved and stopped.
+    """A run has saved and stopped because of a signal.
 
     Args:
-        number: of the signal that asked.
-        message: where it stopped, and how to go on.
+        number: of the signal.
+        message: where it stopped, and how to resume.
     """
 
-    def __init__(self, number, message):
+    def __init__(self, number: int, message: str):
         super().__init__(message)
         self.number = number
 
 
 class StopRequest:
-    """While it is entered, the first SIGTERM, SIGHUP or Ctrl-C is noted and ends nothing; one that comes later ends the process at once.
+    """Context that records the first SIGTERM, SIGHUP or Ctrl-C; a later one ends the process at once.
 
-    With everything it computes, MindSpore takes Ctrl-C over and turns it into SIGTERM: which of the two was sent cannot be told, and
-    `listen` must be called before each longer wait. Outside of the main thread, where Python takes no signals, nothing is ever
-    noted; a signal that this process was started to ignore (nohup, a shell's background job) stays ignored.
+    Whenever MindSpore computes, it takes over the handling of Ctrl-C and turns it into SIGTERM: the two cannot be told
+    apart, and `listen` must be called before each longer wait. Outside the main thread, where Python cannot handle
+    signals, nothing is recorded; a signal that this process was started to ignore (nohup, a shell's background job)
+    stays ignored.
 
     Attributes:
         signal: number of the signal that came, None before.
@@ -50,8 +51,8 @@ class StopRequest:
         self.listen()
         return self
 
-    def listen(self):
-        """Takes back the signals that MindSpore took."""
+    def listen(self) -> None:
+        """Restores the handlers that MindSpore replaced."""
         for number in self._before:
             signal.signal(number, self._note)
 
@@ -62,10 +63,10 @@ class StopRequest:
     def _note(self, number, frame):
         if self.signal is None:
             self.signal, self._came = number, time.monotonic()
-            # A signal that interrupts a write to the terminal cannot write there itself.
+            # A handler that interrupts a write to the terminal cannot write there itself.
             with suppress(RuntimeError):
                 _logger.warning("asked to stop: this step is ended and saved first; Ctrl-C again leaves at once")
         elif time.monotonic() - self._came > ONE_REQUEST_SECONDS:
-            # What is on the disk is whole at any moment, so the process may end wherever it is.
+            # Files on disk are complete at any moment, so the process may end anywhere.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)

@@ -2,10 +2,13 @@
 
 import json
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from ..atomic_file import locked
 from ..device import environment
 from ..errors import UserError
+from ..recipe.recipe import Recipe
 from ..run.checkpoints import Checkpoints
 from ..run.folder import RunFolder
 from .loop import training_loop
@@ -17,12 +20,12 @@ _NOT_ON_CPU = ("adamw_bf16", "adamw_mint", "came")
 
 
 class Trainer:
-    """Trains what a recipe names.
+    """Trains the model of a recipe in a run's folder.
 
     Args:
         recipe: a Recipe.
         output_path: the run's folder.
-        resume: go on from what the folder holds; where it holds nothing, start.
+        resume: resume from the folder's last checkpoint, or start where it is empty.
         on_pictures: called with (step, [(name, x, recon), ...]) after an evaluation.
 
     Attributes:
@@ -33,10 +36,12 @@ class Trainer:
         ranks: Ranks, the processes that train together; None before `run`. Only rank 0 writes, draws and logs.
 
     Raises:
-        UserError: whatever the user can mend.
+        UserError: a mistake the user can correct.
     """
 
-    def __init__(self, recipe, output_path, resume=False, on_pictures=None):
+    def __init__(
+        self, recipe: Recipe, output_path: str | Path, resume: bool = False, on_pictures: Callable | None = None
+    ):
         self.recipe = recipe
         self.run_folder = RunFolder(output_path)
         self.resume = resume
@@ -46,14 +51,14 @@ class Trainer:
         self.best = None
         self.ranks = None
 
-    def run(self):
+    def run(self) -> Path | None:
         """Trains to the recipe's last step.
 
         Returns:
             The path of the last checkpoint's weights, or None where the run was complete already.
 
         Raises:
-            Stopped: by SIGTERM, SIGHUP or Ctrl-C; the step it was in is saved.
+            Stopped: by SIGTERM, SIGHUP or Ctrl-C; the current step is saved.
         """
         self.ranks = environment.start(self.recipe.env, self.recipe.model, self.recipe.train.seed)
         if self.ranks.first:
@@ -77,7 +82,7 @@ class Trainer:
         return self.checkpoints.weights(self.checkpoints.step) if trained else None
 
     def _find(self):
-        """The checkpoint that the run goes on from, or None."""
+        """The checkpoint that the run resumes from, or None."""
         if self.checkpoints.used and not self.resume:
             at = "" if self.checkpoints.step is None else f" at step {self.checkpoints.step}"
             raise UserError(

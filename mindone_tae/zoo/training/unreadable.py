@@ -1,4 +1,4 @@
-"""Files that turn out to be unreadable while a run trains."""
+"""Reports files that turn out to be unreadable while a run trains."""
 
 import logging
 
@@ -6,10 +6,10 @@ _logger = logging.getLogger(__name__)
 
 
 class UnreadableFiles:
-    """Writes down the files that a dataset could not read.
+    """Lists the files that a dataset could not read in the run's folder.
 
     Args:
-        dataset: that may come upon them.
+        dataset: by `protocols`.
         run_folder: RunFolder.
         ranks: Ranks.
     """
@@ -20,17 +20,17 @@ class UnreadableFiles:
         self._ranks = ranks
         self._known = {}
 
-    def report(self, everywhere=True):
-        """Writes the list anew where there are more than before.
+    def report(self, everywhere: bool = True) -> None:
+        """Writes the list again if it has grown.
 
         Args:
-            everywhere: files found on any rank, all of which call this together; otherwise those found on this one.
+            everywhere: include files found on all ranks, which must call this together; otherwise on this one only.
         """
         found = [[str(path), str(reason)] for path, reason in getattr(self._dataset, "unreadable", ())]
         parts = self._ranks.gather(found) if everywhere else [found]
         before = len(self._known)
         for part in parts:
-            self._known.update(part)  # by path: each rank may have come upon it
+            self._known.update(part)  # by path: several ranks may have found one file
         if len(self._known) > before and self._ranks.first:
             self._run_folder.write_unreadable(self._known.items())
             text = "%d files cannot be used and are left out, listed in %s"

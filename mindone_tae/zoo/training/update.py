@@ -1,8 +1,8 @@
 """One training step as two graphs: the gradients of a micro-batch, and the update of the weights.
 
-The first is compiled for each shape of the clips, the second once. In one graph MindSpore 2.8.0 could not compile a second
-shape where accumulation and a moving average met ("The pointer[manager] is null": its parameter elimination comes to a
-graph of the first compilation).
+The first is compiled for each shape of the clips, the second once. As one graph, MindSpore 2.8.0 fails to compile a
+second shape with both accumulation and a moving average ("The pointer[manager] is null": its parameter elimination
+reaches a graph of the first compilation).
 """
 
 from typing import NamedTuple
@@ -15,12 +15,13 @@ _REDUCING_MODES = ("data_parallel", "hybrid_parallel")
 
 
 class StepResult(NamedTuple):
-    """What one micro-step gives.
+    """The result of one micro-step.
 
     Attributes:
         terms: the loss and its terms, scalars.
         norm: of the gradient before clipping; None before the last micro-step.
-        refused: whether nothing was updated, because the loss or the gradient is not finite; None before the last micro-step.
+        refused: whether nothing was updated, because the loss or the gradient is not finite; None before the last
+            micro-step.
     """
 
     terms: tuple
@@ -44,7 +45,7 @@ class ForwardWithLoss(nn.Cell):
         self.model_inputs = model_inputs
 
     def construct(self, scale, *tensors):
-        """The scaled loss, and the tuple of the loss and its terms as they are to be read."""
+        """The scaled loss, and the tuple of the unscaled loss and its terms."""
         outputs = self.model(*tensors[: self.model_inputs])
         result = self.loss(outputs, *tensors[self.model_inputs :])
         terms = result if isinstance(result, tuple) else (result,)
@@ -52,14 +53,14 @@ class ForwardWithLoss(nn.Cell):
 
 
 class NetworkUpdate(nn.Cell):
-    """What changes one network's weights: optimizer, loss scale, clipping, moving average.
+    """The update of one network's weights: optimizer, loss scale, clipping, moving average.
 
     Args:
         optimizer: a MindSpore optimizer.
         scale: loss scale, a Tensor or a loss-scale manager cell.
         ema: mindone's EMA or None.
         accumulation_steps: micro-batches a step.
-        clip_norm: the gradient's norm is brought down to this; None leaves it.
+        clip_norm: largest norm of the gradient, which is scaled down to it; None for no clipping.
 
     Attributes:
         weights: the optimizer's parameters.
@@ -81,7 +82,7 @@ class NetworkUpdate(nn.Cell):
         several = accumulation_steps > 1
         self.sums = self.weights.clone(prefix="grad_accumulated_", init="zeros") if several else None
         self.reducer = reducer(self.weights)
-        # A device whose loss is not finite while its gradient is must not be the only one that refuses the step.
+        # Over all devices: one whose loss alone is not finite must not refuse the step alone.
         self.over_devices = ops.AllReduce() if _several_devices() else nn.Identity()
         self.hyper_map = ops.HyperMap()
 
@@ -110,7 +111,7 @@ class NetworkUpdate(nn.Cell):
             self.hyper_map(_clear, self.sums)
 
     def _share(self):
-        """What a step's summed gradients are multiplied by to be those of the loss, its mean over the micro-batches."""
+        """Factor from a step's summed, scaled gradients to those of the loss's mean over the micro-batches."""
         return 1.0 / (self.scale_sense * self.accumulation_steps)
 
 
@@ -130,7 +131,7 @@ class Gradients(nn.Cell):
         self.hyper_map = ops.HyperMap()
 
     def construct(self, *tensors):
-        """What there is to read, and the gradients of the scaled loss; none where they are added to the update's sums."""
+        """The terms, and the gradients of the scaled loss; () where these were added to the update's sums."""
         (_, terms), gradients = self.loss_and_gradients(self.scale_sense * 1.0, *tensors)
         if self.sums is None:
             return terms, gradients
@@ -139,11 +140,11 @@ class Gradients(nn.Cell):
 
 
 class JointUpdate(nn.Cell):
-    """The end of a step: all networks that train together change, or none does.
+    """The end of a step: all networks that train together are updated, or none.
 
-    On a CPU mindone's own step takes every gradient for finite, so that one NaN spoils the weights for good; it runs EMA on
-    micro-steps that update nothing; and it drops a non-finite micro-batch from the sum but not from the count. Here the
-    whole accumulated gradient is judged by its norm: not finite, and nothing at all changes.
+    On a CPU mindone's own step takes every gradient for finite, so that one NaN ruins the weights; it updates EMA on
+    micro-steps that update nothing else; and it drops a non-finite micro-batch from the sum but not from the count.
+    Here the norm of the whole accumulated gradient decides: where it is not finite, nothing changes.
 
     Args:
         updates: a NetworkUpdate for each network.
@@ -218,7 +219,7 @@ def square_sum(gradient):
     """The sum of a gradient's squares, a scalar, float32."""
     gradient = ops.cast(gradient, ms.float32)
     rows = ops.reshape(gradient, (gradient.shape[0] if gradient.ndim else 1, 1, -1))
-    # each row by itself times itself: squares of their own would be written and read again
+    # as products of rows: a tensor of squares would be written and read again
     return ops.BatchMatMul(transpose_b=True)(rows, rows).sum()
 
 

@@ -1,4 +1,4 @@
-"""encode over a collection: stopped and started anywhere, shared by processes, kept up to date, verified; and decode from either form."""
+"""encode over a collection: resumed, shared by processes, kept up to date, verified; and decode from either form."""
 
 import os
 import re
@@ -94,8 +94,8 @@ def test_a_rerun_does_what_is_missing_or_stale_and_says_how_many_of_each(encode,
     (videos / "new.mp4").unlink()
     said = encode("cache", "--convention", "mindone").out
     assert (
-        "4 clips: 0 up to date, 0 missing, 4 stale (4 other settings), 0 damaged; 1 latents of other clips are left alone"
-        in said
+        "4 clips: 0 up to date, 0 missing, 4 stale (4 other settings), 0 damaged; "
+        "1 latents of other clips are left alone" in said
     )
     other = encode("cache", "--ckpt_path", weights / "1.safetensors").out
     assert "4 stale (4 other checkpoint)" in other
@@ -143,7 +143,7 @@ def test_samples_depend_on_neither_order_nor_processes_nor_batches(encode):
 
 
 def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weights, monkeypatch):
-    # compared are the frames that are handed over, not those that a video makes of them: one rounding apart, it may code them otherwise
+    # compares the frames given to the writer, not the video's: frames that differ by rounding may be coded differently
     handed, write = {}, VideoWriter.write
     monkeypatch.setattr(
         VideoWriter,

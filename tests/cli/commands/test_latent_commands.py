@@ -1,4 +1,4 @@
-"""encode, decode and latent-stats: scaled latents are told from unscaled ones all the way."""
+"""encode, decode and latent-stats distinguish scaled from unscaled latents."""
 
 import json
 import subprocess
@@ -12,6 +12,7 @@ import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
+from mindone_tae.cli.factors import warn_of_factors
 from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
 from mindone_tae.models.latent.scaling import scale_posterior
 from mindone_tae.weights import save_diffusers_folder, save_weights
@@ -135,7 +136,63 @@ def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line[:1].isalnum()}
     assert float(rows["all"][0]) == pytest.approx(of_latents["overall"]["mean"], abs=1e-4)
     assert float(rows["15"][1]) == pytest.approx(of_latents["channels"][15]["std"], abs=1e-4)
-    assert "law of total variance" in shown and "scaled = (z - shift_factor) * scaling_factor, with" in shown
+    assert "law of total variance" in shown
+    assert "2 of the 2 latents are scaled, diffusers with 1.5 and 0.25" in shown
+
+
+def test_latent_stats_gives_words_to_copy_and_says_that_the_factors_in_use_are_off(mixed, tmp_path, capsys):
+    assert run(["latent-stats", "--latent_folder", str(mixed), "--output_path", str(tmp_path / "stats")]) == 0
+    shown = capsys.readouterr().out
+    for convention, scale in (
+        ("mindone", lambda z, a, b: a * z + b),
+        ("diffusers", lambda z, a, b: (z - b) * a),
+    ):
+        words = next(line for line in shown.splitlines() if f"--convention {convention}" in line).split()
+        a, b = (float(word.partition("=")[2]) for word in words[-2:])
+        assert [word.partition("=")[0] for word in words[-2:]] == ["model.scaling_factor", "model.shift_factor"]
+        scaled_mean = scale(posterior().mean.astype(float), a, b)
+        noise = a * np.exp(posterior().logvar.astype(float) / 2)  # its deviation
+        assert scaled_mean.mean() == pytest.approx(0, abs=1e-3)
+        assert np.sqrt(scaled_mean.var() + (noise**2).mean()) == pytest.approx(1, abs=1e-3)
+    # 1.5 times a deviation of about 1
+    told = [line for line in shown.splitlines() if "off by more than a tenth" in line]
+    assert len(told) == 4 and all("factors 1.5 and 0.25" in line for line in told)
+
+
+def test_factors_that_are_saved_with_weights_scale_what_is_encoded_by_them(tae, videos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    architecture = {key: value for key, value in TINY.items() if not key.endswith("_factor")}
+    save_weights(tae, "own.safetensors", {"model": {"name": "tae", **architecture}})
+    words = ["--video_folder", str(videos), "--image_size", "16,24"]
+    encode = ["encode", *words, "--convention", "diffusers", "--output_path"]
+    assert run([*encode, "published", "--ckpt_path", "own.safetensors"]) == 0
+    assert "published factors 1.5305 and 0.0609" in capsys.readouterr().err
+
+    stats = ["latent-stats", *words, "--ckpt_path", "own.safetensors", "--output_path", "stats", "--save"]
+    assert run([*stats, "fitted.safetensors"]) == 2
+    assert "without --convention" in capsys.readouterr().err
+    assert run([*stats, "fitted.safetensors", "--convention", "diffusers"]) == 0
+    assert run([*encode, "fitted", "--ckpt_path", "fitted.safetensors"]) == 0
+    assert "factors" not in capsys.readouterr().err
+    clips = [read_latents(tmp_path / f"fitted/{name}.mp4.safetensors", "diffusers") for name in "ab"]
+    mean, variance = (np.concatenate([part(clip).ravel() for clip in clips]) for part in (lambda c: c.mean, variances))
+    assert mean.mean() == pytest.approx(0, abs=1e-3)
+    assert np.sqrt(mean.var() + variance.mean()) == pytest.approx(1, abs=1e-3)
+
+
+def test_saved_factors_used_by_the_other_convention_are_warned_of(tae, tmp_path, caplog):
+    factors = {"scaling_factor": 0.5, "shift_factor": 1.0}
+    noted = {"mean": 1.0, "std": 2.0, "clips": 3, "convention": "diffusers"}
+    save_weights(tae, tmp_path / "tae.safetensors", {"model": {**TINY, **factors}, "latent_statistics": noted})
+    section = {"name": "tae", "pretrained": str(tmp_path / "tae.safetensors"), **factors}
+    warn_of_factors(section, "diffusers", factors)  # (1 - 1) * 0.5 = 0 and 2 * 0.5 = 1
+    assert not caplog.records
+    warn_of_factors(section, "mindone", factors)  # 0.5 * 1 + 1 = 1.5
+    assert "gives mean 1.50 and deviation 1.00" in caplog.text and "are for diffusers" in caplog.text
+
+
+def variances(clip):
+    return np.exp(clip.logvar)
 
 
 def test_latent_stats_of_differently_scaled_files_are_of_the_unscaled_latents(mixed, tmp_path, capsys):
@@ -188,7 +245,8 @@ def test_latent_stats_without_anything_to_measure_says_what_it_takes(tmp_path, m
 def test_latent_stats_of_files_needs_no_mindspore(mixed, tmp_path):
     code = (
         "import sys\nfrom mindone_tae.cli import run\n"
-        f"assert run(['latent-stats', '--latent_folder', {str(mixed)!r}, '--output_path', {str(tmp_path / 'stats')!r}]) == 0\n"
+        f"words = ['latent-stats', '--latent_folder', {str(mixed)!r}, '--output_path', {str(tmp_path / 'stats')!r}]\n"
+        "assert run(words) == 0\n"
         "assert 'mindspore' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

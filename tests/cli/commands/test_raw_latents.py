@@ -1,4 +1,4 @@
-"""`decode` on the bare arrays of somebody's own sampler."""
+"""`decode` on bare arrays of another sampler."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `reconstruct`, `decode` and `latent-stats` do with clips that cannot be read, and what ended calls leave."""
+"""`reconstruct`, `decode` and `latent-stats` with unreadable clips, and cleanup after interrupted calls."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 
 from mindone_tae.cli import run
 from mindone_tae.data import TAEVideoDataset, UnreadableVideo, VideoWriter
+from mindone_tae.zoo.recipe.files import find_recipe
 
 pytestmark = pytest.mark.apart
 
@@ -154,3 +155,15 @@ def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(videos, weigh
     found = [json.loads(Path(folder, "latent_stats.json").read_text()) for folder in ("with", "without")]
     assert found[0]["source"]["clips"] == found[1]["source"]["clips"] == 3
     assert found[0]["overall"]["mean"] == pytest.approx(found[1]["overall"]["mean"], rel=1e-4)
+
+
+def test_without_a_video_named_the_recipes_own_clips_are_said_to_be_the_training_ones(videos, weights, capsys):
+    words = ["--ckpt_path", str(weights / "0.safetensors"), "--image_size", "8,16", "--output_path", "out"]
+    Path("own.yaml").write_text(
+        find_recipe("tae/infer/look").read_text().replace("folder: null", "folder: videos/deep")
+    )
+    narrow = ["model.block_out_channels=[8,8,8,8]", "model.layers_per_block=1", "model.norm_num_groups=4"]
+    assert run(["reconstruct", "--config", "own.yaml", *words, *narrow]) == 0
+    assert "these are the clips that the recipe trains on, videos/deep" in capsys.readouterr().out
+    assert run(["reconstruct", *words]) == 2
+    assert "name files or folders, as in mindone-tae reconstruct my.mp4" in capsys.readouterr().err

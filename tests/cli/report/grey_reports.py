@@ -1,4 +1,4 @@
-"""Reports whose frames tell by their grey which frame and which contestant they are."""
+"""Reports whose grey levels identify the frame and the contestant."""
 
 from types import SimpleNamespace
 

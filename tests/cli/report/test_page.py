@@ -1,4 +1,4 @@
-"""The HTML file: what it holds of one report and of several, and how its video is made."""
+"""The HTML file of one report and of several, and its video."""
 
 import base64
 import io

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.apart
 # The middle pixel of every player and the frame that the page says it shows, taken at one moment.
 SHOWN = """
 const grey = (canvas) => canvas.getContext("2d").getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data[1];
-const players = [...document.querySelectorAll("#side figure")].map((figure) => [figure.dataset.name, grey(figure.querySelector("canvas"))]);
+const players = [...document.querySelectorAll("#side figure")].map(
+  (figure) => [figure.dataset.name, grey(figure.querySelector("canvas"))]);
 return [Object.fromEntries(players), Number(document.body.dataset.frame)];
 """
 CONTESTANTS = ("source", "model", "average_pooling")
@@ -49,7 +50,8 @@ class Page:
 
     def seek(self, number):
         self.run(
-            "const seek = document.getElementById('seek'); seek.value = arguments[0]; seek.dispatchEvent(new Event('input'))",
+            "const seek = document.getElementById('seek'); seek.value = arguments[0];"
+            "seek.dispatchEvent(new Event('input'))",
             number,
         )
         return self.at(number)
@@ -70,7 +72,8 @@ def opened(browser, one_clip):
 @pytest.fixture
 def page(opened):
     opened.run(
-        "document.querySelector('#mode [data-value=side]').click(); document.querySelector('#zoom [data-value=\"1\"]').click()"
+        "document.querySelector('#mode [data-value=side]').click();"
+        "document.querySelector('#zoom [data-value=\"1\"]').click()"
     )
     return opened
 
@@ -95,7 +98,8 @@ def test_players_stay_in_step_while_they_play_and_go_round(page):
     samples = page.driver.execute_async_script(
         f"const done = arguments[0], samples = [], shown = () => {{ {SHOWN} }};"
         "document.getElementById('play').click();"
-        "const look = () => { samples.push(shown()); samples.length < 150 ? setTimeout(look, 20) : done(samples) }; look();"
+        "const look = () => { samples.push(shown()); samples.length < 150 ? setTimeout(look, 20) : done(samples) };"
+        "look();"
     )
     page.run("document.getElementById('play').click()")
     seen = []
@@ -133,12 +137,15 @@ def test_a_wipe_shows_one_left_and_another_right_of_its_edge(page):
     page.run("document.querySelector('#mode [data-value=wipe]').click()")
     page.run(
         "const [left, right] = document.querySelectorAll('#wipe select');"
-        "left.value = 'average_pooling'; right.value = 'model'; for (const select of [left, right]) select.dispatchEvent(new Event('change'));"
-        "const slider = document.querySelector('#wipe input'); slider.value = 30; slider.dispatchEvent(new Event('input'))"
+        "left.value = 'average_pooling'; right.value = 'model';"
+        "for (const select of [left, right]) select.dispatchEvent(new Event('change'));"
+        "const slider = document.querySelector('#wipe input'); slider.value = 30;"
+        "slider.dispatchEvent(new Event('input'))"
     )
     greys = page.run(
         "const canvas = document.querySelector('#wipe canvas'), pen = canvas.getContext('2d');"
-        "return [.1, .25, .35, .9].map((share) => pen.getImageData(share * canvas.width, canvas.height / 2, 1, 1).data[1])"
+        "return [.1, .25, .35, .9].map("
+        "(share) => pen.getImageData(share * canvas.width, canvas.height / 2, 1, 1).data[1])"
     )
     assert [abs(grey - level("average_pooling", 6)) <= 3 for grey in greys] == [True, True, False, False]
     assert [abs(grey - level("model", 6)) <= 3 for grey in greys] == [False, False, True, True]
@@ -150,7 +157,8 @@ def test_a_click_in_a_plot_goes_to_that_frame(page):
     page.seek(0)
     plot = page.driver.find_element("css selector", "#plots svg")
     box = page.run(
-        "const box = arguments[0].getBoundingClientRect(); arguments[0].scrollIntoView({block: 'center'}); return [box.width, box.height]",
+        "const box = arguments[0].getBoundingClientRect(); arguments[0].scrollIntoView({block: 'center'});"
+        "return [box.width, box.height]",
         plot,
     )
     wanted = 17

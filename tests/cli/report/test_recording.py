@@ -1,4 +1,4 @@
-"""What is kept of clips: exact frames, figures by frame, the latent's pictures."""
+"""Data recorded of clips: exact frames, figures by frame, the latent's pictures."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a step draws: lengths, sizes and data sets, one shape a batch, the same whatever reads it."""
+"""A step's draws: lengths, sizes and data sets, one shape a batch, independent of the reader."""
 
 from collections import Counter
 
@@ -71,8 +71,8 @@ def test_without_a_step_each_clip_has_its_own_bucket(shapes):
 
 def test_long_steps_take_videos_that_are_long_enough(shapes, numbers_of):
     dataset = TAEVideoDataset(
-        folder=shapes, size=32, mixed_strategy="mixed_video_random", mixed_image_ratio=0.0, mixed_lengths=[4, 12, 16], short_video="bucket",
-        output_columns=["video", "path"],
+        folder=shapes, size=32, mixed_strategy="mixed_video_random", mixed_image_ratio=0.0, mixed_lengths=[4, 12, 16],
+        short_video="bucket", output_columns=["video", "path"],
     )  # fmt: skip
     assert {dataset.step_choice(np.random.default_rng(seed)) for seed in range(50)} == {4, 12, 16}
     assert len(dataset) == 5
@@ -142,8 +142,9 @@ def test_batches_depend_on_seed_and_step_alone(shapes, bounded):
 
     def make():
         return TAEVideoDataset(
-            folder=shapes, size_buckets=BUCKETS, mixed_strategy="mixed_video_random", mixed_lengths=[2, 4], short_video="bucket",
-            random_crop=True, random_flip=True, clips_per_video=2, read_timeout_s=30.0 if bounded else None,
+            folder=shapes, size_buckets=BUCKETS, mixed_strategy="mixed_video_random", mixed_lengths=[2, 4],
+            short_video="bucket", random_crop=True, random_flip=True, clips_per_video=2,
+            read_timeout_s=30.0 if bounded else None,
         )  # fmt: skip
 
     dataset = make()

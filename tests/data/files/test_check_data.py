@@ -1,10 +1,12 @@
-"""The check of a collection: its manifest, going on after a kill, and data sets that take the manifest."""
+"""The check of a collection: its manifest, resuming after a kill, and data sets that use the manifest."""
 
 import csv
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import av
@@ -221,7 +223,10 @@ def test_manifest_beside_other_files_says_what_to_set(clips, tmp_path):
         ),
         ("video\na.mp4\n", "has no column 'path', so it is no manifest: give it as dataset.csv_path"),
         ("path,frames\na.mp4,3\n", "has no column 'fps'; a manifest has path, frames"),
-        ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n", "what is no number"),
+        (
+            "path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,x,1,1,1,c,1,pyav,\n",
+            "has no number where",
+        ),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,0,1,1,1,c,1,pyav,\n", "0 frames"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\na.mp4,1,nan,1,1,c,1,pyav,\n", "at nan fps"),
         ("path,frames,fps,width,height,codec,duration_s,reader,reason\n../a.mp4,1,1,1,1,c,1,pyav,\n", "leaves it"),
@@ -318,3 +323,73 @@ def test_manifest_tells_transfer_and_guessed_rates_and_each_data_set_decides(hdr
         "sample_n_frames": 2,
     }
     assert len(TAEVideoDataset(**keywords)) == 1 and len(TAEVideoDataset(hdr="tonemap", **keywords)) == 3
+
+
+def test_names_that_are_formulas_or_no_utf8_come_back_from_the_manifest_as_they_are(tmp_path, capsys):
+    names = ["=1+1.png", "-x.png", "@x.png", "'=q.png", os.fsdecode(b"caf\xe9.png")]
+    (tmp_path / "clips").mkdir()
+    for name in names:
+        Image.new("RGB", (16, 16)).save(tmp_path / "clips" / name)
+    with open(tmp_path / "clips/list.csv", "w", errors="surrogateescape", newline="") as table:
+        csv.writer(table).writerows([["video", "caption"], *([name, f"={name}"] for name in names[:4])])
+    assert check_data(tmp_path / "clips", "--output_path", tmp_path / "all") == 0
+    assert check_data(tmp_path / "clips/list.csv", "--output_path", tmp_path / "listed") == 0
+    assert not [line for line in (tmp_path / "listed/manifest.csv").read_text().splitlines() if line[0] in "=+-@"]
+    for manifest, wanted in (("all", sorted(names)), ("listed", names[:4])):
+        keywords = {"manifest_path": str(tmp_path / manifest / "manifest.csv"), "folder": str(tmp_path / "clips")}
+        data = TAEVideoDataset(**keywords, size=16)
+        assert [data.describe(i)["relative_path"] for i in range(len(data))] == wanted
+        assert all(data.describe(i).get("caption", f"={wanted[i]}") == f"={wanted[i]}" for i in range(len(data)))
+        assert data.sample(0, np.random.default_rng(0), 1)[0].shape == (3, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda lines: [bytes(4096), *lines[2:]],
+        lambda lines: [lines[0], b'{"path": ["a"], "frames": 1e400}', *lines[2:]],
+        lambda lines: [lines[0].replace(b'"frames": 24', b'"frames": "24"'), *lines[1:]],
+        lambda lines: [lines[0], lines[1][:40] + b"\xff\xfe" + b"[" * 100_000, *lines[2:]],
+    ],
+)
+def test_a_power_cut_in_the_journal_costs_the_files_it_hit_and_no_more(clips, tmp_path, caplog, spoil):
+    out = tmp_path / "out"
+    assert check_data(clips, "--output_path", out, "--workers", 1) == 0
+    before, journal = rows_of(out / "manifest.csv"), out / "checked.jsonl"
+    damaged = b"\n".join(spoil(journal.read_bytes().splitlines())) + b"\n"
+    journal.write_bytes(damaged)
+    assert check_data(clips, "--output_path", out, "--resume") == 0
+    assert rows_of(out / "manifest.csv") == before
+    assert (out / "checked.jsonl.damaged").read_bytes() == damaged and "looked at again" in caplog.text
+    assert len(journal.read_text().splitlines()) == len(before)
+
+
+def test_a_half_line_of_a_killed_check_is_no_damage(clips, tmp_path, caplog):
+    out = tmp_path / "out"
+    assert check_data(clips, "--output_path", out, "--workers", 1) == 0
+    before = (out / "checked.jsonl").read_bytes()
+    (out / "checked.jsonl").write_bytes(before[:-30])
+    assert check_data(clips, "--output_path", out, "--resume") == 0
+    assert sorted((out / "checked.jsonl").read_bytes().splitlines()) == sorted(before.splitlines())
+    assert not caplog.text and not (out / "checked.jsonl.damaged").exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/out", "/dev/null/out", "/dev/full", "x" * 300])
+def test_a_place_that_cannot_be_written_is_one_line(clips, tmp_path, monkeypatch, capsys, place):
+    monkeypatch.chdir(tmp_path)
+    assert check_data(clips, "--output_path", place) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_full_disk_names_the_journal_and_what_was_checked_is_kept(clips, tmp_path, capsys):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+            os._exit(check_data(clips, "--output_path", tmp_path / "out", "--workers", 1))
+        finally:
+            os._exit(1)  # whatever happens, this is no second pytest
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+    assert check_data(clips, "--output_path", tmp_path / "out", "--resume") == 0
+    assert "files were checked before" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A cache of latents: killed at any moment it goes on as if nothing had happened, and nothing that it reads leads out of it."""
+"""A cache of latents: it resumes after a kill at any moment, and names in its files cannot lead out of its folder."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Latents in files: what comes back, and how they say what they are scaled by."""
+"""Latents in files: round trips, and the scaling stored with them."""
 
 import json
 from dataclasses import replace

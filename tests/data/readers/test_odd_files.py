@@ -32,7 +32,7 @@ def rewrite(source, target, keep=lambda number: True, time=lambda stamp: stamp, 
 
 
 def two_of_three_between(make_video, name, frames, **keywords):
-    """A video of a keyframe, then always two frames that nothing else needs and that are stored after the one they precede."""
+    """A video of a keyframe, then pairs of unreferenced frames, each stored after the frame that follows it."""
     params = {"x264-params": "keyint=100:bframes=2:b-adapt=0:b-pyramid=0:scenecut=0:weightp=0"}
     path = make_video(name, frames=frames, **params, **keywords)
     with av.open(path) as video:

@@ -1,4 +1,4 @@
-"""What timestamps say: expected numbers are worked out by hand."""
+"""Rates and gaps from timestamps, against numbers worked out by hand."""
 
 from fractions import Fraction
 

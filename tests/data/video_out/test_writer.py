@@ -36,7 +36,7 @@ def test_written_video_has_the_frames_it_was_given(tmp_path, name, worst):
 
 
 def test_mp4_says_its_colours_and_they_are_so(tmp_path):
-    """BT.709 of limited range, in the stream and in the container's nclx box, whatever the size; checked by its own formulas."""
+    """BT.709 of limited range, in the stream and in the container's nclx box, at any size; checked by its formulas."""
     for height, width in ((64, 96), (720, 1280)):
         levels = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128]], np.uint8)
         frame = levels.repeat(width // 4, axis=0)[None].repeat(height, axis=0)

@@ -109,7 +109,7 @@ def i3d_by_numpy(narrow_weights):
 
 @pytest.fixture(scope="session")
 def logits_by_numpy(narrow_weights):
-    """A function from (c, t, 7, 7), the last stage's, to (400,): means of 2x7x7 without padding, then the classifier."""
+    """A function from the last stage's (c, t, 7, 7) to (400,): means of 2x7x7 without padding, then the classifier."""
 
     def head(x):
         view = np.lib.stride_tricks.sliding_window_view(x, (2, 7, 7), axis=(1, 2, 3))  # (c, t - 1, 1, 1, 2, 7, 7)

@@ -40,7 +40,7 @@ def test_of_independent_features_it_is_the_sum_of_theirs():
 
 @pytest.mark.parametrize("clips", [2, 5, 60])
 def test_few_clips_of_many_features_give_the_limit_of_the_formula(clips):
-    """Where covariances are singular the root of their product is not to be trusted: by eigenvalues of the small one."""
+    """The square root of a product of singular covariances is inexact; expected by eigenvalues of a small matrix."""
     a, b = RNG.standard_normal((clips, 100)) * 3, RNG.standard_normal((clips, 100)) + 0.5
     ca, cb = ((f - f.mean(axis=0)) / np.sqrt(clips - 1) for f in (a, b))
     values = np.linalg.eigvalsh(ca @ cb.T @ cb @ ca.T)  # those of C1 C2 that are not 0, plus rounding

@@ -1,4 +1,4 @@
-"""Two axes exchanged: as numpy exchanges them, in either mode and form, and the gradient likewise."""
+"""Two axes swapped, against NumPy, in either mode and form, with the gradient."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recomputation changes what is kept, and no value."""
+"""Recomputation saves memory and changes no value."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Statistics of latents, and the factors that come of them."""
+"""Statistics of latents, and the factors computed from them."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Types to compute in: for each network its own, close to float32, float32 where it matters, and no NaN from wild inputs."""
+"""Types computed in: one for each network, close to float32, float32 where it matters, no NaN from extreme inputs."""
 
 import numpy as np
 import pytest

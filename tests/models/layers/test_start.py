@@ -17,7 +17,7 @@ SMALL = {
 
 
 def off_from_linear(network, rng):
-    """How far the reconstruction of a dark clip of low contrast is from what a linear code makes of the bright one, relative."""
+    """Relative difference of a dark, low-contrast clip's reconstruction from the one that linearity predicts."""
     clips = rng.uniform(-1, 1, (2, 1, 3, 4, 16, 16)).astype(np.float32)
     bright, other = (network(ms.Tensor(clip))[0].asnumpy() for clip in clips)
     mixed = network(ms.Tensor(0.2 * clips[0] + 0.05 * clips[1]))[0].asnumpy()

@@ -12,7 +12,7 @@ from mindone_tae.models.tiling.memory import activation_bytes, tile_within
 
 TAE = (128, 256, 512, 512)
 
-# Growth of the peak resident memory from a small video to one of 16 frames of 96x96, in a process of its own: a peak never falls.
+# Growth of peak resident memory from a small video to one of 16 frames of 96x96, in a new process: a peak never falls.
 _MEASURE = """
 import os, sys
 import numpy as np, mindspore as ms
@@ -77,7 +77,8 @@ def test_budget_gets_the_largest_tile_that_fits(part, budget_gb):
 def test_budget_too_small_for_any_tile_says_what_is_needed():
     with pytest.raises(
         ValueError,
-        match=r"memory_budget_gb is 0.1; the smallest tile, 32 frames of 64x64 pixels of 2 videos, takes about .* GB to decode",
+        match=r"memory_budget_gb is 0.1; the smallest tile, 32 frames of 64x64 pixels of 2 videos, "
+        r"takes about .* GB to decode",
     ):
         tile_within(0.1, "decode", TAE, (2, 32, 512, 512), 8)
 

@@ -1,4 +1,4 @@
-"""Norms that take the statistics of all tiles together: against NumPy, against untiled networks, and what they leave alone."""
+"""Norms that share the statistics of all tiles: against NumPy, against untiled networks, and what stays unchanged."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Streams of chunks: the values of the whole-clip call, whatever the chunks, in memory that does not grow with the video."""
+"""Streams of chunks: the results of the whole-clip call for any chunks, in memory that does not grow with the video."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Tiles around the networks: the values of a blend computed separately, one shape for all tiles, and what may be asked for."""
+"""Tiles around the networks: values of a blend computed separately, one shape for all tiles, checks of settings."""
 
 import numpy as np
 import pytest

@@ -114,3 +114,18 @@ def test_a_name_that_stands_twice_is_refused(tmp_path, names):
         r"(it holds x twice|x is Float32 of shape \(2,\) and has 16 bytes)",
     ):
         read_weights(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x0a\x06\x0a\x02\xff\xfe\x12\x00",  # a tag that is no UTF-8
+        b"\x0a\xff\xff\xff\xff\x7f",  # a message that ends far behind the file's end
+        b"\x0b" * 5000,  # groups within groups
+        b"\x0a\x02\x12\x09",
+    ],
+)
+def test_bytes_that_are_no_messages_are_one_error(tmp_path, content):
+    (tmp_path / "w.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match="w.ckpt: not a whole .ckpt file of MindSpore"):
+        read_weights(tmp_path / "w.ckpt")

@@ -89,7 +89,8 @@ X = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ({"x": X, "y": {**X, "data_offsets": [16, 24]}}, bytes(24), "invalid offset"),  # a hole between
         ({"x": X}, bytes(12), "not fully covered"),
         (
-            b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+            b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+            b'"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
             bytes(8),
             "x twice",
         ),

@@ -1,4 +1,4 @@
-"""Of a file that calls itself PyTorch's nothing is ever run, and what is damaged, cut short or beyond its bounds is told."""
+"""Nothing in a file that claims to be PyTorch's is ever run; damaged, truncated and oversized files are errors."""
 
 import contextlib
 import importlib
@@ -167,7 +167,7 @@ def test_other_files_are_told_from_torchs(tmp_path):
         open_torch(write_zip(tmp_path / "list.pth", pickle.dumps([1], 2)))
 
 
-# A tuple of two of what is in place 0 of the memory, put there again: 30 times it is a tree of a thousand million leaves.
+# Replaces memo entry 0 by a pair of itself, 30 times: a tree of 2**30 leaves.
 DOUBLED = b")q\x00" + b"h\x00h\x00\x86q\x00" * 30
 
 

@@ -1,4 +1,4 @@
-"""What cannot be inflated is told, all of it in one error, and nothing is written."""
+"""What cannot be inflated is listed completely in one error, and nothing is written."""
 
 import json
 

@@ -31,7 +31,8 @@ from diffusers import AutoencoderKL
 folder, widths, groups, layers, latent = sys.argv[1], [int(w) for w in sys.argv[2].split(",")], *map(int, sys.argv[3:6])
 torch.manual_seed(0)
 vae = AutoencoderKL(
-    in_channels=3, out_channels=3, latent_channels=latent, block_out_channels=widths, layers_per_block=layers, norm_num_groups=groups,
+    in_channels=3, out_channels=3, latent_channels=latent, block_out_channels=widths, layers_per_block=layers,
+    norm_num_groups=groups,
     down_block_types=["DownEncoderBlock2D"] * len(widths), up_block_types=["UpDecoderBlock2D"] * len(widths),
     use_quant_conv=False, use_post_quant_conv=False, scaling_factor=1.5305, shift_factor=0.0609,
 ).eval()

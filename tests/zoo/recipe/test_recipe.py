@@ -13,7 +13,9 @@ PACKAGE = "recipe_plugin"
 SOURCE = """
     raise SystemExit("a component was imported")
     class Model:
-        def __init__(self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None): pass
+        def __init__(
+            self, width: int = 8, rate: float = 0.1, dtype: str = "float32", pretrained: str | None = None
+        ): pass
     class Clips:
         def __init__(self, csv_path: str, size: int | tuple[int, int] = 64, random: bool = True): pass
     class Other:
@@ -305,6 +307,19 @@ def test_an_override_does_not_reach_through_a_yaml_anchor(load):
     )
     recipe = load(text, "eval.dataset.csv_path=x.csv")
     assert (recipe.dataset["csv_path"], recipe.eval.dataset["csv_path"]) == ("train.csv", "x.csv")
+
+
+def test_a_component_exchanged_on_the_command_line_is_told_once_with_the_cure(mistakes, load):
+    (line, of_eval) = mistakes(GOOD, "dataset.name=other_clips")
+    assert line == (
+        "command line: dataset: dataset 'other_clips' is named on the command line, and what the recipe says of "
+        "another (csv_path, size) is none of its keywords: give the section whole, "
+        '"dataset={name: other_clips, folder: ...}"'
+    )
+    assert of_eval.startswith("command line: eval.dataset: ") and "(csv_path, random)" in of_eval
+    whole = "dataset={name: other_clips, folder: a}", "eval.dataset={name: other_clips, folder: b}"
+    recipe = load(GOOD, *whole)
+    assert (recipe.dataset["folder"], recipe.eval.dataset["folder"]) == ("a", "b")
 
 
 def test_a_key_given_twice_is_told_with_both_lines(mistakes):

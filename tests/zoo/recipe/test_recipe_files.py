@@ -4,7 +4,7 @@ import pytest
 
 from mindone_tae.zoo import UserError, recipe_names
 from mindone_tae.zoo.recipe import files
-from mindone_tae.zoo.recipe.files import find_recipe, read_recipe
+from mindone_tae.zoo.recipe.files import find_recipe, purpose, read_recipe
 
 
 @pytest.fixture
@@ -48,3 +48,16 @@ def test_an_unknown_recipe_is_told_with_the_nearest_and_the_list(shipped):
         UserError, match="'tae/train/tinny' is neither a file.*did you mean 'tae/train/tiny'.*names: tae/train/tiny"
     ):
         find_recipe("tae/train/tinny")
+
+
+def test_a_part_of_a_name_is_answered_with_the_names_that_hold_it():
+    with pytest.raises(UserError) as caught:
+        find_recipe("tiny")
+    suggested = str(caught.value).partition("did you mean ")[2].partition("?")[0]
+    assert suggested.split(" or ") == [repr(name) for name in recipe_names() if "tiny" in name]
+
+
+def test_every_recipe_opens_with_what_it_is_for():
+    for name in recipe_names():
+        first = find_recipe(name).read_text(encoding="utf-8").splitlines()[0]
+        assert len(purpose(name)) > 20 and first == f"# {purpose(name)}"

@@ -1,4 +1,4 @@
-"""A kill or a full disk leaves the last whole checkpoint, and what is kept is what was asked for."""
+"""A kill or a full disk leaves the last complete checkpoint; as many are kept as configured."""
 
 import os
 import signal

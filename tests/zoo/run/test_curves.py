@@ -1,4 +1,4 @@
-"""A run's figures are read back and drawn, whatever state the run is in."""
+"""A run's figures are read and drawn in any state of the run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A run killed ten times at random moments ends in the same files as one that nobody killed."""
+"""A run killed ten times at random moments ends in the same files as an uninterrupted one."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ import mindone_tae
 
 ROOT = Path(mindone_tae.__file__).resolve().parent.parent
 
-# Every kind of state: moving averages, loss scale that follows refused steps, learning rate that changes, best checkpoint, evaluations,
-# and a second network that joins late, with an optimizer of its own.
+# Every kind of state: moving averages, a loss scale that follows refused steps, a learning rate that changes, the best
+# checkpoint, evaluations, and a second network that starts late, with an optimizer of its own.
 SETTINGS = [
     "train.steps=50",
     "train.save_every=2",

@@ -1,4 +1,4 @@
-"""What becomes of a run whose files were lost or damaged, that is resumed with another recipe, or that has nothing to do."""
+"""Runs whose files were lost or damaged, that are resumed with another recipe, or that have nothing left to do."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A run's folder says what it was made with, the state of the code included, and what is another since the last time."""
+"""A run's folder records versions, machine and state of the code of each session, and what changed since the last."""
 
 import shutil
 import subprocess

@@ -12,7 +12,7 @@ from mindone_tae.zoo.signatures.signature import check_keywords, check_value, re
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a package whose every module would fail if it were imported: write(a="source", b="...") -> package name."""
+    """Writes a package whose modules all fail if they are imported: write(a="source", b="...") -> package name."""
     package = "static_probe"
 
     def write(**modules):

@@ -1,4 +1,4 @@
-"""Runs against a discriminator: stopped and resumed they are the run that was not, and what cannot be trained so is told."""
+"""Runs against a discriminator: a resumed run equals an uninterrupted one, and settings that cannot work are errors."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""One step of two networks that are trained against each other is what the formulas give."""
+"""One adversarial step of two networks, against the formulas."""
 
 import numpy as np
 import pytest

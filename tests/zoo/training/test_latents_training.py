@@ -1,4 +1,4 @@
-"""Another package's model is trained on latents by the generic trainer, and no video is needed."""
+"""Another package's model is trained on latents by the generic trainer, without videos."""
 
 import json
 import os
@@ -59,7 +59,8 @@ def test_training_on_latents_needs_no_video(foreign_folder, foreign_recipe, tmp_
     )
     assert done.returncode == 0, done.stderr
     losses = [json.loads(line)["loss"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    # the new model gives zeros, and mse sums a frame's squares: of its 128 values 1.5 * (mean - 0.25 + noise), noise of variance exp(mean - 3)
+    # a new model gives zeros, and mse sums the squares of a frame's 128 values 1.5 * (mean - 0.25 + noise), the noise
+    # of variance exp(mean - 3)
     expected = 128 * 1.5**2 * (1 + 0.25**2 + np.exp(0.5 - 3))
     assert abs(losses[0] / expected - 1) < 0.3
     assert losses[-1] < losses[0] / 2

@@ -1,4 +1,4 @@
-"""The learning rate of every step there is, whichever scheduler gives it."""
+"""The learning rate of every step, for every scheduler."""
 
 import json
 

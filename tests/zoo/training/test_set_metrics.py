@@ -1,4 +1,4 @@
-"""Metrics of a whole set beside metrics of a clip, for the model and its baseline, in one process and in training."""
+"""Metrics of a whole set and of clips together, for the model and its baseline, alone and in training."""
 
 import json
 import logging

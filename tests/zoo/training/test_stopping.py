@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C save and leave; a full disk stops the run with one clear line; both can be resumed."""
+"""SIGTERM and Ctrl-C save and exit; a full disk stops the run with one clear line; both can be resumed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run ends in the same weights however often it was stopped, and a step that is not finite changes nothing."""
+"""A run ends in the same weights however often it was stopped; a step that is not finite changes nothing."""
 
 import json
 import logging

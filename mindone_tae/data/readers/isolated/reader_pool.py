@@ -179,12 +179,11 @@ class ReaderPool:
 
     Args:
         opener: "module:function" with `open_video`'s arguments.
-        most_idle: most idle processes kept; None for this process's number of cores, at least 4.
     """
 
-    def __init__(self, opener: str = "mindone_tae.data.readers.opening:open_video", most_idle: int | None = None):
+    def __init__(self, opener: str = "mindone_tae.data.readers.opening:open_video"):
         self._opener = opener
-        self._most_idle = most_idle if most_idle is not None else max(4, len(os.sched_getaffinity(0)))
+        self._most_idle = max(4, len(os.sched_getaffinity(0)))
         self._idle: list[ReaderProcess] = []
         self._lock = threading.Lock()
         # A fork would share the pipes with its parent.

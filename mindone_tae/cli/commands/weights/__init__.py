@@ -1,0 +1,1 @@
+"""Commands that make, convert or tell of weights."""

@@ -1,0 +1,1 @@
+"""The network in formats that run without this package: ONNX and MINDIR."""
