@@ -1,17 +1,20 @@
-# make test and make demo set up what they need in .venv: Python 3.10 or 3.11, git and pip's registry are enough.
+# make test and make demo set up what they need in .venv: Python 3.10, 3.11 or 3.12, git and pip's registry are enough.
+# With PYTHON=python3.12 on the command line it is .venv-python3.12, so that several versions stand side by side.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.10 || command -v python3)
-VENV := .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3.10 || command -v python3.12 || command -v python3)
+VENV := .venv$(if $(filter command,$(firstword $(origin PYTHON))),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
 # the second is for pip 25.3 and later, which keeps what builds the package apart
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help setup test lint docs dist fresh demo weights bench bench-peers recipes combinations two-cards attacks clean
+.PHONY: help setup test test-versions lint docs dist fresh demo weights bench bench-peers recipes combinations two-cards attacks clean
 
 help:
 	@echo "make test       set up .venv and run the tests"
+	@echo "make test PYTHON=python3.12  the same on another Python, in an environment of its own"
+	@echo "make test-versions  a smaller set of tests with MindSpore 2.7.1, 2.8.0 and 2.10.0, each in an environment that it makes (4 GB each)"
 	@echo "make lint       set up .venv and check format and imports with ruff"
 	@echo "make docs       set up .venv and build the documentation into site/, every link checked"
 	@echo "make dist       set up .venv and build sdist and wheel into dist/, and check what they hold"
@@ -29,7 +32,7 @@ help:
 setup: $(VENV)/ready
 
 $(VENV)/ready: setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 10), (3, 11)) else "Python is %d.%d; MindSpore 2.8 and its companions need 3.10 or 3.11: make PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "Python is %d.%d; MindSpore 2.8 and its companions need 3.10, 3.11 or 3.12: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
@@ -46,6 +49,9 @@ test: setup
 	wait $$apart; there=$$?; \
 	echo 'and those marked apart:'; cat $(VENV)/apart.log; \
 	test $$here -eq 0 && test $$there -eq 0
+
+test-versions:
+	$(PYTHON) tools/mindspore_versions.py $(VERSIONS)
 
 lint: setup
 	$(BIN)/python -m ruff format --check .

@@ -10,6 +10,21 @@ import pytest
 os.environ.setdefault("GLOG_v", "3")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="run the tables that take minutes too, of which a slice runs without it",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.option.exhaustive:
+        for item in items:
+            if item.get_closest_marker("exhaustive"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: add --exhaustive"))
+
+
 def pytest_configure(config):
     # A shell's background job ignores Ctrl-C, and so would the processes that tests start and send it to.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

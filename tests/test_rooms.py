@@ -49,7 +49,7 @@ INSIDE = {
         "recipe": {"errors", "printable", "registry", "signatures"},
         "run": {"atomic_file", "errors", "printable", "recipe", "spreadsheet"},
         "device": {"errors"},
-        "protocols": {"registry", "run", "signatures"},
+        "protocols": {"errors", "registry", "run", "signatures"},
         "training": {
             "atomic_file",
             "compiling",
@@ -76,7 +76,7 @@ INSIDE = {
         "description": set(),
         "given": {"layers.dtypes"},
         "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
-        | {"kernels.device", "layers.dtypes", "layers.start"},
+        | {"kernels.device", "layers.dtypes", "layers.precision", "layers.start"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {

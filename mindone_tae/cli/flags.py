@@ -1,10 +1,23 @@
 """The flags that commands share, and the recipe keys that they set."""
 
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 # Longer ones are no size, and Python reads none of over 4300 digits.
 _SIDE = re.compile("[0-9]{1,9}")
+# Flags that are on when bare, and take true or false.
+SWITCHES = ("--enable_tile",)
+_SWITCH_VALUES = {"true": True, "false": False}
+# Clips are whole, from the first frame and the centre, unflipped, whatever the recipe trained on.
+WHOLE_CLIPS = [
+    ("dataset.sample_n_frames", -1),
+    ("dataset.deterministic_sample", True),
+    ("dataset.random_crop", False),
+    ("dataset.random_flip", False),
+    ("dataset.mixed_strategy", None),
+    ("dataset.mixed_lengths", None),
+]
 
 
 def add_videos(parser):
@@ -49,7 +62,10 @@ def add_model(parser):
     parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
     _add_ckpt_path(parser)
     parser.add_argument(
-        "--enable_tile", action="store_true", help="work in tiles of time and space, to need less memory"
+        "--enable_tile",
+        type=_true_or_false,
+        metavar="BOOL",
+        help="work in tiles of time and space, to need less memory; bare, =True or =False, in place of model.use_tile",
     )
 
 
@@ -89,19 +105,6 @@ def data_overrides(options, section="dataset"):
     return pairs
 
 
-def whole_clips(options):
-    """The data flags as pairs, for whole clips: all frames, the centre, unflipped, whatever the recipe trained on."""
-    return [
-        ("dataset.sample_n_frames", -1),
-        ("dataset.deterministic_sample", True),
-        ("dataset.random_crop", False),
-        ("dataset.random_flip", False),
-        ("dataset.mixed_strategy", None),
-        ("dataset.mixed_lengths", None),
-        *data_overrides(options),
-    ]
-
-
 def names_clips(options):
     """Whether the command line says which clips are meant, by a flag or a key of the dataset section."""
     keys = {text.partition("=")[0] for text in options.overrides}
@@ -122,9 +125,26 @@ def model_overrides(options):
     pairs = []
     if options.ckpt_path is not None:
         pairs.append(("model.pretrained", options.ckpt_path))
-    if getattr(options, "enable_tile", False):
-        pairs.append(("model.use_tile", True))
+    if getattr(options, "enable_tile", None) is not None:
+        pairs.append(("model.use_tile", options.enable_tile))
     return pairs
+
+
+def with_switch_values(words):
+    """The words with a bare switch made "--switch=True": argparse would take a video behind it for its value."""
+    found, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        if word in SWITCHES:
+            word += f"={words.pop(0)}" if words and words[0].lower() in _SWITCH_VALUES else "=True"
+        found.append(word)
+    return found
+
+
+def _true_or_false(text):
+    if text.lower() not in _SWITCH_VALUES:
+        raise ArgumentTypeError(f"{text!r} is neither True nor False: write the flag bare, =True or =False")
+    return _SWITCH_VALUES[text.lower()]
 
 
 def size(text):

@@ -7,6 +7,7 @@ from pathlib import Path
 from mindone_tae.zoo import UserError, load_recipe
 from mindone_tae.zoo.recipe.files import find_recipe, read_recipe, recipe_names
 from mindone_tae.zoo.recipe.yaml_marks import parse
+from mindone_tae.zoo.registry import signature
 
 from . import flags
 
@@ -29,7 +30,7 @@ def take_default_weights(options, console):
     console.print(f"no --ckpt_path is given: the package's own small weights are taken, --ckpt_path {DEFAULT_WEIGHTS}")
 
 
-def load(options, pairs, default):
+def load(options, pairs, default, wanted=()):
     """The recipe of an inference command.
 
     The first of: --config; the recipe in the run's folder; `default`, with the architecture stored with the weights, if
@@ -39,6 +40,7 @@ def load(options, pairs, default):
         options: parsed arguments.
         pairs: (dotted path, value) from flags.
         default: name of the recipe that comes with the package.
+        wanted: (dotted path, value) of what the command sets on the dataset, of those keywords that it takes.
 
     Returns:
         Recipe. On a CPU it runs in PyNative mode unless the user wrote env.mode: each clip length would compile its own
@@ -51,10 +53,24 @@ def load(options, pairs, default):
     elif config is None:
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
-    recipe = load_recipe(config, model + pairs + flags.model_overrides(options) + options.overrides)
+    given = pairs + flags.model_overrides(options)
+    if wanted:
+        recipe = load_recipe(config, model + given + options.overrides)
+        given = _taken(recipe.dataset["name"], wanted) + given
+    recipe = load_recipe(config, model + given + options.overrides)
     if recipe.env.device_target == "CPU" and not _user_wrote_mode(options, recipe.path):
         recipe = replace(recipe, env=replace(recipe.env, mode=1))
     return recipe
+
+
+def _taken(dataset, wanted):
+    """Of the keywords that a command wants, those that a dataset takes; the others are told."""
+    taken = signature("mindone.datasets", dataset, imports=True)
+    refused = [path for path, _ in wanted if taken and not taken.takes(path.partition(".")[2])]
+    if refused:
+        names = ", ".join(path.partition(".")[2] for path in refused)
+        _logger.warning("dataset '%s' takes no %s: its clips are used as it gives them", dataset, names)
+    return [(path, value) for path, value in wanted if path not in refused]
 
 
 def _is_whole(config):

@@ -11,6 +11,7 @@ from mindone_tae.version import __version__
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.errors import did_you_mean
 
+from . import flags
 from .commands import (
     check_data,
     decode,
@@ -80,7 +81,7 @@ def parse(arguments):
     if not arguments:
         parser.print_help(sys.stdout)
         raise SystemExit(2)
-    options, rest = parser.parse_known_args(_joined(arguments))
+    options, rest = parser.parse_known_args(_joined(flags.with_switch_values(arguments)))
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")
     command = commands.choices[options.name]
@@ -195,8 +196,8 @@ def _overrides(words, parser, taken):
         word = words.pop(0)
         match = _KEY.fullmatch(word)
         if match is None or not taken:
-            flags = [flag for action in parser._actions for flag in action.option_strings]
-            raise UserError(f"unknown argument {word!r}{did_you_mean(word, flags)}: see {parser.prog} --help")
+            known = [flag for action in parser._actions for flag in action.option_strings]
+            raise UserError(f"unknown argument {word!r}{did_you_mean(word, known)}: see {parser.prog} --help")
         path, (_, sign, value) = match["key"] or match["section"], word.partition("=")
         if not sign:
             if not word.startswith("--") or not words:

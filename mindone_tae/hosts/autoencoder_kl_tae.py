@@ -30,11 +30,11 @@ from mindone_tae.weights import save_diffusers_folder
 from mindone_tae.weights.card import CARD, model_card, read_evaluation, write_card
 from mindone_tae.zoo.errors import UserError
 
-from .host_config import HostConfig
 from .stock_loading import StockLoading
+from .stock_options import StockOptions
 
 
-class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
+class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
     """`TemporalAutoencoder` with the interface of a pipeline's VAE: the same network and parameter names.
 
     Parameters, norms, softmax and results are float32; `to(ms.float16)`, or mindspore_dtype in from_pretrained, sets
@@ -53,6 +53,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         shift_factor: centres latents on zero.
         latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
         latents_std: likewise; None takes 1 / scaling_factor for all.
+        use_recompute: recompute residual blocks in the backward pass, as after `enable_gradient_checkpointing()`.
 
     Raises:
         ValueError: for a width the norm groups do not divide, or not one mean and std for each latent channel.
@@ -79,6 +80,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         shift_factor: float = 0.0609,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
+        use_recompute: bool = False,
     ):
         super().__init__()
         for name, values in (("latents_mean", latents_mean), ("latents_std", latents_std)):
@@ -96,6 +98,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
             dropout=dropout,
             scaling_factor=scaling_factor,
             shift_factor=shift_factor,
+            use_recompute=use_recompute,
             sample_deterministic=True,  # pipelines draw from the moments themselves
         )
         # not Cell's own __setattr__, which would prefix the parameters' names
@@ -105,11 +108,7 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         self.diag_gauss_dist = self.identity_dist = DiagonalGaussianDistribution()
         self.temporal_compression_ratio = self.spatial_compression_ratio = 2**tae.halvings
         self.temperal_downsample = [True] * tae.halvings
-
-    @property
-    def config(self) -> HostConfig:
-        """The constructor's keywords as items, and all that pipelines read as attributes."""
-        return HostConfig(self._internal_dict, self.spatial_compression_ratio)
+        self._recomputes = use_recompute
 
     def encode(self, x: ms.Tensor, return_dict: bool = False) -> AutoencoderKLOutput | tuple[ms.Tensor]:
         """Pixels to the moments of the posterior.
@@ -163,32 +162,6 @@ class AutoencoderKLTAE(StockLoading, ModelMixin, ConfigMixin):
         z = self.diag_gauss_dist.sample(moments, generator) if sample_posterior else split_moments(moments)[0]
         recon = self.decoder(z)[:, :, : sample.shape[2]]
         return DecoderOutput(sample=recon) if return_dict else (recon,)
-
-    def enable_tiling(self, *sizes, **named_sizes) -> None:
-        """Encodes and decodes in tiles from now on, as `TemporalAutoencoder.enable_tiling`."""
-        self._tae.enable_tiling(*sizes, **named_sizes)
-
-    def disable_tiling(self) -> None:
-        """Encodes and decodes whole videos from now on."""
-        self._tae.disable_tiling()
-
-    def enable_slicing(self) -> None:
-        """Runs the networks on one video of a batch at a time from now on."""
-        self._tae.enable_slicing()
-
-    def disable_slicing(self) -> None:
-        """Runs the networks on whole batches from now on."""
-        self._tae.disable_slicing()
-
-    @property
-    def use_tiling(self) -> bool:
-        """Whether `encode` and `decode` work in tiles."""
-        return self._tae.use_tiling
-
-    @property
-    def use_slicing(self) -> bool:
-        """Whether `encode` and `decode` take one video of a batch at a time."""
-        return self._tae.use_slicing
 
     @property
     def dtype(self) -> ms.Type:

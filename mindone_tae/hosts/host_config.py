@@ -20,6 +20,7 @@ class HostConfig(FrozenDict):
         channels = given["latent_channels"]
         # not setattr, which FrozenDict refuses
         vars(self).update(
+            _ratio=ratio,
             # HunyuanVideo, EasyAnimate and Cosmos 1
             temporal_compression_ratio=ratio,
             spatial_compression_ratio=ratio,
@@ -33,3 +34,7 @@ class HostConfig(FrozenDict):
             # EasyAnimate: whether a video's first frame has a latent frame to itself, as in causal networks
             cache_mag_vae=False,
         )
+
+    def __reduce__(self):
+        """For pickle and copy: an OrderedDict's own would call the constructor without arguments."""
+        return type(self), (dict(self), self._ratio), dict(vars(self))

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from .decoder import Decoder
 from .description import described
@@ -21,6 +21,7 @@ from .latent.posterior import LatentModel
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
+from .layers.precision import OwnPrecision
 from .layers.start import check_start, start_linear
 from .pretrained import load_pretrained, with_shipped
 from .tiling.sizes import TileSizes
@@ -40,7 +41,7 @@ TAE_CONFIG = {
 }
 
 
-class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
+class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
     """A variational autoencoder for video and, as a video of one frame, images.
 
     Args:
@@ -253,6 +254,11 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, nn.Cell):
         self._warned = self._warned or given.warn_if_far_outside()
         _, mean, _ = self.encode(given.tensor)
         return given.pixels_back(self.decode(mean, given.tensor.shape[2]))
+
+    def compute_in(self, dtype):
+        """As any layer: what a host's mixed precision asks for; its layers are asked one by one."""
+        super().compute_in(dtype)
+        self.networks_changed()
 
     def __repr__(self):
         return described(self, self._pretrained)

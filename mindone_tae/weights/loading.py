@@ -128,4 +128,7 @@ def _remedy(parameters, shapes, misshapen, path):
         )
     if len(misshapen) and len(shapes.keys() & parameters.keys()) == len(parameters):
         return "build the model with the file's widths (block_out_channels, latent_channels)"
-    return "give the file that this model was saved to, or strict=False to load what fits"
+    return (
+        "give the file that this model was saved to; what fits is loaded by "
+        "mindone_tae.weights.load_weights(model, path, strict=False)"
+    )

@@ -17,6 +17,7 @@ from typing import NamedTuple
 # What trainers and wrappers put before or into a name.
 _LEADING = "autoencoder."
 _INSIDE = "_backbone."
+_AUTOENCODER = re.compile(r"^(_backbone\.)?autoencoder\.")
 # Where a whole checkpoint keeps its VAE, other networks beside it.
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
 # Prefixes shared by several networks, which only the next part of the name tells apart.
@@ -24,6 +25,12 @@ _GROUPS_OF_NETWORKS = ("model", "text_encoders", "conditioner", "cond_stage_mode
 
 # In every residual block of the published checkpoint; no code ever used it.
 _DEAD = re.compile(r"\.temb_proj\.(weight|bias)$")
+# What an optimizer and a training step keep beside the weights, under names of MindSpore's and mindone's.
+_OF_TRAINING = re.compile(
+    r"^((moment[12]?|moments|adam_[mv]|exp_avg(_sq)?|accum|grad_accumulated_\w*|ema|ema_weight|swap_cache|vhat)\.|"
+    r"(beta[12]_power|global_step|learning_rate|scale_sense|current_iterator_step|last_overflow_iterator_step|cur_step|"
+    r"epoch_num|step_num|loss_scale|accum_step|ema_decay|updates)$)"
+)
 # A norm's numbers are gamma and beta with MindSpore and here, weight and bias with PyTorch.
 _TORCH_NORM = re.compile(r"(^|\.)(norm|norm1|norm2|norm_out)\.(weight|bias)$")
 _OUR_NORM = re.compile(r"\.(gamma|beta)$")
@@ -85,8 +92,14 @@ def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:
     stripped = {source: strip_wrappers(source) for source in shapes}
     skipped = {}
     prefix = next((p for p in _VAE_PREFIXES if any(name.startswith(p) for name in stripped.values())), "")
+    # MindONE's GeneratorWithLoss holds the autoencoder, under that name, beside other networks
+    trained = [source for source in shapes if _AUTOENCODER.search(source) and not _OF_TRAINING.search(source)]
     for source, name in stripped.items():
-        if not name.startswith(prefix):
+        if _OF_TRAINING.search(source):
+            skipped[source] = "of the optimizer or the training step"
+        elif trained and not _AUTOENCODER.search(source) and not name.startswith(("encoder.", "decoder.")):
+            skipped[source] = f"of another network ({network_of(name)})"
+        elif not name.startswith(prefix):
             skipped[source] = f"of another network ({network_of(name)})"
         elif _DEAD.search(name):
             skipped[source] = "dead weight of the published checkpoint"

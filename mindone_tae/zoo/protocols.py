@@ -44,6 +44,7 @@ import mindspore as ms
 from mindspore import nn
 
 from . import registry
+from .errors import UserError
 from .run.arrays import read_arrays, restore
 from .run.checkpoints import weights_file
 
@@ -81,11 +82,21 @@ def reconstruct(model, x: np.ndarray) -> np.ndarray:
 
     Returns:
         Array of the same shape, float32.
+
+    Raises:
+        UserError: what the model gives back is no reconstruction.
     """
     run = getattr(model, "reconstruct", model)
     output = run(ms.Tensor(x)) if isinstance(model, nn.Cell) else run(x)
-    recon = output[0] if isinstance(output, (tuple, list)) else output
-    return np.asarray(recon.asnumpy() if isinstance(recon, ms.Tensor) else recon, np.float32)
+    recon = output[0] if isinstance(output, (tuple, list)) and output else output
+    recon = recon.asnumpy() if isinstance(recon, ms.Tensor) else recon
+    given = f"of shape {np.shape(recon)}" if isinstance(recon, np.ndarray) else f"a {type(recon).__name__}"
+    if not isinstance(recon, np.ndarray) or recon.shape != x.shape:
+        raise UserError(
+            f"{type(model).__name__} does not reconstruct: for pixels {x.shape} it gave {given}; "
+            "a model gives pixels of their shape, alone or first of a tuple: give it a method reconstruct(x)"
+        )
+    return np.asarray(recon, np.float32)
 
 
 def is_set_metric(metric) -> bool:

@@ -13,8 +13,10 @@ from PIL import Image
 
 from mindone_tae.cli import run
 from mindone_tae.cli.console import Console
+from mindone_tae.cli.flags import model_overrides
 from mindone_tae.cli.parser import parse
 from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
+from mindone_tae.zoo import UserError
 
 TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
 
@@ -104,6 +106,34 @@ def test_the_flags_of_the_guide_are_taken_by_every_command_that_runs_a_model(nam
     )
     taken.update(num_frames=3, image_size="64", enable_tile=True)
     assert {key: options[key] for key in taken} == taken
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "reconstruct", "encode", "decode", "demo", "latent-stats"])
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["--enable_tile"], True),
+        (["--enable_tile=True"], True),
+        (["--enable_tile=False"], False),
+        (["--enable_tile", "false"], False),
+        (["--enable_tile", "--batch_size", "2"], True),
+        ([], None),
+    ],
+)
+def test_tiles_are_switched_on_and_off_as_the_guide_writes_it(name, words, expected):
+    needed = ["--config", "a.yaml", "--output_path", "b", *(["--latent_folder", "f"] if name == "decode" else [])]
+    options = parse([name, *needed, *words])
+    assert options.enable_tile is expected
+    assert model_overrides(options) == ([] if expected is None else [("model.use_tile", expected)])
+
+
+def test_a_bare_switch_leaves_the_video_behind_it_a_video(tmp_path):
+    video = tmp_path / "clip.mp4"
+    video.touch()
+    options = parse(["reconstruct", "--enable_tile", str(video)])
+    assert options.enable_tile is True and options.videos == [str(video)]
+    with pytest.raises(UserError, match="'maybe' is neither True nor False"):
+        parse(["reconstruct", "--enable_tile=maybe"])
 
 
 def test_list_goes_on_after_a_name_that_two_packages_claim(tmp_path):

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 import pytest
 
+from mindone_tae.cli.flags import WHOLE_CLIPS
 from mindone_tae.cli.inference import load
 from mindone_tae.zoo.recipe.files import find_recipe
 
@@ -32,3 +33,33 @@ def test_a_runs_recipe_which_states_every_key_runs_in_pynative_mode(tmp_path):
     (tmp_path / "config.yaml").write_text(DEFAULT)
     (tmp_path / "environment.json").write_text("{}")
     assert mode(tmp_path / "config.yaml") == 1
+
+
+FOREIGN = """
+class Clips:
+    def __init__(self, folder: str = ".", random_flip: bool = True):
+        self.folder = folder
+"""
+
+
+def test_a_dataset_of_somebody_else_is_asked_only_for_what_it_takes(tmp_path, monkeypatch, caplog):
+    info = tmp_path / "others-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mindone.datasets]\nothers_clips = others_clips:Clips\n")
+    (tmp_path / "others_clips.py").write_text(FOREIGN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "env: {mode: 1, device_target: CPU}\nmodel: {name: tae}\ndataset: {name: others_clips}\ntrain: {steps: 1}\n"
+    )
+    options = Namespace(ckpt_path=None, config=str(config), overrides=[])
+    found = load(options, [("dataset.folder", "here")], "tae/infer/default", WHOLE_CLIPS).dataset
+    assert dict(found) == {"name": "others_clips", "folder": "here", "random_flip": False}
+    assert "dataset 'others_clips' takes no sample_n_frames, deterministic_sample, random_crop" in caplog.text
+
+
+def test_our_own_dataset_is_given_whole_whatever_the_recipe_says():
+    options = Namespace(ckpt_path=None, config=None, overrides=[])
+    found = load(options, [("dataset.sample_n_frames", 9)], "tae/infer/default", WHOLE_CLIPS).dataset
+    assert found["sample_n_frames"] == 9 and found["deterministic_sample"] is True and found["random_flip"] is False

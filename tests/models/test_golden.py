@@ -9,6 +9,7 @@ import pytest
 import mindspore as ms
 
 from mindone_tae import TemporalAutoencoder
+from mindone_tae.models.kernels.device import form
 
 GOLDEN = Path(__file__).parent / "golden"
 VECTORS = np.load(GOLDEN / "golden_ch32.npz")
@@ -60,6 +61,13 @@ def test_parameter_names_and_shapes_are_the_published_ones():
 @pytest.mark.parametrize("key", KEYS)
 def test_golden_vectors_are_met_in_pynative_mode(tae, key):
     assert max(largest_differences(tae, key).values()) < 2e-4
+
+
+@pytest.mark.parametrize("name", ["portable", "products"])
+@pytest.mark.parametrize("key", ["1x3x13x40x32"])
+def test_golden_vectors_are_met_in_the_forms_of_other_devices_and_versions(tae, key, name):
+    with form(name):
+        assert max(largest_differences(tae, key).values()) < 2e-4
 
 
 @pytest.mark.parametrize("key", ["1x3x13x40x32"])

@@ -202,3 +202,50 @@ def test_the_model_that_training_notes_with_weights_is_read_but_for_where_it_sta
     save_weights(make_tae(), tmp_path / "c.safetensors", {"model": "none of it"})
     with pytest.raises(UserError, match="c.safetensors: its note of the model is no JSON object"):
         read_model(tmp_path / "c.safetensors")
+
+
+class GeneratorWithLoss(nn.Cell):
+    """MindONE's: the autoencoder beside what its loss holds."""
+
+    def __init__(self, autoencoder):
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.perceptual_loss = nn.Conv2d(3, 4, 1)
+        self.logvar = ms.Parameter(ms.Tensor([0.5], ms.float32), name="logvar")
+
+
+def test_a_whole_training_steps_checkpoint_loads(tmp_path, make_tae, arrays_of):
+    step = GeneratorWithLoss(make_tae(0))
+    optimizer = nn.AdamWeightDecay(step.trainable_params())
+    scale = ms.Parameter(ms.Tensor(1024.0, ms.float32), name="scale_sense")
+    held = {parameter.name: parameter for parameter in (*step.get_parameters(), *optimizer.get_parameters(), scale)}
+    assert {"logvar", "perceptual_loss.weight", "autoencoder.encoder.conv_in.conv_spat.weight"} <= held.keys()
+    assert len(held) > 3 * len(arrays_of(step.autoencoder))
+    ms.save_checkpoint(
+        [{"name": name, "data": ms.Tensor(p.asnumpy())} for name, p in held.items()], str(tmp_path / "step.ckpt")
+    )
+    tae = make_tae(1)
+    load_weights(tae, tmp_path / "step.ckpt")
+    assert_equal(tae, arrays_of(step.autoencoder))
+
+
+def test_an_optimizers_entries_beside_an_autoencoders_own_names_are_left_out(tmp_path, make_tae, arrays_of):
+    tae = make_tae(0)
+    optimizer = nn.Adam(tae.trainable_params())
+    held = {parameter.name: parameter.asnumpy() for parameter in (*tae.get_parameters(), *optimizer.get_parameters())}
+    save_weights(held, tmp_path / "all.ckpt")
+    again = make_tae(1)
+    load_weights(again, tmp_path / "all.ckpt")
+    assert_equal(again, arrays_of(tae))
+
+
+def test_what_an_error_suggests_for_weights_that_do_not_fit_can_be_called(tmp_path, make_tae, arrays_of, tiny):
+    arrays = arrays_of(make_tae(0))
+    del arrays["encoder.conv_in.conv_spat.bias"]
+    save_weights(arrays, tmp_path / "short.safetensors")
+    with pytest.raises(UserError, match=r"mindone_tae\.weights\.load_weights\(model, path, strict=False\)"):
+        TemporalAutoencoder(**tiny, pretrained=str(tmp_path / "short.safetensors"))
+    tae = make_tae(1)
+    kept = tae.encoder.conv_in.conv_spat.bias.asnumpy().copy()
+    load_weights(tae, tmp_path / "short.safetensors", strict=False)
+    assert_equal(tae, {**arrays, "encoder.conv_in.conv_spat.bias": kept})

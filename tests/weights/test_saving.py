@@ -128,3 +128,14 @@ def test_a_model_in_use_is_saved_under_its_own_names(tmp_path, make_tae, arrays_
     tae.decode(ms.Tensor(np.zeros((1, 3, 1, 2, 2), np.float32)))
     save_weights(tae, tmp_path / "a.safetensors")
     assert read_weights(tmp_path / "a.safetensors").keys() == expected
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600)])
+@pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt"])
+def test_files_have_the_mode_that_the_umask_leaves(tmp_path, name, umask, mode):
+    before = os.umask(umask)
+    try:
+        save_weights(NEW, tmp_path / name)
+    finally:
+        assert os.umask(before) == umask
+    assert os.stat(tmp_path / name).st_mode & 0o777 == mode

@@ -80,7 +80,7 @@ def run(options, console):
         raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
     take_default_weights(options, console)
-    recipe = load(options, flags.whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", flags.WHOLE_CLIPS)
     folder = flags.output_folder(options, "encode")
     console.quiet(folder if rank == 0 else None)
     from mindone_tae.data.latents.cache import LatentFiles

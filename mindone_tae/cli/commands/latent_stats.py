@@ -104,7 +104,7 @@ def _of_videos(options, console):
     """Statistics of a model's latents of videos, their source, and its factors, as `_of_latents` gives them."""
     from ..inference import load
 
-    recipe = load(options, flags.whole_clips(options), "tae/infer/default")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/default", flags.WHOLE_CLIPS)
     console.quiet(options.output_path)
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress

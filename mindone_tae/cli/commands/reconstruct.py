@@ -37,7 +37,7 @@ def run(options, console):
     from ..inference import load, take_default_weights
 
     take_default_weights(options, console)
-    recipe = load(options, flags.whole_clips(options), "tae/infer/look")
+    recipe = load(options, flags.data_overrides(options), "tae/infer/look", flags.WHOLE_CLIPS)
     folder = flags.output_folder(options, "reconstruct")
     if not flags.names_clips(options):
         _say_whose_clips(recipe, console)

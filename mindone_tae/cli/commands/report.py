@@ -81,7 +81,7 @@ def _evaluate(run, weights, folder, console):
     from ..inference import load
     from .evaluate import evaluate
 
-    options = Namespace(config=run / "config.yaml", ckpt_path=str(weights), enable_tile=False, overrides=[])
+    options = Namespace(config=run / "config.yaml", ckpt_path=str(weights), enable_tile=None, overrides=[])
     evaluate(load(options, [], "tae/eval/default"), folder, console)
     if not (folder / "report").exists():
         raise UserError(f"{run}: no clip of its eval.dataset could be shown: see {folder / 'evaluation.json'}")

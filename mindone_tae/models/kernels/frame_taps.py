@@ -14,7 +14,7 @@ from mindspore import nn, ops
 from mindspore.ops.operations import Conv2DBackpropInput
 
 from .axis_swap import gathered, swap_axes
-from .device import on_cpu
+from .device import as_products, on_cpu
 from .frame_tables import copies_side_by_side, doubled, every_other, neighbours
 from .spatial import MANY_PIXELS
 from .winograd import along_frames, faster_along_frames
@@ -42,13 +42,18 @@ class _GatheredTaps(nn.Cell):
 
     def construct(self, x, kernel, b):
         """(t*b, c, h, w) to (rows_out, group*c, h, w)."""
-        if self.neighbours and faster_along_frames(x.shape, b, x.dtype):
+        if self.neighbours and not as_products() and faster_along_frames(x.shape, b, x.dtype):
             return along_frames(x, kernel, b)
         rows, c, h, w = x.shape
         group, slots = self.group, self.group * self.taps
         forward_rows, _, _ = self.tables(rows // b, b)
         x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0) if self.zero_row else x
         seen = ops.reshape(ops.Gather()(x, forward_rows, 0), (forward_rows.shape[0] // slots, slots * c, h, w))
+        if group > 1 and as_products():
+            seen = ops.reshape(seen, (-1, group, self.taps * c, h * w))
+            kernel = ops.reshape(kernel, (1, group, c, self.taps * c))
+            kernel = ops.broadcast_to(kernel, (seen.shape[0], group, c, self.taps * c))
+            return ops.reshape(ops.BatchMatMul()(kernel, seen), (-1, group * c, h, w))
         return ops.Conv2D(group * c, 1, group=group)(seen, kernel)
 
     def bprop(self, x, kernel, b, out, dout):
@@ -75,7 +80,7 @@ class _GatheredTaps(nn.Cell):
         rows, slots_c, h, w = reaching.shape
         group, taps = self.group, self.taps
         c = slots_c // (group * taps)
-        if rows * h * w < MANY_PIXELS * c:
+        if rows * h * w < MANY_PIXELS * c and not as_products():
             by_slot = ops.reshape(gathered(kernel, group, c, taps, c), (slots_c, c, 1, 1))
             return Conv2DBackpropInput(slots_c, 1)(reaching, by_slot, (rows, c, h, w))
         turned = ops.transpose(ops.reshape(kernel, (group, c, taps, c)), (3, 0, 2, 1))

@@ -15,7 +15,8 @@ from mindspore.ops import constexpr
 from mindspore.ops.operations import Conv2DBackpropInput
 
 from .axis_swap import gathered
-from .device import on_cpu
+from .device import as_products, on_cpu
+from .products import same_size, strided
 from .winograd import down_rows, faster_down_rows
 
 # Above this many pixels a channel, work on pixels costs more than reordering the kernel's taps.
@@ -44,7 +45,7 @@ class SameSizeConv(nn.Cell):
         kernel = ops.cast(kernel, x.dtype)
         if k == 1 or not on_cpu():
             return ops.Conv2D(out_channels, k, pad_mode="pad", pad=k // 2)(x, kernel)
-        if k * k * out_channels <= c:
+        if k * k * out_channels <= c and not as_products():
             return self.moved(x, kernel)
         return self.unfolded(x, kernel)
 
@@ -65,6 +66,8 @@ def conv2d(x, kernel, bias, stride=1, padding=0):
     out_channels, _, _, k = kernel.shape
     if stride == 1 and padding == k // 2:
         return add_bias(_same_size_conv(x, kernel), bias)
+    if k > 1 and as_products():
+        return add_bias(strided(x, ops.cast(kernel, x.dtype), stride, padding), bias)
     conv = ops.Conv2D(out_channels, k, pad_mode="pad", pad=padding, stride=stride)
     return add_bias(conv(x, ops.cast(kernel, x.dtype)), bias)
 
@@ -85,6 +88,8 @@ class _UnfoldedGradientConv(nn.Cell):
 
     def convolved(self, x, kernel):
         width, k = kernel.shape[0], kernel.shape[-1]
+        if as_products():
+            return same_size(x, kernel)
         if k == 3 and faster_down_rows(x.shape, width, x.dtype):
             return down_rows(x, kernel)
         return ops.Conv2D(width, k, pad_mode="pad", pad=k // 2)(x, kernel)
@@ -92,7 +97,7 @@ class _UnfoldedGradientConv(nn.Cell):
     def gradient_of_pixels(self, x, kernel, dout):
         n, c, h, w = x.shape
         width, k = kernel.shape[0], kernel.shape[-1]
-        if n * h * w < MANY_PIXELS * c:
+        if n * h * w < MANY_PIXELS * c and not as_products():
             padding = (k // 2, k // 2, k // 2, k // 2)
             return Conv2DBackpropInput(width, k, pad_mode="pad", pad=padding, pad_list=padding)(dout, kernel, x.shape)
         turned = ops.MatMul()(ops.reshape(kernel, (width * c, k * k)), ops.cast(_backwards(k * k), kernel.dtype))

@@ -21,7 +21,8 @@ def split_moments(moments):
     """
     channels = moments.shape[1] // 2
     mean, logvar = moments[:, :channels], moments[:, channels:]
-    return mean, ops.clamp(logvar, LOGVAR_MIN, LOGVAR_MAX)
+    # LOGVAR_MIN and LOGVAR_MAX as numbers: MindSpore's rewriting for O1 copies functions without such constants
+    return mean, ops.clamp(logvar, -30.0, 20.0)
 
 
 def sample_posterior(mean, logvar, noise):

@@ -3,7 +3,7 @@
 import math
 
 import mindspore as ms
-from mindspore import Parameter, nn, ops
+from mindspore import Parameter, ops
 from mindspore.common.initializer import HeUniform, initializer
 
 from ..kernels.attention import attend, linear
@@ -11,6 +11,7 @@ from ..kernels.operands import operands
 from .convolution import SpatialConv
 from .frames import FramesCell
 from .normalization import GroupNorm
+from .precision import OwnPrecision
 
 
 class SpatialAttention(FramesCell):
@@ -43,7 +44,7 @@ class SpatialAttention(FramesCell):
         return ops.transpose(ops.reshape(x, (n, c, h * w)), (0, 2, 1))
 
 
-class Linear(nn.Cell):
+class Linear(OwnPrecision):
     """y = x W^T + b over the last axis, with `weight` (out, in) and `bias` (out,)."""
 
     def __init__(self, channels, weight_init=None, dtype=ms.float32):

@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 import mindspore as ms
-from mindspore import Parameter, nn
+from mindspore import Parameter
 from mindspore.common.initializer import HeUniform, initializer
 
 from ..kernels.conv2_5d import conv2_5d, temporal_conv
 from ..kernels.operands import operands
 from ..kernels.spatial import conv2d
 from .frames import FramesCell
+from .precision import OwnPrecision
 
 
 def _identity_taps(channels, kernel_size):
@@ -21,7 +22,7 @@ def _identity_taps(channels, kernel_size):
     return ms.Tensor(taps)
 
 
-class SpatialConv(nn.Cell):
+class SpatialConv(OwnPrecision):
     """A 2D convolution over each frame.
 
     Args:
@@ -48,7 +49,7 @@ class SpatialConv(nn.Cell):
         return conv2d(x, weight, bias, self.stride, self.padding)
 
 
-class TemporalConv(nn.Cell):
+class TemporalConv(OwnPrecision):
     """A 1D convolution over time at every pixel; past the ends the first and the last frame are repeated.
 
     Args:

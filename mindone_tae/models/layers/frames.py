@@ -6,7 +6,9 @@ transpose on the way in and one on the way out instead of six a convolution. Lay
 number of rows.
 """
 
-from mindspore import nn, ops
+from mindspore import ops
+
+from .precision import OwnPrecision
 
 
 def to_frames(x):
@@ -36,7 +38,7 @@ def to_video(x, b):
     return ops.transpose(ops.reshape(x, (tb // b, b, c, h, w)), (1, 2, 0, 3, 4))
 
 
-class FramesCell(nn.Cell):
+class FramesCell(OwnPrecision):
     """A block over frames-major input that can also be called on a video by itself.
 
     Inside the network it is called with (t*b, c, h, w) and `b`. Called with one tensor (b, c, t, h, w), as in another

@@ -1,12 +1,12 @@
 """Halving and doubling of space and time between the levels of the network."""
 
 import mindspore as ms
-from mindspore import nn
 
 from ..kernels.operands import operands
 from ..kernels.upsample import spatial_upsample, temporal_upsample
 from .convolution import SpatialConv, TemporalConv
 from .frames import FramesCell
+from .precision import OwnPrecision
 
 
 class SpatialDownsample(FramesCell):
@@ -83,7 +83,7 @@ class TemporalUpsample(FramesCell):
         return temporal_upsample(x, b, weight, bias)
 
 
-class Unchanged(nn.Cell):
+class Unchanged(OwnPrecision):
     """The identity, for a level that neither halves nor doubles."""
 
     def construct(self, x, b):

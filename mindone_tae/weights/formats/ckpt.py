@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 from binascii import crc32
 from itertools import groupby
@@ -65,6 +66,14 @@ def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, st
     entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None
     ms.save_checkpoint(entries, str(path), append_dict=notes, crc_check=True)
+    os.chmod(path, _mode_of_new_files())  # MindSpore's own is 0400
+
+
+def _mode_of_new_files():
+    """What the umask leaves of 0666; reading it means setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def _messages(path):

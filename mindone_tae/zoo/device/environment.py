@@ -1,10 +1,8 @@
 """The device, the mode and the seed a run computes with."""
 
-import logging
 import random
 
 import numpy as np
-from packaging.version import Version
 
 import mindspore as ms
 
@@ -12,10 +10,6 @@ from ..errors import UserError
 from .msrun import end_with_msrun, started_by_msrun
 from .ranks import Ranks
 
-_logger = logging.getLogger(__name__)
-
-# From 2.9.0 on every 3x3 convolution on a CPU falls to a reference kernel, measured 100 times slower.
-_FIRST_SLOW_ON_CPU = Version("2.9.0")
 _BFLOAT16 = ("bfloat16", "bf16")
 # Keywords of init_env that concern Ascend only.
 _ASCEND_ONLY = ("precision_mode", "jit_level", "max_device_memory")
@@ -75,11 +69,6 @@ def start(env, model: dict, seed: int) -> Ranks:
     # Imported here: mindone takes a second to import, and a refused device need not wait for it.
     from mindone.utils import init_env
 
-    if env.device_target == "CPU" and Version(ms.__version__) >= _FIRST_SLOW_ON_CPU:
-        _logger.warning(
-            "MindSpore %s runs convolutions on a CPU about 100 times slower than 2.8: install mindspore==2.8.0",
-            ms.__version__,
-        )
     # a CPU has one executor, no mixed precision, and no limit of device memory
     ascend = {} if env.device_target == "CPU" else {key: getattr(env, key) for key in _ASCEND_ONLY}
     if env.device_target == "Ascend" and env.conv_allow_hf32 is not None:

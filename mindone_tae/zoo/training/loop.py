@@ -27,7 +27,7 @@ from ..run.state import TrainingState
 from .adversarial import AdversarialPair
 from .batches import BatchLoader
 from .evaluations import Evaluations
-from .single_network import SingleNetwork
+from .single_network import SingleNetwork, naming_the_loss
 from .stopping import Stopped, StopRequest
 from .unreadable import UnreadableFiles
 
@@ -97,6 +97,7 @@ def training_loop(
     for note in getattr(loss, "notes", []):
         _logger.warning("%s", note)
     inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
+    columns = getattr(dataset, "output_columns", None) or [f"column {i}" for i in range(len(loader.batch(0)))]
     learning_rates = _learning_rates(recipe.scheduler, steps)
     kind = AdversarialPair if recipe.discriminator else SingleNetwork
     training = kind(recipe, model, loss, len(inputs), learning_rates)
@@ -139,7 +140,7 @@ def training_loop(
                 waited += time.monotonic() - asked
                 inputs = model_inputs(model, batch, loader.model_rngs(step * micro_steps + micro_step))
                 tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
-                with first_steps.of(batch[0].shape):
+                with first_steps.of(batch[0].shape), naming_the_loss(recipe.loss["name"], loss, columns):
                     result = training.step(step, micro_step == micro_steps - 1, *tensors)
 
             # The step's results.

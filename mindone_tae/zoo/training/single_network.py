@@ -1,9 +1,14 @@
 """One network trained on its loss, built from a recipe."""
 
+import inspect
+import traceback
+from contextlib import contextmanager
+
 import mindspore as ms
 from mindone.trainers import EMA, create_optimizer
 from mindspore import nn
 
+from ..errors import UserError
 from ..recipe.recipe import Recipe
 from ..recipe.schema import Train
 from ..run.checkpoints import MODEL
@@ -48,6 +53,36 @@ class SingleNetwork:
 def loss_terms(loss: nn.Cell) -> tuple[str, ...]:
     """Names of a loss's outputs, the total first."""
     return ("loss", *getattr(loss, "term_names", ()))
+
+
+@contextmanager
+def naming_the_loss(name, loss, columns):
+    """Says of another package's loss that it cannot be called with a batch, or that a TypeError came from it.
+
+    Args:
+        name: the loss's, in the recipe.
+        loss: built.
+        columns: of the dataset, names or numbers.
+
+    Raises:
+        UserError: the loss does not take so many columns; or in place of a TypeError that came from it.
+    """
+    takes = inspect.signature(loss.construct)
+    called = f"its construct takes {takes} and gets the model's output and the dataset's columns, {', '.join(columns)}"
+    try:
+        takes.bind(None, *columns)
+    except TypeError as error:
+        raise UserError(f"loss '{name}' cannot be called: {error}; {called}: change one to fit the other") from error
+    try:
+        yield
+    except TypeError as error:
+        ours = type(loss).__module__.partition(".")[0] == __name__.partition(".")[0]
+        file = inspect.getsourcefile(type(loss))
+        in_python = any(frame.filename == file for frame in traceback.extract_tb(error.__traceback__))
+        if ours or not (in_python or file in str(error)):  # a graph's error names the file in its text
+            raise
+        first = str(error).strip().split("\n")[0]
+        raise UserError(f"loss '{name}' raised TypeError: {first}; {called}: mend that package's loss") from error
 
 
 def trained_network(

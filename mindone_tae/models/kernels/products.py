@@ -1,0 +1,84 @@
+"""Convolutions of several taps as pointwise ones over moved copies.
+
+From 2.9 on MindSpore's 3x3 and transposed convolutions on a CPU fall to a reference kernel, while pointwise ones and
+matrix products stay fast (see `device`).
+"""
+
+from mindspore import ops
+
+
+def same_size(x, kernel):
+    """A convolution of stride 1, zero padded to keep its size.
+
+    Copies moved along a row stand side by side on the channel axis and meet the taps of all rows at once; the results
+    are moved along the columns and added. That holds k copies of the pixels and k of the results, where unfolding holds
+    k*k of the pixels.
+
+    Args:
+        x: (n, c, h, w).
+        kernel: (out_channels, c, k, k) with odd k, in x's type.
+
+    Returns:
+        (n, out_channels, h, w).
+    """
+    _, c, h, w = x.shape
+    width, _, _, k = kernel.shape
+    x = _framed(x, k // 2)
+    beside = ops.cat([x[:, :, :, j : j + w] for j in range(k)], axis=1)  # (n, k*c, h + k - 1, w)
+    kernel = ops.reshape(ops.transpose(kernel, (2, 0, 3, 1)), (k * width, k * c, 1, 1))
+    y = ops.Conv2D(k * width, 1)(beside, kernel)
+    total = y[:, :width, :h]
+    for i in range(1, k):
+        total = total + y[:, i * width : (i + 1) * width, i : i + h]
+    return total
+
+
+def strided(x, kernel, stride, padding):
+    """A convolution of any stride: pixels unfolded, and one pointwise convolution.
+
+    Args:
+        x: (n, c, h, w).
+        kernel: (out_channels, c, k, k), in x's type.
+        stride: pixels a step.
+        padding: zeros added, one number for all sides or (top, bottom, left, right).
+
+    Returns:
+        (n, out_channels, h', w').
+    """
+    width, c, _, k = kernel.shape
+    x = padded(x, padding if isinstance(padding, tuple) else (padding, padding, padding, padding))
+    n, _, h, w = x.shape
+    h, w = (h - k) // stride + 1, (w - k) // stride + 1
+    seen = ops.Im2Col(ksizes=k, strides=stride, dilations=1, pads=0)(x)
+    return ops.Conv2D(width, 1)(ops.reshape(seen, (n, c * k * k, h, w)), ops.reshape(kernel, (width, c * k * k, 1, 1)))
+
+
+def doubled(x):
+    """Each pixel four times: (n, c, h, w) to (n, c, 2*h, 2*w), nearest."""
+    n, c, h, w = x.shape
+    x = ops.broadcast_to(ops.reshape(x, (n * c * h, 1, w, 1)), (n * c * h, 2, w, 2))
+    return ops.reshape(x, (n, c, 2 * h, 2 * w))
+
+
+def _framed(x, border):
+    """x (n, c, h, w) with so many zeros on each side. Without an `if`: a gradient could not share the function."""
+    n, c, h, w = x.shape
+    rows = ops.zeros((n, c, border, w), x.dtype)
+    columns = ops.zeros((n, c, h + 2 * border, border), x.dtype)
+    return ops.cat((columns, ops.cat((rows, x, rows), axis=2), columns), axis=3)
+
+
+def padded(x, sides):
+    """x (n, c, h, w) with zeros around, (top, bottom, left, right)."""
+    top, bottom, left, right = sides
+    n, c, h, w = x.shape
+    if top:
+        x = ops.cat((ops.zeros((n, c, top, w), x.dtype), x), axis=2)
+    if bottom:
+        x = ops.cat((x, ops.zeros((n, c, bottom, w), x.dtype)), axis=2)
+    h = h + top + bottom
+    if left:
+        x = ops.cat((ops.zeros((n, c, h, left), x.dtype), x), axis=3)
+    if right:
+        x = ops.cat((x, ops.zeros((n, c, h, right), x.dtype)), axis=3)
+    return x
