@@ -199,8 +199,6 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         variant: str | None = None,
         max_shard_size: int | str = "10GB",
         push_to_hub: bool = False,
-        evaluation: str | os.PathLike | dict | None = None,
-        data: str | None = None,
         **kwargs,
     ) -> None:
         """Writes config.json, the weights, in PyTorch's layout, and a model card, every file whole or not at all.
@@ -215,15 +213,16 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
             max_shard_size: bytes, or "5GB" and the like, that a file may hold.
             push_to_hub: upload the folder to Hugging Face too.
-            evaluation: an evaluation.json of `mindone-tae evaluate`, its folder or its content, for the card's figures.
-            data: what the weights were trained on, and under which licences, for the card.
-            **kwargs: of the upload: repo_id and what `push_to_hub()` takes.
+            **kwargs: for the card: evaluation, an evaluation.json of `mindone-tae evaluate`, its folder or its content;
+                data, what the weights were trained on, and under which licences. The others are of the upload:
+                repo_id and what `push_to_hub()` takes.
 
         Raises:
             UserError: pickles asked for, no such evaluation, or a folder that cannot be written.
         """
         if not safe_serialization:
             raise UserError("safe_serialization is False; weights are saved as .safetensors only: leave it out")
+        evaluation, data = kwargs.pop("evaluation", None), kwargs.pop("data", None)
         name = kwargs.pop("repo_id", os.path.basename(os.path.normpath(save_directory)))
         if is_main_process:
             card = self._card(name, read_evaluation(evaluation), data)

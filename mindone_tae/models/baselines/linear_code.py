@@ -107,11 +107,10 @@ class LinearCode:
             with safe_open(path, "np") as file:
                 fitted = json.loads((file.metadata() or {}).get("linear_code", "{}"))
                 arrays = {name: file.get_tensor(name).astype(np.float32) for name in ("mean", "components")}
-            size = 3 * math.prod(self.block)
-            if not isinstance(fitted, dict) or [array.shape[-1:] for array in arrays.values()] != [(size,)] * 2:
-                raise ValueError(f"its arrays are not of blocks of {size} numbers")
-            if arrays["mean"].ndim != 1 or arrays["components"].ndim != 2:
-                raise ValueError("its arrays have other axes")
+            if not isinstance(fitted, dict):
+                raise ValueError("its note is no mapping")
+            if arrays["mean"].ndim != 1 or arrays["components"].shape[1:] != arrays["mean"].shape:
+                raise ValueError("its arrays are not of one size of blocks")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is no linear code: {error}: make it with `mindone-tae linear-code`") from error
         components = arrays["components"][: self.latent_channels]  # the leading ones are a smaller code
@@ -120,6 +119,11 @@ class LinearCode:
             or len(components) < self.latent_channels
         ):
             raise ValueError(f"{path} was fitted with {fitted} and is wanted with {keywords}: fit one with those")
+        size = 3 * math.prod(self.block)
+        if arrays["mean"].size != size:
+            raise ValueError(
+                f"{path} is no linear code: its blocks are not of {size} numbers: make it with `mindone-tae linear-code`"
+            )
         return arrays["mean"], components
 
     def encode(self, x: np.ndarray) -> np.ndarray:

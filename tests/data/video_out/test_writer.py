@@ -110,7 +110,7 @@ def test_nothing_is_under_the_name_until_the_end(tmp_path):
     "name, fps, frames, said",
     [
         ("a.avi", 10, gradient(1, 32, 32), "written as .mp4 or .gif"),
-        ("a.mp4", 0, gradient(1, 32, 32), "fps is 0; it must be above 0"),
+        ("a.mp4", 0, gradient(1, 32, 32), "fps is 0; it must be from 0.001 to 1000"),
         ("a.mp4", 10, [], "needs at least one"),
         ("a.mp4", 10, gradient(1, 32, 32).astype(np.float32), "floats are written from .*reorder the axes"),
         ("a.mp4", 10, [*gradient(1, 32, 32), *gradient(1, 32, 40)], "must be .*32, 32.* like the first"),
