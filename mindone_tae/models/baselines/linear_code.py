@@ -122,7 +122,8 @@ class LinearCode:
         size = 3 * math.prod(self.block)
         if arrays["mean"].size != size:
             raise ValueError(
-                f"{path} is no linear code: its blocks are not of {size} numbers: make it with `mindone-tae linear-code`"
+                f"{path} is no linear code: its blocks are not of {size} numbers: "
+                "make it with `mindone-tae linear-code`"
             )
         return arrays["mean"], components
 
