@@ -59,6 +59,7 @@ LEFT_OUT = ("recompute", "recompute_blocks")
 REPLACED = (
     ("network_input(x, self.dtype)", "network_input(x, x.dtype)"),
     ("network_input(z, self.dtype)", "network_input(z, z.dtype)"),
+    ("(OwnPrecision)", "(nn.Cell)"),
 )
 # Statements that judge numbers of somebody else's recipe before a network is allocated.
 CHECKS = ("check_network(", "ends = ")
@@ -81,7 +82,7 @@ class Definition:
 
 def folded(test):
     """Whether a condition holds in the portable form; None where that is not known before it runs."""
-    if isinstance(test, ast.Call) and getattr(test.func, "id", "") == "on_cpu":
+    if isinstance(test, ast.Call) and getattr(test.func, "id", "") in ("on_cpu", "as_products"):
         return False
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         inner = folded(test.operand)
@@ -96,7 +97,7 @@ def folded(test):
 
 
 def without_cpu_form(source):
-    """Source text in which every `if` that on_cpu() decides is replaced by the branch taken, comments kept."""
+    """Source text in which every `if` that on_cpu() or as_products() decides is the branch taken, comments kept."""
     lines = source.splitlines()
     remove, dedent = set(), {}
 
