@@ -229,3 +229,11 @@ def _to_disk(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_file_name(written: str) -> bool:
+    """Whether a text can be a path: no zero byte, and no surrogates but those of bytes that are not UTF-8."""
+    try:
+        return b"\0" not in os.fsencode(written)
+    except UnicodeEncodeError:
+        return False

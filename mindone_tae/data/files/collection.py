@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from mindone_tae.zoo.atomic_file import is_file_name
 from mindone_tae.zoo.errors import UserError, did_you_mean, listed
 
 from ..readers.opening import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -137,14 +138,6 @@ class Root:
                 f"{where}: paths must stay inside {self.path}, and '{written}' leaves it by a link to {real}: "
                 "copy the file there, or set dataset.allow_outside=true"
             )
-
-
-def is_file_name(written: str) -> bool:
-    """Whether a text can be a path: no zero byte, and no surrogates but those of bytes that are not UTF-8."""
-    try:
-        return b"\0" not in os.fsencode(written)
-    except UnicodeEncodeError:
-        return False
 
 
 def _inside(path, folder):

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mindone_tae.zoo.atomic_file import is_file_name
 from mindone_tae.zoo.errors import UserError
-
-from ..files.collection import is_file_name
 
 # How a generator's latents come from the encoder's, by the name of the convention.
 CONVENTIONS = {
