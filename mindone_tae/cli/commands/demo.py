@@ -11,11 +11,11 @@ from .. import flags
 RECIPE = "tae/train/tiny_weights"
 # Short, and of one shape, so that one graph is compiled.
 SHORT_TRAINING = (
-    "train.steps=100",
+    "train.steps=150",
     "dataset.mixed_strategy=null",
     "train.eval_every=0",
     "train.keep_best=null",
-    "train.save_every=100",
+    "train.save_every=150",
 )
 
 
