@@ -82,7 +82,7 @@ def _steps(options, folder, train_csv, test_csv):
         (None, ["evaluate", *clips, *shipped, *size, "--output_path", folder / "measured"]),
         (
             "2. The guide's way: an image VAE inflated, and trained on video",
-            ["inflate", "--src", "tiny_image_vae", "--target", inflated],
+            ["inflate", "--src", "tiny_image_vae", "--temporal_downsample", "average", "--target", inflated],
         ),
         (None, ["evaluate", *clips, "--ckpt_path", inflated, *size, "--output_path", folder / "inflated"]),
         (

@@ -1,7 +1,8 @@
 """An image VAE made into a Temporal Autoencoder that computes the same on one frame (Movie Gen, section 3.1.1).
 
 Every spatial layer takes the image VAE's weights; every temporal one keeps a new TAE's initial values: convolutions
-pass the centre frame, attention adds zero.
+pass the centre frame, attention adds zero. A halving of time may average its two frames instead: also the same on one
+frame, and a latent then stands for all of its eight frames and not for the first alone.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ _logger = logging.getLogger(__name__)
 _FOLDER_CLASS = "AutoencoderKLTAE"
 # Temporal attention's random projections; they have no effect, as its output projection starts at zero.
 _DRAWN = re.compile(r"\.attn_1\.1\.to_[qkv]\.weight$")
+_HALVING = re.compile(r"\.downsample_temp\.conv\.weight$")
+# What an output frame of a halving starts with of the frame before its own, its own and the one after.
+TEMPORAL_DOWNSAMPLES = {"identity": (0.0, 1.0, 0.0), "average": (0.0, 0.5, 0.5)}
 
 
 class Inflation(NamedTuple):
@@ -60,6 +64,7 @@ def inflate(
     check: bool = False,
     norm_num_groups: int | None = None,
     report: Callable[[str], None] = _logger.info,
+    temporal_downsample: str = "identity",
 ) -> Inflation:
     """Writes a TAE inflated from an image VAE.
 
@@ -71,17 +76,22 @@ def inflate(
         check: load the result, and compare it with the image VAE on generated images.
         norm_num_groups: groups of the norms, needed where they are not 32 and no config.json says so.
         report: takes lines of text for the user.
+        temporal_downsample: what each halving of time starts with: "identity" keeps the first of two frames
+            (published), "average" takes their mean, which reconstructs motion better before any training.
 
     Returns:
         Inflation.
 
     Raises:
-        UserError: the source is not a complete image VAE of this kind, or the target's name fits no format. Nothing is
-            written then.
+        UserError: the source is not a complete image VAE of this kind, the target's name fits no format, or
+            temporal_downsample is unknown. Nothing is written then.
         RuntimeError: the check found a difference.
     """
     started_at = time.monotonic()
     check_target(target)
+    if temporal_downsample not in TEMPORAL_DOWNSAMPLES:
+        known = " or ".join(map(repr, TEMPORAL_DOWNSAMPLES))
+        raise UserError(f"temporal_downsample is {temporal_downsample!r}; it must be {known}: the first is published")
     stored, renamed = open_renamed(src)
     kept, skipped = _vae_part(renamed)
     shapes = {name: shape for name, (_, shape) in kept.items()}
@@ -97,7 +107,8 @@ def inflate(
     image = {
         name: stored.tensors[source].read().astype(np.float32).reshape(shape) for name, (source, shape) in kept.items()
     }
-    arrays = {name: _started(name, array) for name, array in as_arrays(tae).items() if is_temporal(name)}
+    taps = TEMPORAL_DOWNSAMPLES[temporal_downsample]
+    arrays = {name: _started(name, array, taps) for name, array in as_arrays(tae).items() if is_temporal(name)}
     arrays.update({inflated_name(name): array for name, array in image.items()})
     arrays = {name: arrays[name] for name in parameters}
     done = Inflation(
@@ -106,7 +117,7 @@ def inflate(
         skipped,
         [n for n in parameters if is_temporal(n)],
     )
-    _tell(done, stored.path, report)
+    _tell(done, stored.path, temporal_downsample, report)
     _save(arrays, target, config)
     report(f"wrote {target} in {time.monotonic() - started_at:.1f} s")
     if check:
@@ -117,8 +128,10 @@ def inflate(
     return done
 
 
-def _started(name, array):
+def _started(name, array, halving_taps):
     """A temporal parameter's initial value; random ones are seeded by the name, the same at every call."""
+    if _HALVING.search(name):
+        return array[..., 1:2] * np.array(halving_taps, np.float32)
     if not _DRAWN.search(name):
         return array
     bound = 1 / math.sqrt(array.shape[1])
@@ -162,12 +175,13 @@ def _check_complete(path, shapes, wanted):
         )
 
 
-def _tell(done, path, report):
+def _tell(done, path, temporal_downsample, report):
     widths = ", ".join(map(str, done.config["block_out_channels"]))
     report(f"{path}: an image VAE of widths {widths}, {done.config['latent_channels']} latent channels")
     report(
         f"{len(done.used)} tensors used, {len(done.skipped)} skipped; "
         f"{len(done.started)} temporal parameters start as the identity"
+        + (", halvings of time as averages" if temporal_downsample == "average" else "")
     )
     for reason in sorted(set(done.skipped.values())):
         names = [name for name, why in done.skipped.items() if why == reason]

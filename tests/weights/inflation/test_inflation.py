@@ -29,10 +29,12 @@ def still(frames):
     return ms.Tensor(image.repeat(frames, axis=2))
 
 
-@pytest.mark.parametrize("layout", ["diffusers", "original"])
+@pytest.mark.parametrize(("layout", "halving"), [("diffusers", "identity"), ("original", "average")])
 @pytest.mark.parametrize("frames", [1, 5])
-def test_an_inflated_tae_equals_its_image_vae_on_one_frame_and_on_a_still_video(tmp_path, source, tiny, layout, frames):
-    inflate(source(layout), tmp_path / "tae.safetensors", **GROUPS)
+def test_an_inflated_tae_equals_its_image_vae_on_one_frame_and_on_a_still_video(
+    tmp_path, source, tiny, layout, halving, frames
+):
+    inflate(source(layout), tmp_path / "tae.safetensors", temporal_downsample=halving, **GROUPS)
     tae = TemporalAutoencoder(**tiny, pretrained=str(tmp_path / "tae.safetensors"))
     vae = SD3VAE(**tiny, pretrained=str(source(layout)))
     _, mean, logvar = vae.encode(still(1))
@@ -104,6 +106,23 @@ def test_temporal_layers_start_as_the_identity(tmp_path, source):
         np.testing.assert_array_equal(found[name][:, :, 0], expected)
     outputs = [name for name in done.started if ".attn_1.1.proj_out." in name]
     assert len(kernels) > 20 and len(outputs) == 4 and not any(found[name].any() for name in outputs)
+
+
+def test_halvings_of_time_may_start_as_the_mean_of_their_two_frames(tmp_path, source, tiny):
+    for halving in ("identity", "average"):
+        inflate(source(), tmp_path / f"{halving}.safetensors", temporal_downsample=halving, **GROUPS)
+    identity, average = (read_weights(tmp_path / f"{halving}.safetensors") for halving in ("identity", "average"))
+    changed = {name for name in identity if not np.array_equal(identity[name], average[name])}
+    assert changed == {"encoder.down.0.downsample_temp.conv.weight"}  # this network halves time once
+    tae = TemporalAutoencoder(**tiny, pretrained=str(tmp_path / "average.safetensors"))
+    x = np.random.default_rng(0).standard_normal((1, 4, 5, 2, 3)).astype(np.float32)
+    found = tae.encoder.down[0].downsample_temp(ms.Tensor(x)).asnumpy()
+    np.testing.assert_allclose(found, (x[:, :, [0, 2, 4]] + x[:, :, [1, 3, 4]]) / 2, atol=1e-6)
+
+
+def test_an_unknown_start_of_halvings_is_refused(tmp_path, source):
+    with pytest.raises(UserError, match="temporal_downsample is 'mean'; it must be 'identity' or 'average'"):
+        inflate(source(), tmp_path / "tae.safetensors", temporal_downsample="mean", **GROUPS)
 
 
 def test_a_config_beside_the_weights_gives_groups_and_factors(tmp_path, source):

@@ -30,6 +30,13 @@ def add_to(commands):
         metavar="N",
         help="groups of the norms, where no config.json says them; 32 unless given",
     )
+    parser.add_argument(
+        "--temporal_downsample",
+        choices=("identity", "average"),
+        default="identity",
+        help="what halving of time starts with: identity keeps the first of two frames (published), average takes "
+        "their mean: closer to moving video before any training, the same on images",
+    )
     parser.set_defaults(command=run)
 
 
@@ -38,4 +45,11 @@ def run(options, console):
     console.quiet()
     from mindone_tae.weights import inflate
 
-    inflate(options.src, options.target, options.check, options.norm_num_groups, report=console.print)
+    inflate(
+        options.src,
+        options.target,
+        options.check,
+        options.norm_num_groups,
+        report=console.print,
+        temporal_downsample=options.temporal_downsample,
+    )
