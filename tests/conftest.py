@@ -61,6 +61,37 @@ def mode(request, monkeypatch, tmp_path):
     ms.set_context(mode=before)
 
 
+@pytest.fixture(autouse=True)
+def modes_restored():
+    """Ends a test in PyNative mode; a recipe may have set the other."""
+    yield
+    import mindspore as ms
+
+    if ms.get_context("mode") != ms.PYNATIVE_MODE:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def pynative():
+    """Runs a test in PyNative mode on the CPU."""
+    import mindspore as ms
+
+    before = ms.get_context("mode")
+    ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
+    yield
+    ms.set_context(mode=before)
+
+
+@pytest.fixture(scope="session")
+def forked_commands(tmp_path_factory):
+    """Starts commands in processes of their own, of which none imports MindSpore anew: a ForkedCommands."""
+    from forked_commands import ForkedCommands
+
+    commands = ForkedCommands(tmp_path_factory.mktemp("forked"))
+    yield commands
+    commands.close()
+
+
 def pytest_unconfigure(config):
     """Ends the process before MindSpore's own teardown, which at times aborts a finished PyNative process on a CPU."""
     status = getattr(config, "exit_status", None)
