@@ -23,7 +23,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "demo",
-        help="see it work on clips that it makes: reconstruct, measure, inflate, train, encode, decode",
+        help="everything once, on clips that it makes: reconstruct, measure, inflate, train, encode, decode",
         description="Makes sample clips; reconstructs some that the shipped weights have not seen; inflates the "
         "shipped image VAE and trains it for a short while, measured before and after; encodes and decodes. Prints "
         "each command, to be typed again. --csv_path and --video_folder name clips of yours to train on; --config "

@@ -26,7 +26,7 @@ def add_to(commands):
         metavar="DIR",
         help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)",
     )
-    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
+    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (mp4)")
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
