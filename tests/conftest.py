@@ -21,8 +21,14 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     if not config.option.exhaustive:
         for item in items:
-            if item.get_closest_marker("exhaustive"):
+            if item.get_closest_marker("exhaustive") or is_left_out_in_graph_mode(item):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: add --exhaustive"))
+
+
+def is_left_out_in_graph_mode(item):
+    """Whether a test runs in graph mode on a row that its marker graph_mode does not take."""
+    marker = item.get_closest_marker("graph_mode")
+    return marker is not None and item.callspec.params["mode"] == 0 and not marker.kwargs["where"](item.callspec.params)
 
 
 def pytest_configure(config):
@@ -59,6 +65,37 @@ def mode(request, monkeypatch, tmp_path):
     ms.set_context(mode=request.param)
     yield request.param
     ms.set_context(mode=before)
+
+
+@pytest.fixture(autouse=True)
+def modes_restored():
+    """Ends a test in PyNative mode; a recipe may have set the other."""
+    yield
+    import mindspore as ms
+
+    if ms.get_context("mode") != ms.PYNATIVE_MODE:
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def pynative():
+    """Runs a test in PyNative mode on the CPU."""
+    import mindspore as ms
+
+    before = ms.get_context("mode")
+    ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
+    yield
+    ms.set_context(mode=before)
+
+
+@pytest.fixture(scope="session")
+def forked_commands(tmp_path_factory):
+    """Starts commands in processes of their own, of which none imports MindSpore anew: a ForkedCommands."""
+    from forked_commands import ForkedCommands
+
+    commands = ForkedCommands(tmp_path_factory.mktemp("forked"))
+    yield commands
+    commands.close()
 
 
 def pytest_unconfigure(config):

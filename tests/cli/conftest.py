@@ -1,4 +1,4 @@
-"""What tests of commands share: weights of two small models, a folder of clips, encode; and a browser."""
+"""What tests of commands share: weights of two small models, a folder of clips, commands' words; and a browser."""
 
 import shutil
 
@@ -50,17 +50,24 @@ def videos(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def encode_words(weights):
+def words_on_videos(weights):
+    """words_on_videos(command, *words): words of a command that takes a model and `videos`."""
+    shared = ["--ckpt_path", str(weights / "0.safetensors"), "--video_folder", "videos", "--image_size", "8,16"]
+    return lambda command, *words: [command, *shared, *map(str, words)]
+
+
+@pytest.fixture
+def encode_words(words_on_videos):
     """encode_words(*words) are the command's."""
-    return lambda *words: [
-        "encode",
-        "--ckpt_path",
-        str(weights / "0.safetensors"),
-        "--video_folder",
-        "videos",
-        "--image_size",
-        "8,16",
-        *map(str, words),
+    return lambda *words: words_on_videos("encode", *words)
+
+
+@pytest.fixture
+def decode_words(weights):
+    """decode_words(latent_folder, output_path, *words, number=0) are the command's; number of the weights."""
+    return lambda latents, out, *words, number=0: [
+        *("decode", "--ckpt_path", str(weights / f"{number}.safetensors")),
+        *("--latent_folder", str(latents), "--output_path", str(out), *map(str, words)),
     ]
 
 
@@ -71,6 +78,18 @@ def encode(encode_words, videos, capsys):
     def call(*words, status=0):
         assert run(encode_words("--output_path", *words)) == status
         return capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """command(*words) runs a command in tmp_path and gives what it printed on stdout."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        assert run(list(map(str, words))) == 0
+        return capsys.readouterr().out
 
     return call
 

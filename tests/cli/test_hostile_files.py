@@ -58,25 +58,12 @@ def test_a_recipe_with_code_in_it_is_one_error(encode):
     assert "evil.yaml" in shown.err and "Traceback" not in shown.err and not Path("pwned").exists()
 
 
-def test_decode_writes_nothing_where_the_index_leads_outside(encode, weights, capsys):
+def test_decode_writes_nothing_where_the_index_leads_outside(encode, decode_words, capsys):
     encode("cache", "--shard_size_mb", "0.0007")
     index = json.loads(Path("cache/index.json").read_text())
     index["clips"]["../../escaped.mp4"] = index["clips"]["a.mp4"]
     Path("cache/index.json").write_text(json.dumps(index))
-    assert (
-        run(
-            [
-                "decode",
-                "--ckpt_path",
-                str(weights / "0.safetensors"),
-                "--latent_folder",
-                "cache",
-                "--output_path",
-                "deep/out",
-            ]
-        )
-        == 2
-    )
+    assert run(decode_words("cache", "deep/out")) == 2
     shown = capsys.readouterr().err
     assert "names a clip '../../escaped.mp4'" in shown and len(shown.strip().splitlines()) == 1
     assert not Path("deep").exists() and not Path("escaped.mp4").exists()

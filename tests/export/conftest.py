@@ -20,12 +20,3 @@ def small():
         scaled = 0.1 * w if w.ndim == 1 else w / np.sqrt(np.prod(parameter.shape[1:]))
         parameter.set_data(ms.Tensor((scaled + parameter.name.endswith("gamma")).astype(np.float32)))
     return model.set_train(False)
-
-
-@pytest.fixture
-def pynative():
-    """Runs a test in PyNative mode on the CPU."""
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
-    yield
-    ms.set_context(mode=before)

@@ -59,15 +59,6 @@ def _random_model(config, **kwargs):
 
 
 @pytest.fixture
-def pynative():
-    """Runs a test in PyNative mode on the CPU."""
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
-    yield
-    ms.set_context(mode=before)
-
-
-@pytest.fixture
 def local_model(pynative):
     """Makes an autoencoder of ratio 2 whose networks are so local that tiles cannot show."""
     return lambda **kwargs: _quick_model(0.0, **kwargs)

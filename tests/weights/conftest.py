@@ -15,11 +15,8 @@ TINY = {"block_out_channels": (4, 8), "norm_num_groups": 2, "layers_per_block": 
 
 
 @pytest.fixture(autouse=True)
-def pynative():
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
-    yield
-    ms.set_context(mode=before)
+def in_pynative(pynative):
+    """Every test here."""
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import sys
 
 import pytest
 
-import mindspore as ms
-
 MODEL = '''
 import mindspore as ms
 from mindspore import nn, ops
@@ -83,7 +81,7 @@ foreign_spread = foreign_package.metric:Spread
 """
 
 RECIPE = """
-env: {mode: 0, device_target: CPU, jit_level: null}
+env: {mode: 1, device_target: CPU, jit_level: null}
 model: {name: foreign_scale}
 dataset: {name: foreign_noise}
 loss: {name: mse}
@@ -120,9 +118,3 @@ def foreign_recipe(foreign_folder, tmp_path, monkeypatch):
     yield path
     for name in [name for name in sys.modules if name.startswith("foreign_package")]:
         del sys.modules[name]
-
-
-@pytest.fixture(autouse=True)
-def modes_restored():
-    yield
-    ms.set_context(mode=ms.PYNATIVE_MODE)

@@ -41,31 +41,27 @@ def files_of(folder):
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from mindone_tae.zoo import atomic_file
 calls = 0
 def replace(*paths):
     global calls
-    calls += str(paths[1]).endswith("." + sys.argv[1])
-    if calls == int(sys.argv[2]):
+    calls += str(paths[1]).endswith("{end}")
+    if calls == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     os.replace(*paths)
-atomic_file.os = type("os", (), {**vars(os), "replace": staticmethod(replace)})
-from mindone_tae.cli import run
-os._exit(run(sys.argv[3:]))
+atomic_file.os = type("os", (), {{**vars(os), "replace": staticmethod(replace)}})
 """
 
 
-def test_a_cache_killed_twice_ends_like_one_that_was_not_and_says_what_was_left(encode, encode_words):
-    for suffix, number in (
-        ("safetensors", 1),
-        ("json", 1),
-    ):  # before the first shard appears; with it, but not in the index
-        words = encode_words("--output_path", "killed", *SHARDS)
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, suffix, str(number), *words], capture_output=True, text=True
-        )
-        assert done.returncode == -9, done.stderr
+def test_a_cache_killed_twice_ends_like_one_that_was_not_and_says_what_was_left(
+    encode, encode_words, forked_commands, tmp_path
+):
+    words = encode_words("--output_path", "killed", *SHARDS)
+    for end in (".safetensors", ".json"):  # before the first shard appears; with it, but not in the index
+        process = forked_commands.start(words, cwd=tmp_path, before=KILLED.format(end=end))
+        _, err = process.communicate()
+        assert process.returncode == -9, err
     assert any(".tmp" in name for name in files_of("killed"))
     said = encode("killed", *SHARDS).out
     assert "4 clips: 2 up to date, 2 missing, 0 stale, 0 damaged" in said
@@ -144,7 +140,7 @@ def test_samples_depend_on_neither_order_nor_processes_nor_batches(encode):
     assert np.abs(noise["a.mp4"] - noise["b.mp4"]).max() > 0.5
 
 
-def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weights, monkeypatch):
+def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, decode_words, monkeypatch):
     # compares the frames given to the writer, not the video's: frames that differ by rounding may be coded differently
     handed, write = {}, VideoWriter.write
     monkeypatch.setattr(
@@ -155,22 +151,7 @@ def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weight
     encode("files")
     encode("shards", *SHARDS, "--convention", "diffusers")
     for form in ("files", "shards"):
-        assert (
-            run(
-                [
-                    "decode",
-                    "--ckpt_path",
-                    str(weights / "0.safetensors"),
-                    "--latent_folder",
-                    form,
-                    "--output_path",
-                    f"from_{form}",
-                    "--batch_size",
-                    "2",
-                ]
-            )
-            == 0
-        )
+        assert run(decode_words(form, f"from_{form}", "--batch_size", 2)) == 0
     for name, frames in FRAMES.items():
         for form in ("files", "shards"):
             with open_video(f"from_{form}/{name}.mp4") as reader:
@@ -179,23 +160,10 @@ def test_decode_gives_length_and_frame_rate_back_from_either_form(encode, weight
         assert np.abs(np.array(first) - np.array(second)).max() <= 1
 
 
-def test_decode_says_that_latents_are_of_other_weights(encode, weights, capsys):
+def test_decode_says_that_latents_are_of_other_weights(encode, decode_words, capsys):
     encode("cache")
     for number, told in ((0, False), (1, True)):
-        assert (
-            run(
-                [
-                    "decode",
-                    "--ckpt_path",
-                    str(weights / f"{number}.safetensors"),
-                    "--latent_folder",
-                    "cache",
-                    "--output_path",
-                    "back",
-                ]
-            )
-            == 0
-        )
+        assert run(decode_words("cache", "back", number=number)) == 0
         assert ("other weights than these" in capsys.readouterr().out) is told
 
 

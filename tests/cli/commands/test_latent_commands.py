@@ -28,14 +28,6 @@ TINY = {
 }
 
 
-def command(*words, cwd):
-    done = subprocess.run(
-        [sys.executable, "-m", "mindone_tae", *map(str, words)], cwd=cwd, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def tae():
     ms.set_seed(0)
@@ -72,9 +64,9 @@ def mixed(tmp_path):
     return tmp_path / "latents"
 
 
-def test_decode_undoes_the_scaling_that_each_file_carries(tae, mixed, tmp_path):
+def test_decode_undoes_the_scaling_that_each_file_carries(tae, mixed, command, tmp_path):
     save_weights(tae, tmp_path / "tae.ckpt", {"config": TINY})
-    command("decode", "--ckpt_path", "tae.ckpt", "--latent_folder", "latents", "--output_path", "back", cwd=tmp_path)
+    command("decode", "--ckpt_path", "tae.ckpt", "--latent_folder", "latents", "--output_path", "back")
     found = {}
     for convention in ("none", "mindone", "diffusers"):
         with open_video(tmp_path / f"back/{convention}.mp4.mp4") as reader:
@@ -95,10 +87,10 @@ def pixels(tae, clip):
     return np.clip((recon + 1) * 127.5, 0, 255)
 
 
-def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(tae, videos, tmp_path, capsys):
+def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(tae, videos, command, tmp_path):
     save_diffusers_folder(tae, tmp_path / "tae", {"_class_name": "AutoencoderKLTAE", **TINY})
     words = ["--ckpt_path", "tae", "--video_folder", videos, "--image_size", "16,24", "--output_path"]
-    said = command("encode", *words, "latents", "--convention", "diffusers", cwd=tmp_path)
+    said = command("encode", *words, "latents", "--convention", "diffusers")
     assert "scaled (diffusers)" in said
     with open_video(videos / "a.mp4") as reader:
         x = reader.read(range(9)).astype(np.float32).transpose(3, 0, 1, 2)[None] / 127.5 - 1
@@ -108,20 +100,8 @@ def test_encode_writes_scaled_latents_and_latent_stats_sees_through_the_scaling(
     np.testing.assert_allclose(clip.mean, (mean - 0.25) * 1.5, atol=1e-3)
     np.testing.assert_allclose(clip.logvar, logvar + 2 * np.log(1.5), atol=1e-3)
 
-    command("latent-stats", *words, "of_videos", cwd=tmp_path)
-    assert (
-        run(
-            [
-                "latent-stats",
-                "--latent_folder",
-                str(tmp_path / "latents"),
-                "--output_path",
-                str(tmp_path / "of_latents"),
-            ]
-        )
-        == 0
-    )
-    shown = capsys.readouterr().out
+    command("latent-stats", *words, "of_videos")
+    shown = command("latent-stats", "--latent_folder", "latents", "--output_path", "of_latents")
     of_latents, of_videos = (
         json.loads((tmp_path / name / "latent_stats.json").read_text()) for name in ("of_latents", "of_videos")
     )

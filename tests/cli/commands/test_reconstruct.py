@@ -18,27 +18,11 @@ pytestmark = pytest.mark.apart
 
 
 @pytest.fixture
-def reconstruct(videos, weights, capsys):
+def reconstruct(words_on_videos, videos, capsys):
     """reconstruct(*words) runs the command here and gives what it printed."""
 
     def call(*words, status=0):
-        assert (
-            run(
-                [
-                    "reconstruct",
-                    "--ckpt_path",
-                    str(weights / "0.safetensors"),
-                    "--video_folder",
-                    "videos",
-                    "--image_size",
-                    "8,16",
-                    "--output_path",
-                    "out",
-                    *words,
-                ]
-            )
-            == status
-        )
+        assert run(words_on_videos("reconstruct", "--output_path", "out", *words)) == status
         return capsys.readouterr()
 
     return call
@@ -87,7 +71,7 @@ def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstr
 
 @pytest.mark.parametrize("command", ["reconstruct", "decode"])
 def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(
-    command, reconstruct, encode, weights, capsys, monkeypatch
+    command, reconstruct, encode, decode_words, capsys, monkeypatch
 ):
     write, frames = VideoWriter.write, []
 
@@ -105,20 +89,7 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(
     if command == "reconstruct":
         error, first = reconstruct(status=143).err, Path("out/reconstruction/a.mp4.mp4")
     else:
-        assert (
-            run(
-                [
-                    "decode",
-                    "--ckpt_path",
-                    str(weights / "0.safetensors"),
-                    "--latent_folder",
-                    "cache",
-                    "--output_path",
-                    "out",
-                ]
-            )
-            == 143
-        )
+        assert run(decode_words("cache", "out")) == 143
         error, first = capsys.readouterr().err, Path("out/a.mp4.mp4")
     assert signal.getsignal(signal.SIGTERM) is before
     assert (
@@ -128,17 +99,8 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(
     assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))
 
 
-def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(videos, weights, monkeypatch, capsys):
-    words = [
-        "latent-stats",
-        "--ckpt_path",
-        str(weights / "0.safetensors"),
-        "--video_folder",
-        "videos",
-        "--image_size",
-        "8,16",
-        "--output_path",
-    ]
+def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(words_on_videos, videos, monkeypatch, capsys):
+    words = words_on_videos("latent-stats", "--output_path")
     (videos / "b.mp4").rename("b.mp4")
     assert run([*words, "without"]) == 0
     Path("b.mp4").rename(videos / "b.mp4")
@@ -162,7 +124,7 @@ def test_without_a_video_named_the_recipes_own_clips_are_said_to_be_the_training
     Path("own.yaml").write_text(
         find_recipe("tae/infer/look").read_text().replace("folder: null", "folder: videos/deep")
     )
-    narrow = ["model.block_out_channels=[8,8,8,8]", "model.layers_per_block=1", "model.norm_num_groups=4"]
+    narrow = ["env.mode=1", "model.block_out_channels=[8,8,8,8]", "model.layers_per_block=1", "model.norm_num_groups=4"]
     assert run(["reconstruct", "--config", "own.yaml", *words, *narrow]) == 0
     assert "these are the clips that the recipe trains on, videos/deep" in capsys.readouterr().out
     assert run(["reconstruct", *words]) == 2

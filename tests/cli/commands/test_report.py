@@ -22,7 +22,12 @@ def trained(tmp_path, videos, weights):
     """A folder as a training run leaves it: recipe, figures, a checkpoint."""
     from mindone_tae.zoo import load_recipe
 
-    pairs = [("dataset.folder", "videos/deep"), ("dataset.size", [8, 16]), ("dataset.sample_n_frames", 3)]
+    pairs = [
+        ("env.mode", 1),
+        ("dataset.folder", "videos/deep"),
+        ("dataset.size", [8, 16]),
+        ("dataset.sample_n_frames", 3),
+    ]
     architecture = [
         ("model.block_out_channels", [8, 8, 8, 8]),
         ("model.layers_per_block", 1),

@@ -1,31 +1,19 @@
 """SIGTERM and Ctrl-C save and exit; a full disk stops the run with one clear line; both can be resumed."""
 
 import json
-import os
-import resource
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-import mindone_tae
 
 pytestmark = pytest.mark.apart
 
 
-def start(words, foreign_folder, cwd, **how):
-    path = os.pathsep.join([str(foreign_folder), str(Path(mindone_tae.__file__).parent.parent)])
-    return subprocess.Popen(
-        [sys.executable, "-m", "mindone_tae", "train", *map(str, words)],
-        env={**os.environ, "PYTHONPATH": path},
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **how,
+@pytest.fixture
+def start(forked_commands, foreign_folder, tmp_path):
+    """start(words, before) starts `mindone-tae train` in a process of its own."""
+    return lambda words, before="": forked_commands.start(
+        ["train", *words, "env.mode=0"], cwd=tmp_path, path=[foreign_folder], before=before
     )
 
 
@@ -53,7 +41,7 @@ def saved_step(folder):
     "number, statuses, resumed", [(signal.SIGTERM, {143}, True), (signal.SIGINT, {130, 143}, False)]
 )
 def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(
-    foreign_folder, foreign_recipe, tmp_path, number, statuses, resumed
+    start, foreign_recipe, tmp_path, number, statuses, resumed
 ):
     words = [
         "--config",
@@ -64,7 +52,7 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(
         "train.save_every=1000000",
         "dataset.pause=0.01",
     ]
-    process = start(words, foreign_folder, tmp_path)
+    process = start(words)
     wait_for_steps(tmp_path / "run", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=180)
@@ -76,7 +64,7 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(
 
     if not resumed:
         return
-    again = start([*words[:4], f"train.steps={step + 1}", "--resume"], foreign_folder, tmp_path)
+    again = start([*words[:4], f"train.steps={step + 1}", "--resume"])
     out, err = again.communicate(timeout=180)
     assert again.returncode == 0, err
     assert saved_step(tmp_path / "run") == step + 1
@@ -84,12 +72,10 @@ def test_a_signal_saves_the_step_it_comes_in_and_says_how_to_go_on(
     assert f"train.steps: 1000000 -> {step + 1}" in err and "dataset.pause: 0.01 -> not set" in err
 
 
-def test_a_second_ctrl_c_leaves_at_once(foreign_folder, foreign_recipe, tmp_path):
+def test_a_second_ctrl_c_leaves_at_once(start, foreign_recipe, tmp_path):
     # the second step would take ten minutes
     process = start(
         ["--config", foreign_recipe, "--output_path", "run", "dataset.pause=600", "loader.shuffle=false"],
-        foreign_folder,
-        tmp_path,
     )
     wait_for_steps(tmp_path / "run", process, steps=1)
     time.sleep(0.5)
@@ -104,12 +90,10 @@ def test_a_second_ctrl_c_leaves_at_once(foreign_folder, foreign_recipe, tmp_path
     assert process.returncode == -signal.SIGINT
 
 
-def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(foreign_folder, foreign_recipe, tmp_path):
+def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(start, foreign_recipe, tmp_path):
     words = ["--config", foreign_recipe, "--output_path", "run", "train.steps=400", "train.save_every=7"]
     # no file may grow beyond 20 kB: the metrics come to it
-    process = start(
-        words, foreign_folder, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-    )
+    process = start(words, "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2, err
     errors = [line for line in err.splitlines() if not line.startswith("train ")]
@@ -120,15 +104,15 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_goes_on(foreign_f
     step = saved_step(tmp_path / "run")
     assert step % 7 == 0 and step > 0
 
-    again = start([*words[:4], f"train.steps={step + 7}", "train.save_every=7", "--resume"], foreign_folder, tmp_path)
+    again = start([*words[:4], f"train.steps={step + 7}", "train.save_every=7", "--resume"])
     out, err = again.communicate(timeout=180)
     assert again.returncode == 0, err
     assert [json.loads(line)["step"] for line in metrics(tmp_path / "run")] == list(range(1, step + 8))
 
 
-def test_a_folder_that_cannot_be_made_is_status_2(foreign_folder, foreign_recipe, tmp_path):
+def test_a_folder_that_cannot_be_made_is_status_2(start, foreign_recipe, tmp_path):
     (tmp_path / "file").write_text("")
-    process = start(["--config", foreign_recipe, "--output_path", "file/run"], foreign_folder, tmp_path)
+    process = start(["--config", foreign_recipe, "--output_path", "file/run"])
     out, err = process.communicate(timeout=180)
     assert process.returncode == 2
     assert len(err.strip().splitlines()) == 1 and "file/run" in err and "must be a folder" in err
