@@ -71,6 +71,32 @@ def test_it_passes_what_their_linters_ask(folder):
     assert done.returncode == 0, done.stdout
 
 
+# MindONE's pyproject.toml and .flake8, as of its 0.5.0
+SETTINGS = {
+    "pyproject.toml": """
+[tool.isort]
+profile = "black"
+line_length = 120
+known_mindspore = ["mindspore"]
+known_first_party = ["mindone"]
+sections = ["FUTURE", "STDLIB", "THIRDPARTY", "MINDSPORE", "FIRSTPARTY", "LOCALFOLDER"]
+[tool.black]
+line-length = 120
+""",
+    ".flake8": "[flake8]\nmax-line-length = 160\nextend-ignore = E203,E731,W605,E231,F821\n",
+}
+
+
+@pytest.mark.parametrize("words", ["black --check --diff", "isort --check --diff", "flake8"])
+def test_their_own_linters_change_and_report_nothing(folder, words):
+    pytest.importorskip(words.split()[0], reason=f"{words.split()[0]} is not installed")
+    for name, text in SETTINGS.items():
+        (folder / name).write_text(text)
+    files = [upstream.MODEL, upstream.TEST]
+    done = subprocess.run([sys.executable, "-m", *words.split(), *files], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
+
+
 def test_it_meets_the_golden_vectors_without_this_package(loaded):
     loaded.test_golden(ms.PYNATIVE_MODE)
 

@@ -33,11 +33,16 @@ TEXTS["examples/first_steps.ipynb"] = "\n\n".join(
 )
 
 
-def commands_of(text):
-    """The lines `mindone-tae ...` of code blocks, fenced and indented, continued ones joined and comments cut off."""
+def lines_of(text, start):
+    """The words after `start` of the lines of code blocks that have it, continued ones joined and comments cut off."""
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    words = [shlex.split(line, comments=True) for line in lines if re.match(r"\s*(\$ )?mindone-tae [a-z]", line)]
-    return [line[2:] if line[0] == "$" else line[1:] for line in words]
+    found = [re.fullmatch(rf"(?:    |\$ |)\s*{start}(.*)", line) for line in lines]
+    return [shlex.split(match[1], comments=True) for match in found if match]
+
+
+def commands_of(text):
+    """The words of each `mindone-tae ...` line, and of `msrun ... python -m mindone_tae ...`."""
+    return lines_of(text, r"(?:mindone-tae|msrun .*python -m mindone_tae) (?=[a-z])")
 
 
 def python_of(text):
@@ -62,6 +67,30 @@ def test_a_command_parses(name, words, tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
     assert parse(words).name == words[0]
+
+
+def test_scripts_targets_and_extras_that_documents_name_are_there():
+    """A script's flags are in its text, or in that of the command that it passes them on to."""
+    made = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    extras = (CHECKOUT / "setup.cfg").read_text(encoding="utf-8").partition("[options.extras_require]")[2]
+    scripts = set()
+    for name, text in TEXTS.items():
+        for script, *words in lines_of(text, r"(?:\.venv/bin/)?python (?=\w+/)"):
+            source = (CHECKOUT / script).read_text(encoding="utf-8")
+            passed_on = "mindone-tae encode" in source
+            for flag in (word for word in words if word.startswith("--")):
+                command = "cli/commands/encode.py cli/flags.py".split() if passed_on else []
+                texts = [source, *((CHECKOUT / "mindone_tae" / path).read_text(encoding="utf-8") for path in command)]
+                assert any(f'"{flag}"' in text for text in texts), f"{name}: {script} {flag}"
+            scripts.add(script)
+        for target, *_ in lines_of(text, "make "):
+            assert re.search(rf"^{target}:", made, re.MULTILINE), f"{name}: make {target}"
+        for words in lines_of(text, "(?:python -m )?pip install "):
+            named = re.findall(r"\[(.*?)\]", " ".join(words))
+            assert all(f"\n{extra} =" in extras for group in named for extra in group.split(",")), f"{name}: {words}"
+            folders = [word for word in words if word.startswith("./")]
+            assert all((CHECKOUT / folder / "setup.cfg").is_file() for folder in folders), f"{name}: {words}"
+    assert scripts >= {"tools/upstream.py", "tools/latents_to_tars.py", "examples/ray_encode/encode.py"}
 
 
 def test_the_commands_page_tells_of_every_command_and_shows_its_help(capsys):
@@ -145,6 +174,22 @@ def test_a_link_to_a_file_finds_it(name):
     folder = (CHECKOUT / name).parent
     targets = re.findall(r"\]\((?!https?://|mailto:|#)([^)\s#]+)", TEXTS[name])
     assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_pages_and_recipes_have_lines_of_at_most_120_characters():
+    """Rows of tables, pictures and lines with an address excepted."""
+    not_wrapped = ("CHANGELOG.md", "README.zh-CN.md", "mindone_tae/weights/shipped/README.md")
+    recipes = [CHECKOUT / "setup.cfg", *(CHECKOUT / "configs").rglob("*.yaml")]
+    texts = {name: text for name, text in TEXTS.items() if name not in not_wrapped}
+    texts |= {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in recipes}
+    long = [
+        f"{name}: {line}"
+        for name, text in texts.items()
+        if not name.endswith(".ipynb")
+        for line in text.splitlines()
+        if len(line) > 120 and not line.startswith(("|", "![", "description =")) and "://" not in line
+    ]
+    assert not long
 
 
 @pytest.mark.parametrize("name", ["wrong", "wish", "ascend"])

@@ -83,7 +83,8 @@ class LatentFiles:
         """Whether a clip is this process's to encode."""
         return owner(name, self._ranks) == self._rank
 
-    def cannot_hold(self, name: str) -> str | None:
+    @staticmethod
+    def cannot_hold(name: str) -> str | None:
         """Why a clip of this name cannot be written, None where it can: found out before it is encoded."""
         size = len(os.fsencode(f"{name.rpartition('/')[2]}{SUFFIX}"))
         return (

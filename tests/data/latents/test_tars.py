@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
+import textwrap
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -81,6 +83,22 @@ def test_webdataset_reads_them_back_equal(latents, tmp_path):
     write_tars(tmp_path / "tars", latents)
     samples = wds.WebDataset(str(tmp_path / "tars" / "latents-00000.tar"), shardshuffle=False).decode()
     check({unquote(sample["__key__"]): sample for sample in samples})
+
+
+def test_the_loader_on_the_page_of_corpora_runs(latents, tmp_path):
+    pytest.importorskip("webdataset", reason="webdataset is not installed")
+    write_tars(tmp_path / "tars", latents)
+    page = (Path(__file__).parents[3] / "docs/corpora.md").read_text(encoding="utf-8")
+    source = textwrap.dedent(re.search(r"^    import webdataset as wds\n(?:    .*\n|\n)*", page, re.MULTILINE)[0])
+    tars = "outputs/tars/latents-{00000..00007}.tar"
+    assert tars in source
+    seen = {}
+    exec(source.replace(tars, str(tmp_path / "tars/latents-00000.tar")) + "    seen[clip] = z, facts", {"seen": seen})
+    assert seen.keys() == CLIPS.keys()
+    for name, clip in CLIPS.items():
+        z, facts = seen[name]
+        np.testing.assert_array_equal(z, clip.arrays["mean" if "mean" in clip.arrays else "sample"])
+        assert facts["source"] == name
 
 
 def test_a_folder_in_use_is_left_alone_and_an_error_leaves_nothing(latents, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import mindspore as ms
 from mindspore import nn
 
+from mindone_tae.models.kernels.device import as_products
 from mindone_tae.models.kernels.spatial import SameSizeConv
 
 
@@ -62,7 +63,8 @@ def test_results_are_those_of_a_convolution_whichever_way_the_channels_choose(mo
     kernel = ms.Tensor(rng.standard_normal((3, in_channels, 3, 3)).astype(np.float32))
     native = ms.ops.Conv2D(3, 3, pad_mode="pad", pad=1)
     found, expected = SameSizeConv()(x, kernel).asnumpy(), native(x, kernel).asnumpy()
-    assert np.array_equal(found, expected) == (in_channels == 26)
+    # where this MindSpore has no fast convolution, none is taken
+    assert np.array_equal(found, expected) == (in_channels == 26 and not as_products())
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -87,8 +89,9 @@ def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(
     conv = SameSizeConv()
     native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
     found, expected = (run(ms.Tensor(x, dtype), ms.Tensor(kernel, dtype)).asnumpy() for run in (conv, native))
-    assert np.array_equal(found, expected) != combines
-    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)
+    assert np.array_equal(found, expected) != (combines or as_products())
+    exact = 2e-2 if as_products() else 0
+    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else exact)
 
 
 def test_gradients_of_many_channels_are_those_of_the_definition(mode):
