@@ -8,6 +8,8 @@ from mindspore import nn
 
 from mindone_tae.models.tiling.sizes import TileSizes
 
+pytestmark = pytest.mark.apart
+
 FOUR_LEVELS = dict(block_out_channels=(8, 8, 8, 8))  # ratio 8
 
 
