@@ -23,9 +23,15 @@ def test_every_pair_of_levels_and_what_once_failed_is_in_a_row():
     assert len(rows) < 25
 
 
+# Accumulation is in tests/zoo/run/test_kills.py too.
+ROW = "mode=pynative,ema=on,shapes=lengths,discriminator=3d,clipping=off,evaluation=on"
+
+
 @pytest.mark.apart
-def test_a_row_trains_and_resumes_to_the_same_bits(tmp_path):
-    row = "mode=pynative,ema=on,accumulation=on,shapes=lengths,discriminator=3d,recompute=on,clipping=off,evaluation=on"
+@pytest.mark.parametrize(
+    "row", [ROW, pytest.param(f"{ROW},accumulation=on,recompute=on", marks=pytest.mark.exhaustive)]
+)
+def test_a_row_trains_and_resumes_to_the_same_bits(tmp_path, row):
     command = [sys.executable, str(TOOLS / "combinations.py"), "--row", row]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
