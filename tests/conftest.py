@@ -21,8 +21,14 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     if not config.option.exhaustive:
         for item in items:
-            if item.get_closest_marker("exhaustive"):
+            if item.get_closest_marker("exhaustive") or is_left_out_in_graph_mode(item):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: add --exhaustive"))
+
+
+def is_left_out_in_graph_mode(item):
+    """Whether a test runs in graph mode on a row that its marker graph_mode does not take."""
+    marker = item.get_closest_marker("graph_mode")
+    return marker is not None and item.callspec.params["mode"] == 0 and not marker.kwargs["where"](item.callspec.params)
 
 
 def pytest_configure(config):

@@ -29,19 +29,19 @@ def add_videos(parser):
 
 def add_data(parser):
     """Flags that choose clips, their frames and their size."""
-    parser.add_argument("--csv_path", metavar="CSV", help="table with a column `video`")
+    parser.add_argument("--csv_path", metavar="CSV", help="table of the videos' paths, in its column `video`")
     parser.add_argument(
         "--video_folder",
         "--folder",
         metavar="DIR",
-        help="what the table's paths are relative to; without a table, every clip below it, or one file",
+        help="folder that the table's paths start from; without a table, a folder of videos, or one video",
     )
-    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths, where it is another")
-    parser.add_argument("--num_frames", type=int, metavar="N", help="frames taken of each clip; -1: all")
+    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths (video)")
+    parser.add_argument("--num_frames", type=int, metavar="N", help="frames of each clip; -1 takes all")
     parser.add_argument(
         "--image_size",
         metavar="SIZE",
-        help="pixels: 256 (square), 480,832 (height,width) or 256px (short side, aspect kept)",
+        help="in pixels: 256 (a square), 480,832 (height,width) or 256px (shorter side, aspect kept)",
     )
 
 
@@ -65,13 +65,13 @@ def add_model(parser):
         "--enable_tile",
         type=_true_or_false,
         metavar="BOOL",
-        help="work in tiles of time and space, to need less memory; bare, =True or =False, in place of model.use_tile",
+        help="work in tiles of time and space, which takes less memory; alone it means True; sets model.use_tile",
     )
 
 
 def _add_config(parser):
     parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; without it, that of the run --ckpt_path names"
+        "--config", help="a recipe's name (see mindone-tae list) or file; default: the recipe of the run in --ckpt_path"
     )
 
 

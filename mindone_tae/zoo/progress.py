@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 _BAR_CELLS = 20
 # Fields of the bar that are kept longest on a narrow terminal, most important first; other figures come before "gone".
-_KEPT_LONGEST = ("done", "count", "loss", "left", "mean", "psnr")
+_KEPT_LONGEST = ("done", "count", "loss", "left", "psnr", "mean")
 
 
 class _Bar(tqdm):

@@ -113,7 +113,8 @@ def test_at_any_width_from_40_on_only_whole_fields_are_shown():
         assert not front or f"{front}|" == shown["bar"]
         assert set(rest.split(", ")) <= whole and "1234/10147 steps" in rest
     assert module.fitted(shown, 40) == "train  12% 1234/10147 steps, 59:25 left"
-    assert "loss=1.015e+04" in module.fitted(shown, 79) and set(module.fitted(shown, 199).split(", ")[1:]) <= whole
+    assert module.fitted(shown, 79).endswith("59:25 left, loss=1.015e+04, psnr=23.45 (18.20)")
+    assert set(module.fitted(shown, 199).split(", ")[1:]) <= whole
 
 
 def test_a_terminal_of_40_columns_shows_the_loss_whole(monkeypatch):

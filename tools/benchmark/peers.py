@@ -4,10 +4,9 @@
     python tools/benchmark/peers.py --quick    # tiny widths: shows that it runs, its ratios mean nothing
 
 Contenders: PyTorch eager, torch.compile, PyTorch with bfloat16 products, and our own ONNX files in onnxruntime and in
-    OpenVINO, float32 and
-bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python that --python names; ONNX
-files need the package onnx here. Ratios are ours over theirs: below 1, ours takes less. What computes in bfloat16 gives
-about three digits; MindSpore has no such products on a CPU.
+OpenVINO, float32 and bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python
+that --python names; ONNX files need the package onnx here. Ratios are ours over theirs: below 1, ours takes less. What
+computes in bfloat16 gives about three digits; MindSpore has no such products on a CPU.
 """
 
 import argparse

@@ -35,15 +35,19 @@ def add_to(commands):
         "--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder"
     )
     parser.add_argument(
-        "--format", choices=("mp4", "gif"), default="mp4", help="of the videos (mp4); images become png"
+        "--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (mp4); images become png"
     )
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
-        help="what they must be scaled by; without it each file says it, and a bare array cannot",
+        help="how the latents are scaled; default: as each file says, which a bare array cannot",
     )
     parser.add_argument(
-        "--fps", type=float, default=24.0, metavar="N", help="frames a second of the videos of bare arrays (24)"
+        "--fps",
+        type=float,
+        default=24.0,
+        metavar="N",
+        help="frames a second where the latent does not say, as in a bare array (24)",
     )
     flags.add_trained(parser)
     flags.add_data(parser)

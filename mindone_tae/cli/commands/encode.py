@@ -38,25 +38,25 @@ def add_to(commands):
         "--convention",
         choices=CONVENTIONS,
         default="none",
-        help="scale them as a generator takes them; default: none, as the encoder gives them",
+        help="how the latents are scaled, for a generator; default: none, as the encoder gives them",
     )
     parser.add_argument(
         "--sample",
         action="store_true",
-        help="keep a sample instead of mean and logvar, drawn by train.seed and the clip's name",
+        help="write a sample instead of mean and logvar; train.seed and the clip's name determine it",
     )
     parser.add_argument(
         "--shard_size_mb",
         type=float,
         metavar="MB",
-        help="many clips a file, each file about so large, and an index.json; a kill loses the one not yet full",
+        help="put many clips into files of about this size, with an index.json; a kill loses the unfinished file",
     )
     parser.add_argument(
         "--verify",
         type=int,
         default=0,
         metavar="N",
-        help="then encode N clips of the cache again, drawn by train.seed, and compare",
+        help="afterwards encode N clips again, chosen by train.seed, and compare them with their files",
     )
     rank_share.add_to(parser)
     flags.add_trained(parser)

@@ -26,7 +26,7 @@ def add_to(commands):
         metavar="DIR",
         help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)",
     )
-    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="of the videos")
+    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (mp4)")
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
@@ -111,7 +111,8 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
         for group in clips.groups(batch_size):
             one_by_one(group, write, failed)
     page = showing.write(runs=[run_of(recipe.model.get("pretrained"))])
-    console.print(f"{len(written)} clips: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
+    count = "1 clip" if len(written) == 1 else f"{len(written)} clips"
+    console.print(f"{count}: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)
     if page:
         console.print("", f"open in a browser: {page}")

@@ -10,18 +10,18 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "report",
-        help="a page with players of one or several runs, checkpoints or outputs",
+        help="a page with players, for one or several runs, checkpoints or outputs",
         description="Writes one HTML file that shows the output of reconstruct, evaluate, demo or train: players in "
-        "step, figures of every frame, the latent, learning curves. Of several, the same clips side by side. A "
-        "training run or a checkpoint in one is evaluated first where it was not since its last checkpoint.",
+        "step, figures of every frame, the latent, learning curves. With several folders, the same clips stand side by "
+        "side. A training run, or a checkpoint of one, is evaluated first if its last checkpoint was not.",
     )
     parser.add_argument(
-        "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or checkpoints of a run"
+        "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or a run's checkpoints"
     )
     parser.add_argument(
         "--output_path",
         metavar="HTML",
-        help="default: report.html in the folder; of several comparison.html in the first",
+        help="default: report.html in the folder; with several folders, comparison.html in the first",
     )
     parser.set_defaults(command=run)
 

@@ -11,11 +11,12 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "train",
-        help="train what a recipe names",
+        help="train the model of a recipe",
         description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
     )
     parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; with --resume, without it, the run's own"
+        "--config",
+        help="a recipe's name (see mindone-tae list) or file; --resume takes the run's own where it is left out",
     )
     parser.add_argument(
         "--output_path",
@@ -24,7 +25,7 @@ def add_to(commands):
         help="the run's folder: config, log, metrics, checkpoints, pictures",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from what --output_path holds; start where it holds nothing"
+        "--resume", action="store_true", help="continue the run in --output_path; start one if there is none"
     )
     flags.add_data(parser)
     flags.add_model(parser)

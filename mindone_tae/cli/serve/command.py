@@ -17,7 +17,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "serve",
-        help="a page on which one drops a video and sees its report",
+        help="a page in the browser that takes a video and shows its report",
         description="Serves a page on 127.0.0.1, for this machine alone: drop a video, pick size, frames and weights, "
         "and see the report that reconstruct makes.",
     )
@@ -31,11 +31,19 @@ def add_to(commands):
         metavar="PATH",
         help=f"weights to pick from, as reconstruct takes them ({DEFAULT_WEIGHTS})",
     )
-    parser.add_argument("--port", type=int, default=7860, metavar="N", help="0 takes any that is free (7860)")
-    parser.add_argument("--max_mb", type=float, default=100.0, metavar="MB", help="of an upload (100)")
-    parser.add_argument("--max_frames", type=int, default=150, metavar="N", help="reconstructed of it (150)")
     parser.add_argument(
-        "--max_pixels", type=int, default=4096 * 2304, metavar="N", help="of a frame of an upload (9437184)"
+        "--port", type=int, default=7860, metavar="N", help="port of the page; 0 takes a free one (7860)"
+    )
+    parser.add_argument("--max_mb", type=float, default=100.0, metavar="MB", help="largest upload, in megabytes (100)")
+    parser.add_argument(
+        "--max_frames", type=int, default=150, metavar="N", help="most frames that are reconstructed (150)"
+    )
+    parser.add_argument(
+        "--max_pixels",
+        type=int,
+        default=4096 * 2304,
+        metavar="N",
+        help="largest frame of an upload, in pixels (9437184)",
     )
     parser.set_defaults(command=run)
 

@@ -54,7 +54,11 @@ class Server(ThreadingHTTPServer):
     @property
     def settings(self):
         """What the page offers."""
-        limits = {"megabytes": self.limits.megabytes, "frames": self.limits.frames}
+        limits = {
+            "megabytes": self.limits.megabytes,
+            "frames": self.limits.frames,
+            "pixels": self.limits.source_pixels,
+        }
         return {"sizes": SIZES, "weights": self.weights, "limits": limits}
 
     def handle_error(self, request, client_address):

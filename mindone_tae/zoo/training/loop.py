@@ -162,9 +162,8 @@ def training_loop(
                 log.step(done, {**terms, **entry})
             if not refused:
                 losses.append(terms["loss"])
-            figures = {"loss": f"{terms['loss']:.4g}", "s/step": f"{seconds:.2f}", **evaluations.figures}
-            if len(losses) > 1:
-                figures["mean"] = f"{sum(losses) / len(losses):.4g}"
+            mean = {"mean": f"{sum(losses) / len(losses):.4g}"} if len(losses) > 1 else {}
+            figures = {"loss": f"{terms['loss']:.4g}", **mean, "s/step": f"{seconds:.2f}", **evaluations.figures}
             bar.advance(figures, usual=shape in shapes)
             shapes.add(shape)
 

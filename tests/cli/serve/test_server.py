@@ -138,6 +138,11 @@ def test_other_sites_are_not_answered(served):
     assert not list(served.uploads.iterdir())
 
 
+def test_the_page_is_told_every_limit_of_an_upload(served):
+    settings = json.loads(served.ask("GET", "/settings")[1])
+    assert settings["limits"] == {"megabytes": 0.001, "frames": 8, "pixels": 1000}
+
+
 def test_nothing_but_the_page_and_reports_is_served(served):
     (served.folder / "0001").mkdir()
     (served.folder / "0001/report.html").write_text("report 1")

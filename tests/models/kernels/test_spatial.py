@@ -6,6 +6,7 @@ import pytest
 import mindspore as ms
 from mindspore import nn
 
+from mindone_tae.models.kernels.device import as_products
 from mindone_tae.models.kernels.spatial import SameSizeConv
 
 
@@ -32,6 +33,7 @@ def by_definition(x, kernel, direction):
     return of_padded[:, :, k // 2 : k // 2 + h, k // 2 : k // 2 + w], of_kernel
 
 
+@pytest.mark.graph_mode(where=lambda row: row["x_shape"] in ((2, 4, 8, 12), (2, 27, 5, 7), (1, 50, 9, 6)))
 @pytest.mark.parametrize(
     ("x_shape", "out_channels", "k"),
     [
@@ -61,10 +63,12 @@ def test_results_are_those_of_a_convolution_whichever_way_the_channels_choose(mo
     kernel = ms.Tensor(rng.standard_normal((3, in_channels, 3, 3)).astype(np.float32))
     native = ms.ops.Conv2D(3, 3, pad_mode="pad", pad=1)
     found, expected = SameSizeConv()(x, kernel).asnumpy(), native(x, kernel).asnumpy()
-    assert np.array_equal(found, expected) == (in_channels == 26)
+    # where this MindSpore has no fast convolution, none is taken
+    assert np.array_equal(found, expected) == (in_channels == 26 and not as_products())
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.graph_mode(where=lambda row: row["x_shape"] in ((5, 128, 16, 36), (2, 128, 30, 36)))
 @pytest.mark.parametrize(
     "x_shape, out_channels, dtype, combines",
     [
@@ -85,8 +89,9 @@ def test_many_channels_and_pixels_take_half_the_products_and_give_the_same(
     conv = SameSizeConv()
     native = ms.ops.Conv2D(out_channels, 3, pad_mode="pad", pad=1)
     found, expected = (run(ms.Tensor(x, dtype), ms.Tensor(kernel, dtype)).asnumpy() for run in (conv, native))
-    assert np.array_equal(found, expected) != combines
-    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else 0)
+    assert np.array_equal(found, expected) != (combines or as_products())
+    exact = 2e-2 if as_products() else 0
+    np.testing.assert_allclose(found, expected, atol=1e-4 if dtype == ms.float32 else exact)
 
 
 def test_gradients_of_many_channels_are_those_of_the_definition(mode):

@@ -20,10 +20,10 @@ def add_to(commands):
         help="encoder and decoder as ONNX or MINDIR files",
         description="Writes the encoder and the decoder to a file each, runs the files and prints how far they are "
         "from the model. ONNX takes any batch, length and size, in float32, and runs where there is no MindSpore (it "
-        "needs the packages onnx and, to be compared, onnxruntime). MINDIR is compiled for one shape, which "
-        "--num_frames and --image_size say.",
+        "needs the packages onnx and, to be compared, onnxruntime). MINDIR is compiled for one shape: that of "
+        "--batch_size, --num_frames and --image_size.",
     )
-    parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="of the files")
+    parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="format of the files")
     parser.add_argument(
         "--output_path", default="outputs/export", metavar="DIR", help="gets the files (outputs/export)"
     )

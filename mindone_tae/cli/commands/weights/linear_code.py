@@ -7,7 +7,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "linear-code",
-        help="fit the best linear code of a TAE's size to clips, to measure beside",
+        help="fit the best linear code of a TAE's size to clips, as a baseline",
         description="Fits the principal components of blocks of pixels to random crops, the same for the same "
         "arguments, and writes a file for a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. Two are "
         "shipped with the package: 8x8x8 for video, 1x8x8 for images.",

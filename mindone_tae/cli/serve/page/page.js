@@ -91,7 +91,7 @@ async function start() {
   at("frames").max = limits.frames;
   at("frames").value = Math.min(at("frames").value, limits.frames);
   most = limits.megabytes * 1e6;
-  at("limits").textContent = `at most ${limits.megabytes} MB; one video is worked on at a time`;
+  at("limits").textContent = `up to ${limits.megabytes} MB and ${(limits.pixels / 1e6).toPrecision(2)} megapixels a frame; one video is worked on at a time`;
 }
 
 at("file").addEventListener("change", (event) => choose(event.target.files[0]));
