@@ -99,7 +99,7 @@ def test_a_recipe_for_ascend_says_how_it_is_computed(name):
 
 @pytest.mark.parametrize("name", TRAINED_ON_ASCEND)
 def test_a_training_recipe_for_ascend_says_what_may_not_be_left_to_chance(name):
-    comment, tree = comment_of(name), raw(name)
+    comment, tree = " ".join(comment_of(name).split()), raw(name)
     for told in ("MS_ASCEND_CHECK_OVERFLOW_MODE=INFNAN_MODE", "Sink mode is off"):
         assert told in comment
     assert "use_recompute" in tree["model"] and "loss_scale" in tree["train"] and tree["dataset"]["sample_n_frames"] > 0

@@ -36,7 +36,7 @@ def export(tmp_path, monkeypatch, capsys):
 
 def on_the_page(file_format):
     """The words of docs/export.md's command for a format."""
-    lines = re.findall(r"^    mindone-tae export (.+)$", PAGE, re.MULTILINE)
+    lines = re.findall(r"^    mindone-tae export (.+)$", re.sub(r"\\\n\s*", "", PAGE), re.MULTILINE)
     return next(shlex.split(line) for line in lines if f"--format {file_format}" in line)
 
 
