@@ -12,6 +12,8 @@ RECIPE = "tae/train/tiny_weights"
 # Short, and of one shape, so that one graph is compiled.
 SHORT_TRAINING = (
     "train.steps=150",
+    "train.ema_decay=null",
+    "scheduler.warmup_steps=10",
     "dataset.mixed_strategy=null",
     "train.eval_every=0",
     "train.keep_best=null",
