@@ -24,7 +24,7 @@ def test_every_pair_of_levels_and_what_once_failed_is_in_a_row():
 
 
 # Accumulation is in tests/zoo/run/test_kills.py too.
-ROW = "mode=pynative,ema=on,shapes=lengths,discriminator=3d,clipping=off,evaluation=on"
+ROW = "mode=pynative,ema=on,shapes=images,discriminator=2d,clipping=off,evaluation=on"
 
 
 @pytest.mark.apart
