@@ -20,13 +20,8 @@ sys.path.insert(0, str(TOOLS))
 import check_recipes
 
 NAMES = recipe_names()
-# An image VAE, videos, evaluation, latents of a folder. Two ranks are in test_many_cards.py, LPIPS in test_tae_loss.py.
-OF_EACH_KIND = {
-    "tae/train/tiny_image_vae",
-    "tae/train/tiny_64x64x8",
-    "tae/eval/default",
-    "tae/infer/default",
-}
+# Training with an evaluation, latents of a folder. Two ranks are in test_many_cards.py, LPIPS in test_tae_loss.py.
+OF_EACH_KIND = {"tae/train/tiny_64x64x8", "tae/infer/default"}
 NARROW = ["model.block_out_channels=[8,8,8,8]", "model.norm_num_groups=4", "model.layers_per_block=1"]
 # Keys that a run may change: the device, the type, sizes, the number of steps, and paths; eval inherits the dataset's.
 CHANGED = {

@@ -16,6 +16,8 @@ from mindone.diffusers import AutoencoderKLHunyuanVideo
 import mindone_tae
 from mindone_tae import AutoencoderKLTAE, TemporalAutoencoder
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture
 def pair(two_levels, randomised):

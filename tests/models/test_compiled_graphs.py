@@ -1,8 +1,11 @@
 """The number of graphs that MindSpore compiles, counted in its compiler; a few seconds each, so tiny networks."""
 
 import numpy as np
+import pytest
 
 import mindspore as ms
+
+pytestmark = pytest.mark.apart
 
 
 def normal(*shape, seed=1):

@@ -155,15 +155,14 @@ def test_a_click_in_a_plot_goes_to_that_frame(page):
     from selenium.webdriver.common.action_chains import ActionChains
 
     page.seek(0)
-    plot = page.driver.find_element("css selector", "#plots svg")
-    box = page.run(
-        "const box = arguments[0].getBoundingClientRect(); arguments[0].scrollIntoView({block: 'center'});"
-        "return [box.width, box.height]",
-        plot,
-    )
-    wanted = 17
-    across = 42 + (box[0] - 52) * wanted / (FRAMES - 1)  # the plot's margins are 42 and 10 pixels
-    ActionChains(page.driver).move_to_element_with_offset(plot, across - box[0] / 2, 0).click().perform()
+    plot, wanted = page.driver.find_element("css selector", "#plots svg"), 17
+    page.run("arguments[0].scrollIntoView({block: 'center'})", plot)
+    place = "const box = arguments[0].getBoundingClientRect(); return [box.left, box.top, box.width]"
+    before = None
+    while before != (before := page.run(place, plot)):  # a busy machine may still be laying the page out
+        time.sleep(0.2)
+    across = 42 + (before[2] - 52) * wanted / (FRAMES - 1)  # the plot's margins are 42 and 10 pixels
+    ActionChains(page.driver).move_to_element_with_offset(plot, across - before[2] / 2, 0).click().perform()
     page.at(wanted)
 
 

@@ -14,6 +14,8 @@ from mindspore import nn
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.models.layers.residual import ResnetBlock
 
+pytestmark = pytest.mark.apart
+
 WIDTHS = {"block_out_channels": (4, 8), "norm_num_groups": 2, "layers_per_block": 1, "latent_channels": 2}
 
 
