@@ -11,13 +11,13 @@ from .. import flags
 RECIPE = "tae/train/tiny_weights"
 # Short, and of one shape, so that one graph is compiled.
 SHORT_TRAINING = (
-    "train.steps=150",
+    "train.steps=100",
     "train.ema_decay=null",
     "scheduler.warmup_steps=10",
     "dataset.mixed_strategy=null",
     "train.eval_every=0",
     "train.keep_best=null",
-    "train.save_every=150",
+    "train.save_every=100",
 )
 
 
