@@ -34,7 +34,9 @@ def main(words=None):
 
     make_sample_clips(folder / "clips", train=options.clips, test=1, size=(size, size), frames=16, fps=FPS)
     latents, run, samples, videos = (folder / name for name in ("latents", "run", "samples", "videos"))
-    encode = ["--video_folder", folder / "clips" / "train", "--image_size", size, "--output_path", latents]
+    # clips of one shape: one graph encodes 16 at a time
+    encode = ["--video_folder", folder / "clips" / "train", "--image_size", size, "--batch_size", 16]
+    encode += ["--output_path", latents, "env.mode=0"]
     train = ["--config", RECIPE, "--resume", "--output_path", run, f"dataset.folder={latents}", *overrides]
     sample = ["--ckpt_path", run, "--count", options.count, "--steps", options.steps, "--output_path", samples]
     decode = ["--latent_folder", samples, "--convention", CONVENTION, "--fps", FPS, "--output_path", videos]
