@@ -60,16 +60,14 @@ def mode(request, monkeypatch, tmp_path):
     """Runs a test in each of MindSpore's modes, in a folder for dumps of failed compilations; the mode's number."""
     import mindspore as ms
 
-    before = ms.get_context("mode")
     monkeypatch.chdir(tmp_path)
     ms.set_context(mode=request.param)
-    yield request.param
-    ms.set_context(mode=before)
+    return request.param
 
 
 @pytest.fixture(autouse=True)
 def modes_restored():
-    """Ends a test in PyNative mode; a recipe may have set the other."""
+    """Ends every test in PyNative mode; the fixture `mode`, the test or a recipe may have set the other."""
     yield
     import mindspore as ms
 
@@ -82,10 +80,7 @@ def pynative():
     """Runs a test in PyNative mode on the CPU."""
     import mindspore as ms
 
-    before = ms.get_context("mode")
     ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
-    yield
-    ms.set_context(mode=before)
 
 
 @pytest.fixture(scope="session")

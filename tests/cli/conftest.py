@@ -1,6 +1,8 @@
 """What tests of commands share: weights of two small models, a folder of clips, commands' words; and a browser."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -90,6 +92,23 @@ def command(tmp_path, monkeypatch, capsys):
     def call(*words):
         assert run(list(map(str, words))) == 0
         return capsys.readouterr().out
+
+    return call
+
+
+@pytest.fixture
+def without_mindspore():
+    """without_mindspore(words) runs a command in a fresh process, which must succeed and import no MindSpore."""
+
+    def call(words):
+        code = (
+            "import sys\nimport mindone_tae\nfrom mindone_tae.cli import run\n"
+            f"status = run({words!r})\n"
+            "assert 'mindspore' not in sys.modules, 'mindspore'\nassert 'mindone' not in sys.modules, 'mindone'\n"
+            "sys.exit(status)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     return call
 
