@@ -23,8 +23,8 @@ def check_device(env, model: dict) -> None:
         model: the recipe's model section.
 
     Raises:
-        UserError: bfloat16 on a CPU, a device that is not available, or an env.distributed that does not match how the
-            process was started.
+        UserError: bfloat16 or kept graphs on a CPU, a device that is not available, or an env.distributed that does not
+            match how the process was started.
     """
     if env.distributed and not started_by_msrun():
         raise UserError(
@@ -41,6 +41,11 @@ def check_device(env, model: dict) -> None:
         raise UserError(
             f"model.dtype is {model['dtype']}; MindSpore has no bfloat16 convolution, norm or matmul on a CPU: "
             "add model.dtype=float32 to the command, or model.dtype=float16, or run on Ascend"
+        )
+    if env.device_target == "CPU" and env.cache_graph:
+        raise UserError(
+            "env.cache_graph is true; on a CPU a graph that MindSpore loads from its cache computes with other weights "
+            "than the network's: add env.cache_graph=false to the command"
         )
     if env.device_target == "Ascend" and not ms.device_context.ascend.is_available():
         more = " model.dtype=float32" if model.get("dtype") in _BFLOAT16 else ""

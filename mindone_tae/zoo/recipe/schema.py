@@ -55,7 +55,7 @@ class Env:
     # Ascend only: whether float32 convolutions may be computed in HF32; null: MindSpore's choice, true
     conv_allow_hf32: bool | None = None
     max_device_memory: str | None = None  # Ascend only, with its unit: "59GB"; null: all
-    cache_graph: bool = False  # keep compiled graphs between runs; can go stale when code changes
+    cache_graph: bool = False  # keep compiled graphs between runs; not on a CPU; can go stale when code changes
     cache_path: str = "./cache"  # folder for compiled graphs
     deterministic: bool = False  # same result at every run, slower
 

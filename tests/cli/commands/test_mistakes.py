@@ -73,6 +73,7 @@ def test_absurd_numbers_and_lists_for_paths_are_one_line(words, message, capsys,
         (["--video_folder", "nowhere"], "nowhere"),
         (["--csv_path", "broken.csv"], "broken.mp4"),
         (["--video_folder", ".", "model.dtype=bfloat16"], "model.dtype=float32"),
+        (["--video_folder", ".", "env.cache_graph=true"], "env.cache_graph=false"),
         (["--video_folder", ".", "env.device_target=Ascend"], "env.device_target=CPU"),
         (["--video_folder", "good", "--image_size", "60"], "multiples of 8"),
         (
