@@ -2,6 +2,8 @@
 
 import ast
 import importlib.util
+from collections import Counter
+from functools import lru_cache
 from importlib.machinery import PathFinder
 
 
@@ -20,14 +22,9 @@ def find_definition(module: str, name: str, seen: tuple = ()) -> tuple[str, ast.
     source, package = _source(module)
     if source is None or (module, name) in seen:
         return None
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    node = _names(source).get(name)
+    if node is None:
         return None
-    found = [node for node in ast.walk(tree) if name in _bound(node)]
-    if len(found) != 1 or found[0] not in tree.body:
-        return None
-    node = found[0]
     if not isinstance(node, ast.ImportFrom):
         return (module, node) if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else None
     original = next(alias.name for alias in node.names if (alias.asname or alias.name) == name)
@@ -36,6 +33,17 @@ def find_definition(module: str, name: str, seen: tuple = ()) -> tuple[str, ast.
         parents = package.split(".")
         target = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [node.module])])
     return find_definition(target, original, (*seen, (module, name)))
+
+
+@lru_cache(maxsize=64)
+def _names(source):
+    """name -> the node that binds it, of the names that a source text binds once, and at its top level."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return {}
+    binds = Counter(name for node in ast.walk(tree) for name in _bound(node))
+    return {name: node for node in tree.body for name in _bound(node) if binds[name] == 1}
 
 
 def _bound(node):
