@@ -121,7 +121,8 @@ def encode_all(words, own, console, actor):
             actor,
             fn_constructor_args=(words, os.getcwd()),
             batch_size=None,  # a block
-            compute=ray.data.ActorPoolStrategy(size=own.actors),
+            # two blocks at a time: the first actor that is up leaves work to the others
+            compute=ray.data.ActorPoolStrategy(size=own.actors, max_tasks_in_flight_per_actor=2),
             num_cpus=own.cpus,
             resources={"NPU": own.npus} if own.npus else None,
         )

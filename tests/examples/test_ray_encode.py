@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,10 @@ def local_ray(monkeypatch):
 
 
 def dying(example, folder):
-    """The example's actor, which notes who wrote what; the first that is to write a second clip is killed instead."""
+    """The example's actor, which notes who wrote what; the first that is to write a second clip is killed instead.
+
+    Before that it waits until the other has written one, too: both are at work when one dies.
+    """
 
     class Dying(example.Encoder):
         wrote = 0
@@ -57,6 +61,7 @@ def dying(example, folder):
                 except FileExistsError:
                     pass
                 else:
+                    self.wait_for_the_other()
                     os.kill(os.getpid(), signal.SIGKILL)
             outcome = super().encode(clip)
             if outcome == example.WRITTEN:
@@ -64,6 +69,12 @@ def dying(example, folder):
                 with open(folder / "written", "a") as lines:
                     lines.write(f"{os.getpid()} {clip.name}\n")
             return outcome
+
+        def wait_for_the_other(self):
+            end = time.monotonic() + 240
+            while {line.split()[0] for line in (folder / "written").read_text().splitlines()} == {str(os.getpid())}:
+                assert time.monotonic() < end, "the other actor has written nothing"
+                time.sleep(0.5)
 
     return Dying
 
