@@ -1,7 +1,7 @@
 """A transformer over latent positions that learns the velocity from data to noise (flow matching, arXiv 2210.02747).
 
-Letters: b batch, p patch, n tokens (lt * lh/p * lw/p), d width; z latent (b, zc, lt, lh, lw), scaled; time from 0, data,
-to 1, noise.
+Letters: b batch, p patch, n tokens (lt * lh/p * lw/p), d width; z latent (b, zc, lt, lh, lw), scaled; time from data,
+0, to noise, 1.
 """
 
 import numpy as np
