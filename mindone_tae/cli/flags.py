@@ -7,8 +7,9 @@ from pathlib import Path
 # Longer ones are no size, and Python reads none of over 4300 digits.
 _SIDE = re.compile("[0-9]{1,9}")
 # Flags that are on when bare, and take true or false.
-SWITCHES = ("--enable_tile",)
+SWITCHES = ("--enable_tile", "--use_outlier_penalty_loss")
 _SWITCH_VALUES = {"true": True, "false": False}
+_PAPERS_OPL_WEIGHT = 1e5
 # Clips are whole, from the first frame and the centre, unflipped, whatever the recipe trained on.
 WHOLE_CLIPS = [
     ("dataset.sample_n_frames", -1),
@@ -66,6 +67,16 @@ def add_model(parser):
         type=_true_or_false,
         metavar="BOOL",
         help="work in tiles of time and space, which takes less memory; alone it means True; sets model.use_tile",
+    )
+
+
+def add_outlier_penalty(parser):
+    """The guide's flag of the outlier penalty, for the command that trains."""
+    parser.add_argument(
+        "--use_outlier_penalty_loss",
+        type=_true_or_false,
+        metavar="BOOL",
+        help="add the paper's outlier penalty: sets loss.opl_weight to its 1e5, or with False to 0",
     )
 
 
@@ -128,6 +139,12 @@ def model_overrides(options):
     if getattr(options, "enable_tile", None) is not None:
         pairs.append(("model.use_tile", options.enable_tile))
     return pairs
+
+
+def loss_overrides(options):
+    """The flag of the outlier penalty as (dotted path, value) pairs."""
+    asked = options.use_outlier_penalty_loss
+    return [] if asked is None else [("loss.opl_weight", _PAPERS_OPL_WEIGHT if asked else 0.0)]
 
 
 def with_switch_values(words):

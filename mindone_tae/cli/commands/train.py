@@ -29,6 +29,7 @@ def add_to(commands):
     )
     flags.add_data(parser)
     flags.add_model(parser)
+    flags.add_outlier_penalty(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 
@@ -36,7 +37,7 @@ def run(options, console):
     """Trains."""
     from mindone_tae.zoo import load_recipe
 
-    pairs = flags.data_overrides(options) + flags.model_overrides(options)
+    pairs = flags.data_overrides(options) + flags.model_overrides(options) + flags.loss_overrides(options)
     if options.batch_size is not None:
         pairs.append(("train.batch_size", options.batch_size))
     recipe = load_recipe(_config(options), pairs + options.overrides)

@@ -1,8 +1,10 @@
 """One network trained on its loss, built from a recipe."""
 
 import inspect
+import re
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 
 import mindspore as ms
 from mindone.trainers import EMA, create_optimizer
@@ -14,6 +16,14 @@ from ..recipe.schema import Train
 from ..run.checkpoints import MODEL
 from ..run.state import Trained
 from .update import ForwardWithLoss, NetworkUpdate, StepResult, TrainStep
+
+# How a step calls its loss, in the lines that a traceback quotes.
+_CALL = "self.loss(outputs, "
+# A line of the traceback in a graph's error: file, line, source.
+_GRAPH_FRAME = re.compile(r"^# \d+ In file (.+?):(\d+)[^\n]*\n([^\n]*)", re.MULTILINE)
+# A compiler's RuntimeError for what Python calls a TypeError.
+_WRONG_ARGUMENTS = re.compile(r"positional argument|keyword argument")
+_MINDSPORE = Path(ms.__file__).parent
 
 
 class SingleNetwork:
@@ -65,7 +75,8 @@ def naming_the_loss(name, loss, columns):
         columns: of the dataset, names or numbers.
 
     Raises:
-        UserError: the loss does not take so many columns; or in place of a TypeError that came from it.
+        UserError: the loss does not take so many columns; or in place of a TypeError that came from it, or from a graph
+            in which MindSpore names no line.
     """
     takes = inspect.signature(loss.construct)
     called = f"its construct takes {takes} and gets the model's output and the dataset's columns, {', '.join(columns)}"
@@ -75,14 +86,29 @@ def naming_the_loss(name, loss, columns):
         raise UserError(f"loss '{name}' cannot be called: {error}; {called}: change one to fit the other") from error
     try:
         yield
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:
         ours = type(loss).__module__.partition(".")[0] == __name__.partition(".")[0]
-        file = inspect.getsourcefile(type(loss))
-        in_python = any(frame.filename == file for frame in traceback.extract_tb(error.__traceback__))
-        if ours or not (in_python or file in str(error)):  # a graph's error names the file in its text
+        first = str(error).strip().split("\n")[0].strip("'")
+        if ours or (isinstance(error, RuntimeError) and not _WRONG_ARGUMENTS.search(first)):
             raise
-        first = str(error).strip().split("\n")[0]
-        raise UserError(f"loss '{name}' raised TypeError: {first}; {called}: mend that package's loss") from error
+        raised, frames = f"raised {type(error).__name__}", _frames(error)
+        calls = [place for place, (_, _, source) in enumerate(frames) if _CALL in source]
+        if calls:
+            own = [frame for frame in frames[calls[-1] + 1 :] if _MINDSPORE not in Path(frame[0]).parents]
+            at = f" at {own[-1][0]}:{own[-1][1]}" if own else ""
+            raise UserError(f"loss '{name}' {raised}{at}: {first}; {called}: mend that package's loss") from error
+        if ms.get_context("mode") == ms.GRAPH_MODE and not _GRAPH_FRAME.search(str(error)):
+            raise UserError(
+                f"the graph of the model and loss '{name}' {raised}: {first}; MindSpore names no line of it; {called}: "
+                "set env.mode=1, which names the line"
+            ) from error
+        raise
+
+
+def _frames(error):
+    """An error's frames, outermost first, each (file, line, source); those of a graph are in its text."""
+    frames = [(frame.filename, frame.lineno, frame.line or "") for frame in traceback.extract_tb(error.__traceback__)]
+    return frames + _GRAPH_FRAME.findall(str(error))
 
 
 def trained_network(

@@ -1,5 +1,7 @@
 """What is wrong in another package's loss or model is told as that package's, with what would mend it."""
 
+import re
+
 import numpy as np
 import pytest
 from runs import train
@@ -8,7 +10,7 @@ from mindone_tae.zoo import UserError
 from mindone_tae.zoo.protocols import reconstruct
 
 LOSS = """
-from mindspore import nn
+from mindspore import nn, ops
 
 
 class NeedsCaption(nn.Cell):
@@ -19,7 +21,33 @@ class NeedsCaption(nn.Cell):
 class Refuses(nn.Cell):
     def construct(self, outputs, x):
         raise TypeError("this loss wants captions")
+
+
+class CallsAnother(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.l1 = nn.L1Loss()
+
+    def construct(self, outputs, x):
+        return self.l1(outputs)
+
+
+class CallsAFunction(nn.Cell):
+    def construct(self, outputs, x):
+        return ops.mse_loss(outputs, x, "mean", "none")
+
+
+class AddsNothing(nn.Cell):
+    def construct(self, outputs, x):
+        return (outputs + None).mean()
 """
+LOSSES = {
+    "needs_caption": "NeedsCaption",
+    "refuses": "Refuses",
+    "calls_another": "CallsAnother",
+    "calls_a_function": "CallsAFunction",
+    "adds_nothing": "AddsNothing",
+}
 
 
 @pytest.fixture
@@ -28,25 +56,50 @@ def with_losses(foreign_recipe, foreign_folder):
     info = foreign_folder / "losses-1.0.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: losses\nVersion: 1.0\n")
-    points = "needs_caption = foreign_package.losses:NeedsCaption\nrefuses = foreign_package.losses:Refuses\n"
+    points = "".join(f"{name} = foreign_package.losses:{cell}\n" for name, cell in LOSSES.items())
     (info / "entry_points.txt").write_text(f"[mindone.losses]\n{points}")
     (foreign_folder / "foreign_package" / "losses.py").write_text(LOSS)
     return foreign_recipe
 
 
+def line_of(source):
+    return 1 + next(number for number, line in enumerate(LOSS.split("\n")) if source in line)
+
+
+def test_a_loss_that_takes_other_columns_is_told_with_its_arguments_and_the_columns(with_losses, tmp_path):
+    with pytest.raises(UserError) as told:
+        train(with_losses, tmp_path / "run", "loss.name=needs_caption")
+    message = str(told.value)
+    assert message.startswith("loss 'needs_caption' cannot be called: missing a required argument: 'caption'; ")
+    assert "its construct takes (outputs, x, caption)" in message and "the dataset's columns, column 0:" in message
+
+
 @pytest.mark.parametrize(
-    "loss, why, takes",
+    "loss, source, why",
     [
-        ("needs_caption", "cannot be called: missing a required argument: 'caption'", "outputs, x, caption"),
-        ("refuses", "raised TypeError: this loss wants captions", "outputs, x"),
+        ("refuses", "raise TypeError", "this loss wants captions"),
+        # each in Python's words, or in those of MindSpore's compiler
+        ("calls_another", "self.l1(outputs)", r"(L1Loss\.construct\(\) missing|The parameters number of)"),
+        ("calls_a_function", "ops.mse_loss", "(mse_loss|Function:mse_loss).* takes .* positional arguments"),
     ],
 )
-def test_a_losss_own_type_error_names_it_its_arguments_and_the_columns(with_losses, tmp_path, loss, why, takes):
+def test_a_losss_own_type_error_names_its_line_its_arguments_and_the_columns(
+    mode, with_losses, tmp_path, loss, source, why
+):
     with pytest.raises(UserError) as told:
-        train(with_losses, tmp_path / "run", f"loss.name={loss}", "env.mode=1")
+        train(with_losses, tmp_path / "run", f"loss.name={loss}", f"env.mode={mode}")
     message = str(told.value)
-    assert f"loss '{loss}' {why}" in message and f"its construct takes ({takes})" in message
-    assert "the dataset's columns, column 0:" in message
+    assert re.match(rf"loss '{loss}' raised (Type|Runtime)Error at .*losses\.py:{line_of(source)}: {why}", message)
+    assert "its construct takes (outputs, x)" in message and "the dataset's columns, column 0:" in message
+    assert "\n" not in message
+
+
+def test_a_type_error_of_a_graph_that_names_no_line_names_the_loss_and_the_mode_that_does(with_losses, tmp_path):
+    words = with_losses, tmp_path / "run", "loss.name=adds_nothing"
+    with pytest.raises(UserError, match="loss 'adds_nothing' raised TypeError: .* takes .* columns.*: set env.mode=1"):
+        train(*words, "env.mode=0")
+    with pytest.raises(UserError, match=f"'adds_nothing' raised TypeError at .*losses.py:{line_of('None')}: "):
+        train(*words, "env.mode=1")
 
 
 @pytest.mark.parametrize(
