@@ -80,7 +80,8 @@ def _add_ckpt_path(parser):
     parser.add_argument(
         "--ckpt_path",
         metavar="PATH",
-        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
+        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, a diffusers folder, "
+        "organisation/name on Hugging Face, or tiny (shipped with the package)",
     )
 
 

@@ -123,7 +123,7 @@ def _add_others(commands, word):
     for name in sorted(claims.keys() - commands.choices.keys()):
         packages = " and ".join(f"{claim.dist.name} ({value})" for value, claim in claims[name].items())
         if name != word:
-            commands.add_parser(name, help=f"from package {packages}")
+            commands.add_parser(name, help=f"of package {packages}")
         elif len(claims[name]) > 1:
             raise UserError(
                 f"command '{name}' is claimed by {packages}: only one may have the name; uninstall the other"
