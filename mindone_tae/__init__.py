@@ -1,6 +1,6 @@
 """Movie Gen's Temporal Autoencoder (TAE) for MindSpore, as a plugin of MindONE.
 
-Importing the package imports no MindSpore; the names below do, when they are first used.
+Importing the package does not import MindSpore; the first use of a name below may.
 """
 
 from . import zoo

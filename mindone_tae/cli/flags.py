@@ -24,21 +24,21 @@ WHOLE_CLIPS = [
 def add_videos(parser):
     """Videos named one by one, for a command that takes them so; see `parser._separate_videos`."""
     parser.add_argument(
-        "videos", nargs="*", metavar="FILE_OR_FOLDER", help="videos and images, and folders to search for them"
+        "videos", nargs="*", metavar="FILE_OR_FOLDER", help="videos, images, or folders to search for them"
     )
 
 
 def add_data(parser):
     """Flags that choose clips, their frames and their size."""
-    parser.add_argument("--csv_path", metavar="CSV", help="table of the videos' paths, in its column `video`")
+    parser.add_argument("--csv_path", metavar="CSV", help="table with the videos' paths in its column `video`")
     parser.add_argument(
         "--video_folder",
         "--folder",
         metavar="DIR",
-        help="folder that the table's paths start from; without a table, a folder of videos, or one video",
+        help="base folder of the table's paths; without a table, a folder of videos, or one video",
     )
-    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths (video)")
-    parser.add_argument("--num_frames", type=int, metavar="N", help="frames of each clip; -1 takes all")
+    parser.add_argument("--video_column", metavar="NAME", help="the table's column of paths (default: video)")
+    parser.add_argument("--num_frames", type=int, metavar="N", help="frames per clip; -1 takes all")
     parser.add_argument(
         "--image_size",
         metavar="SIZE",
@@ -60,13 +60,13 @@ def add_weights(parser):
 
 def add_model(parser):
     """Flags that choose weights, batch size and tiling."""
-    parser.add_argument("--batch_size", type=int, metavar="N", help="clips at a time")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="clips per batch")
     _add_ckpt_path(parser)
     parser.add_argument(
         "--enable_tile",
         type=_true_or_false,
         metavar="BOOL",
-        help="work in tiles of time and space, which takes less memory; alone it means True; sets model.use_tile",
+        help="work in tiles of time and space, which takes less memory; without a value: true; sets model.use_tile",
     )
 
 
@@ -82,7 +82,8 @@ def add_outlier_penalty(parser):
 
 def _add_config(parser):
     parser.add_argument(
-        "--config", help="a recipe's name (see mindone-tae list) or file; default: the recipe of the run in --ckpt_path"
+        "--config",
+        help="name of a recipe (see mindone-tae list) or a file; default: the recipe of the run in --ckpt_path",
     )
 
 
@@ -90,7 +91,8 @@ def _add_ckpt_path(parser):
     parser.add_argument(
         "--ckpt_path",
         metavar="PATH",
-        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, or a diffusers folder",
+        help="weights: a run's folder, .safetensors, .ckpt, torch's .bin, .pt, .pth, a diffusers folder, "
+        "organisation/name on Hugging Face, or tiny (shipped with the package)",
     )
 
 

@@ -36,7 +36,7 @@ Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
 and a whole section by its name: "discriminator={name: patchgan_3d}"
 
-Recipes are named (mindone-tae list) or given as files. Exit status: 0 success, 2 a mistake you can correct,
+Give a recipe by its name (see mindone-tae list) or as a file. Exit status: 0 success, 2 a mistake you can correct,
 128 + n ended by signal n, 1 anything else.
 """
 

@@ -15,10 +15,13 @@ def add_to(parser):
         "--rank",
         type=int,
         metavar="N",
-        help="this process among those that share the work; default: RANK_ID, as msrun sets it, or 0",
+        help="rank of this process among those that share the work; default: RANK_ID, which msrun sets, or 0",
     )
     parser.add_argument(
-        "--world", type=int, metavar="N", help="how many processes share it; default: RANK_SIZE, as msrun sets it, or 1"
+        "--world",
+        type=int,
+        metavar="N",
+        help="number of processes that share it; default: RANK_SIZE, which msrun sets, or 1",
     )
 
 

@@ -20,7 +20,7 @@ def read_video(
     """Read a video, a GIF, an image or a folder of numbered images.
 
     Args:
-        path: of the file.
+        path: of the file or folder.
         size: pixels: (h, w), one number for a square, or "256px" for the shorter side with the aspect ratio kept. None
             keeps the source's size, with up to 7 rows and columns cut off to make the sides multiples of 8.
         num_frames: read only the first num_frames frames; None reads all.
@@ -30,7 +30,7 @@ def read_video(
 
     Raises:
         UnreadableVideo: the file cannot be read.
-        UserError: a size or number of frames that it cannot have.
+        UserError: size or num_frames is not possible for this file.
     """
     with open_video(path) as reader:
         if num_frames is not None and not 1 <= num_frames <= len(reader):

@@ -38,7 +38,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
     """`TemporalAutoencoder` with the interface of a pipeline's VAE: the same network and parameter names.
 
     Parameters, norms, softmax and results are float32; `to(ms.float16)`, or mindspore_dtype in from_pretrained, sets
-    the type computed in, which `dtype` returns. Folders are in PyTorch's layout, and
+    the compute type, which `dtype` returns. Folders store weights in PyTorch's layout, and
     `TemporalAutoencoder(pretrained=folder)` reads them too.
 
     Args:
@@ -46,24 +46,24 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         out_channels: pixel channels out.
         latent_channels: channels of the latent.
         block_out_channels: width of each level; every level but the last halves time, height and width.
-        layers_per_block: residual blocks a level in the encoder; the decoder has one more.
+        layers_per_block: residual blocks per level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
         dropout: probability of dropping an element in training.
         scaling_factor: scales latents to about unit variance.
         shift_factor: centres latents on zero.
-        latents_mean: of each latent channel, for pipelines that unscale by channel; None takes shift_factor for all.
-        latents_std: likewise; None takes 1 / scaling_factor for all.
+        latents_mean: mean of each latent channel, for pipelines that unscale by channel; None: shift_factor for all.
+        latents_std: standard deviation of each latent channel; None: 1 / scaling_factor for all.
         use_recompute: recompute residual blocks in the backward pass, as after `enable_gradient_checkpointing()`.
 
     Raises:
-        ValueError: for a width the norm groups do not divide, or not one mean and std for each latent channel.
+        ValueError: a width is not a multiple of norm_num_groups, or the number of means or stds is not latent_channels.
 
     Attributes:
-        diag_gauss_dist: gives `sample(moments, generator)` and `mode(moments)`.
+        diag_gauss_dist: object with `sample(moments, generator)` and `mode(moments)`.
         identity_dist: the same, under the name that Cosmos uses.
-        temporal_compression_ratio: frames a latent frame stands for.
-        spatial_compression_ratio: pixels a latent pixel stands for, in height and in width.
-        temperal_downsample: for each halving of space whether it halves time too; spelt as Wan and Cosmos spell it.
+        temporal_compression_ratio: video frames per latent frame.
+        spatial_compression_ratio: pixels per latent pixel, in height and in width.
+        temperal_downsample: for each spatial halving, whether time is halved too; spelt as in Wan and Cosmos.
     """
 
     @register_to_config
@@ -115,13 +115,13 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
 
         Args:
             x: (b, c, t, h, w) in [-1, 1]; t >= 1, h and w multiples of 8.
-            return_dict: give an AutoencoderKLOutput, whose `latent` they are.
+            return_dict: return an AutoencoderKLOutput with the moments as `latent`.
 
         Returns:
             A tuple of the moments (b, 2*zc, lt, lh, lw), float32: mean and log-variance, lt = ceil(t/8).
 
         Raises:
-            ValueError: for a shape the network does not take.
+            ValueError: the network does not take the shape.
         """
         _, mean, logvar = self._tae.encode(x)
         moments = ops.cat((mean, logvar), axis=1)
@@ -134,25 +134,25 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
 
         Args:
             z: (b, zc, lt, lh, lw), unscaled.
-            return_dict: give a DecoderOutput, whose `sample` the pixels are.
-            num_target_frames: frames wanted; those past it are dropped. None gives all 8 * lt.
+            return_dict: return a DecoderOutput with the pixels as `sample`.
+            num_target_frames: frames to return; later ones are dropped. None returns all 8 * lt.
 
         Returns:
             A tuple of the pixels (b, c, t, h, w), float32, about [-1, 1] and not clipped.
 
         Raises:
-            ValueError: for a shape that is no latent, or for more frames than it holds.
+            ValueError: z has not the shape of a latent, or more frames are requested than it holds.
         """
         recon = self._tae.decode(z, num_target_frames)
         return DecoderOutput(sample=recon) if return_dict else (recon,)
 
     def construct(self, sample, sample_posterior: bool = False, return_dict: bool = False, generator=None):
-        """Encodes and decodes, whole, so that gradients flow: tiles pass through the host.
+        """Encodes and decodes without tiles, so that gradients flow (tiles pass through the host).
 
         Args:
             sample: (b, c, t, h, w) in [-1, 1].
             sample_posterior: decode a sample of the posterior instead of its mean.
-            return_dict: give a DecoderOutput.
+            return_dict: return a DecoderOutput.
             generator: numpy.random.Generator of the posterior's noise.
 
         Returns:
@@ -165,14 +165,14 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
 
     @property
     def dtype(self) -> ms.Type:
-        """The type computed in."""
+        """The compute type."""
         return self._tae.dtype
 
     def to(self, dtype: ms.Type | None = None) -> AutoencoderKLTAE:
         """Computes in float32, float16 or bfloat16 from now on; parameters stay float32.
 
         Raises:
-            ValueError: for another type, or one the device cannot compute in.
+            ValueError: another type, or one that the device does not support.
         """
         if dtype is not None:
             self._tae.dtype = compute_dtype(dtype)
@@ -201,24 +201,24 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         push_to_hub: bool = False,
         **kwargs,
     ) -> None:
-        """Writes config.json, the weights, in PyTorch's layout, and a model card, every file whole or not at all.
+        """Writes config.json, the weights in PyTorch's layout, and a model card, each file atomically.
 
         A README.md that was written by hand is kept.
 
         Args:
-            save_directory: made where it is missing.
-            is_main_process: others write nothing.
+            save_directory: created if missing.
+            is_main_process: False writes nothing.
             save_function: not used, as in mindone.diffusers.
             safe_serialization: must be True.
-            variant: put into the weights' names, as in diffusion_pytorch_model.fp16.safetensors.
-            max_shard_size: bytes, or "5GB" and the like, that a file may hold.
+            variant: part of the weights' file names, as in diffusion_pytorch_model.fp16.safetensors.
+            max_shard_size: largest size of a file, in bytes or as text such as "5GB".
             push_to_hub: upload the folder to Hugging Face too.
             **kwargs: for the card: evaluation, an evaluation.json of `mindone-tae evaluate`, its folder or its content;
-                data, what the weights were trained on, and under which licences. The others are of the upload:
+                data, what the weights were trained on, and under which licences. The others are for the upload:
                 repo_id and what `push_to_hub()` takes.
 
         Raises:
-            UserError: pickles asked for, no such evaluation, or a folder that cannot be written.
+            UserError: safe_serialization is False, the evaluation is missing, or the folder cannot be written.
         """
         if not safe_serialization:
             raise UserError("safe_serialization is False; weights are saved as .safetensors only: leave it out")

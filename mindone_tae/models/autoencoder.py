@@ -1,7 +1,7 @@
 """The Temporal Autoencoder of Movie Gen (arXiv 2410.13720): 8x in time, 8x8 in space, 16 latent channels.
 
-Letters used throughout: b batch, c pixel channels, t frames, h and w pixels; the latent is (b, zc, lt, lh, lw), zc its
-channels. x pixels, z latent, recon the pixels decoded from it.
+Letters used throughout: b batch, c pixel channels, t frames, h and w pixels; the latent is (b, zc, lt, lh, lw), with zc
+channels. x is pixels, z the latent, recon the pixels decoded from it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         out_channels: pixel channels out.
         latent_channels: channels of the latent.
         block_out_channels: width of each level; every level but the last halves time, height and width.
-        layers_per_block: residual blocks a level in the encoder; the decoder has one more.
+        layers_per_block: residual blocks per level in the encoder; the decoder has one more.
         norm_num_groups: groups of every norm.
         dropout: probability of dropping an element in training.
         scaling_factor: scales latents to about unit variance, see `scale_latents`.
@@ -57,31 +57,31 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         pretrained: a .ckpt, .safetensors, .bin, .pt or .pth file, a folder holding one, or "tiny" for the small weights
             shipped with the package, whose widths replace those given. None initializes at random, with temporal
             layers that are the identity.
-        dtype: the type computed in, "float32", "float16" or "bfloat16". Parameters, norms, softmax, the posterior and
+        dtype: compute type, "float32", "float16" or "bfloat16". Parameters, norms, softmax, the posterior and
             results stay float32.
         sample_deterministic: take the posterior's mean for z instead of a sample.
         use_recompute: compute the residual blocks again in the backward pass instead of keeping their activations.
         use_tile: encode and decode in tiles, as after `enable_tiling()`.
-        encode_tile: frames a tile in encoding.
+        encode_tile: frames per tile in encoding.
         encode_overlap: frames that neighbouring tiles share in encoding.
-        decode_tile: frames a tile in decoding.
+        decode_tile: frames per tile in decoding.
         decode_overlap: frames that neighbouring tiles share in decoding, blended linearly.
         encode_dtype: the type the encoder computes in; None is dtype. Lower precision costs the encoder more quality
             than the decoder.
         decode_dtype: the type the decoder computes in; None is dtype.
         memory_budget_gb: GB that one pass's activations may take: encode and decode in tiles where they would take
             more, as after `enable_tiling(memory_budget_gb=...)`. None means no budget.
-        share_statistics: where tiles cut frames, give the norms the statistics of the whole frames, in two passes.
+        share_statistics: where tiles divide frames, the norms use the statistics of the whole frames, in two passes.
         start: "random", or "linear" to initialize a new network as a linear code (see `models.layers.start`), which
             trains faster from scratch.
 
     Raises:
-        ValueError: for a width the norm groups do not divide, an unknown dtype, one the device cannot compute in, or
-            tiles that are not multiples of 8 frames or overlap completely.
+        ValueError: a width is not a multiple of norm_num_groups, dtype is unknown or not supported by the device, or
+            tiles are not multiples of 8 frames or overlap completely.
 
     Attributes:
-        out_channels: channels of the latent, as MindONE's Movie Gen reads it; `decode` gives as many pixel channels as
-            the keyword said.
+        out_channels: channels of the latent, as MindONE's Movie Gen expects; `decode` still returns the number of pixel
+            channels that the keyword sets.
         scale_factor: scaling_factor, under the name that Movie Gen reads.
         get_latent_size: `latent_size` for Movie Gen, which calls it on the class.
     """
@@ -167,11 +167,11 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
             pixels: "uint8" for x of bytes from 0 to 255.
 
         Returns:
-            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8); arrays for an array. z is a sample
-            of the posterior, or its mean with `sample_deterministic`.
+            z, mean and logvar, each (b, zc, lt, lh, lw), float32, lt = ceil(t/8); NumPy arrays if x is one. z is a
+            sample of the posterior, or its mean with `sample_deterministic`.
 
         Raises:
-            ValueError: for a shape the network does not take, or x is not an array or Tensor of such pixels.
+            ValueError: the network does not take the shape, or x is not an array or Tensor of such pixels.
         """
         if pixels != "float" or not isinstance(x, Tensor):
             given = Given(x, "x", pixels)
@@ -196,10 +196,10 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
             target_num_frames: the same, under the name MindONE's pipelines use.
 
         Returns:
-            (b, c, t, h, w), float32, about [-1, 1] and not clipped; an array for an array.
+            (b, c, t, h, w), float32, about [-1, 1] and not clipped; a NumPy array if z is one.
 
         Raises:
-            ValueError: for a shape that is not a latent's, an array that is not floating, or more frames than z holds.
+            ValueError: z has not the shape of a latent or is not floating, or more frames are requested than it holds.
         """
         if not isinstance(z, Tensor):
             given = Given(z, "z")
@@ -223,7 +223,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         return recon if frames == held else recon[:, :, :frames]
 
     def construct(self, x, noise=None):
-        """Encodes and decodes whole videos, never in tiles: tiles pass through the host, where gradients end.
+        """Encodes and decodes whole videos, never in tiles: tiles pass through the host, which stops gradients.
 
         Args:
             x: (b, c, t, h, w) in [-1, 1].
@@ -238,14 +238,14 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         return (recon if recon.shape[2] == x.shape[2] else recon[:, :, : x.shape[2]]), z, mean, logvar
 
     def reconstruct(self, x: Tensor | np.ndarray | str | os.PathLike, pixels: str = "float") -> Tensor | np.ndarray:
-        """Pixels to pixels through the posterior's mean, so deterministic; in tiles where tiling is on.
+        """Encodes and decodes with the posterior's mean, so deterministically; in tiles if tiling is on.
 
         Args:
             x: as `encode` takes it; or the path of a video or image, which is read whole at its own size.
             pixels: as `encode` takes it.
 
         Returns:
-            (b, c, t, h, w), float32, and bytes for bytes; an array for an array and for a path.
+            (b, c, t, h, w), float32, or uint8 if pixels is "uint8"; a NumPy array if x is an array or a path.
 
         Raises:
             ValueError: as `encode`, or the file cannot be read.
@@ -256,7 +256,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         return given.pixels_back(self.decode(mean, given.tensor.shape[2]))
 
     def compute_in(self, dtype):
-        """As any layer: what a host's mixed precision asks for; its layers are asked one by one."""
+        """Sets the compute type, as a host's mixed precision does for any layer; each layer is called separately."""
         super().compute_in(dtype)
         self.networks_changed()
 

@@ -3,19 +3,20 @@
 Only the names below are used; no base class is needed. Pixels are float32 in [-1, 1].
 
 Dataset (group `mindone.datasets`)
-    len(dataset), dataset[i]        a tuple of arrays (or one array), the pixels (c, t, h, w) first
+    len(dataset), dataset[i]        a tuple of arrays (or one array); the first is the pixels (c, t, h, w)
     sample(i, rng, choice)          optional: the same with all randomness from a numpy.random.Generator
-    step_choice(rng)                optional: drawn once a step and given to each of its samples, so that a batch has
+    step_choice(rng)                optional: drawn once per step and passed to each of its samples, so that a batch has
                                     one shape
-    unreadable                      optional: list of (path, reason), which the host reports and writes down
+    unreadable                      optional: list of (path, reason), which the host reports and records
     describe(i)                     optional: dict with at least "path", for reports
 
 Model (group `mindone.models`)
-    model(x)                        pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
+    model(x)                        maps pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
     reconstruct(x)                  optional: the same, deterministic; evaluation prefers it
-    training_inputs(batch, rng)     optional: the arrays a training step calls the model with, for one item (a batch of
-                                    one), with its batch axis; without it, the first column
-    `pretrained` keyword            optional: a file or folder of weights; without it the host loads by parameter names
+    training_inputs(batch, rng)     optional: the model's inputs in a training step, for one item, with a batch axis of
+                                    one; without this method the input is the first column of the batch
+    `pretrained` keyword            optional: a file or folder of weights; without this keyword the host loads by
+                                    parameter names
     Models that are not MindSpore cells (baselines) take and return NumPy arrays.
 
 Loss (group `mindone.losses`), a MindSpore cell
@@ -24,17 +25,17 @@ Loss (group `mindone.losses`), a MindSpore cell
     notes                           optional: sentences shown before training
 
 Discriminator (group `mindone.blocks`), a MindSpore cell
-    discriminator(x)                pixels to logits of any shape, positive where they are judged real
-    generator_loss(fake)            the model's adversarial loss, from the logits of its reconstruction, a scalar
+    discriminator(x)                maps pixels to logits of any shape; positive means real
+    generator_loss(fake)            the model's adversarial loss, a scalar, from the logits of its reconstruction
     discriminator_loss(real, fake)  the discriminator's loss, a scalar
 
-Metric (group `mindone.metrics`), of one of two kinds
-    metric(recon, x)                of a clip: (c, t, h, w) arrays, to a number; the host takes the mean over clips
-    collect(recon, x)               of a whole set: a clip's statistics, as JSON values, kept in memory for every clip
-    finish(collected)               of a whole set: the list of all clips' statistics to a number
-    describe(collected)             optional, of a whole set: dict of facts for the report; its list "warnings" is
+Metric (group `mindone.metrics`), of one of two kinds: per clip, or of a whole set
+    metric(recon, x)                per clip: maps (c, t, h, w) arrays to a number; the host takes the mean over clips
+    collect(recon, x)               whole set: a clip's statistics, as JSON values, kept in memory for every clip
+    finish(collected)               whole set: maps the list of all clips' statistics to a number
+    describe(collected)             optional, whole set: dict of facts for the report; its list "warnings" is
                                     logged once
-    min_clips                       optional, of a whole set: fewer cannot be measured
+    min_clips                       optional, whole set: smallest number of clips that can be measured
     name, protocol                  for the table; higher_is_better for comparisons
 """
 
@@ -77,14 +78,14 @@ def reconstruct(model, x: np.ndarray) -> np.ndarray:
     """Runs a model on pixels.
 
     Args:
-        model: by the protocol above.
+        model: follows the protocol above.
         x: array (b, c, t, h, w).
 
     Returns:
         Array of the same shape, float32.
 
     Raises:
-        UserError: what the model gives back is no reconstruction.
+        UserError: the model's output is not a reconstruction.
     """
     run = getattr(model, "reconstruct", model)
     output = run(ms.Tensor(x)) if isinstance(model, nn.Cell) else run(x)
@@ -105,10 +106,10 @@ def is_set_metric(metric) -> bool:
 
 
 def model_inputs(model, batch: tuple, rngs: list[np.random.Generator]) -> tuple:
-    """The arrays that a training step calls the model with.
+    """The model's inputs in a training step.
 
     Args:
-        model: by the protocol above.
+        model: follows the protocol above.
         batch: the dataset's columns.
         rngs: a numpy.random.Generator for each item, so that its inputs do not depend on the other items.
     """

@@ -16,53 +16,68 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "check-data",
-        help="which videos can be used, and what they hold",
-        description="Opens every file in processes that cannot hang this one, and writes a manifest that datasets take"
-        " (dataset.manifest_path), a summary and a picture of histograms. A repeated call with --resume checks only"
-        " files that are new or changed.",
+        help="check which videos can be used, and write a manifest",
+        description="Opens every file in a separate process, so that a bad one cannot hang or crash the command. "
+        "Writes a manifest for datasets (dataset.manifest_path), a summary and a picture of histograms. With --resume, "
+        "a repeated call checks only files that are new or changed.",
     )
     parser.add_argument(
         "collection",
         metavar="CSV_OR_FOLDER",
-        help="table (csv, tsv, jsonl, parquet) of one file a row, or folder to search",
+        help="table (csv, tsv, jsonl, parquet) with one file per row, or folder to search",
     )
     parser.add_argument(
         "--output_path",
         required=True,
         metavar="DIR",
-        help="gets manifest.csv or .parquet, summary.json, histograms.png",
+        help="where to write manifest.csv or .parquet, summary.json, histograms.png",
     )
     parser.add_argument(
         "--video_folder",
         "--folder",
         metavar="DIR",
-        help="what the table's paths are relative to; its own folder if left out",
+        help="base folder of the table's paths (default: the table's own folder)",
     )
-    parser.add_argument("--video_column", default="video", metavar="NAME", help="the table's column of paths (video)")
     parser.add_argument(
-        "--format", choices=("csv", "parquet"), default="csv", help="of the manifest; parquet needs pyarrow (csv)"
+        "--video_column", default="video", metavar="NAME", help="the table's column of paths (default: video)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("csv", "parquet"),
+        default="csv",
+        help="format of the manifest; parquet needs pyarrow (default: csv)",
     )
     parser.add_argument(
         "--decode",
         choices=("first", "ends", "all"),
         default="ends",
-        help="frames decoded: the first; first, middle and last; all (ends)",
+        help="frames to decode: the first; first, middle and last; all (default: ends)",
     )
-    parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (auto)")
-    parser.add_argument("--workers", type=int, metavar="N", help="files at a time (as many as there are cores)")
+    parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (default: auto)")
     parser.add_argument(
-        "--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (refuse)"
-    )
-    parser.add_argument(
-        "--timeout_s", type=float, default=60.0, metavar="S", help="seconds that opening or reading may take (60)"
+        "--workers", type=int, metavar="N", help="files checked in parallel (default: the number of cores)"
     )
     parser.add_argument(
-        "--memory_mb", type=float, default=2048.0, metavar="MB", help="megabytes that each process may take (2048)"
+        "--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (default: refuse)"
     )
     parser.add_argument(
-        "--allow_outside", action="store_true", help="absolute paths and links may lead out of the folder"
+        "--timeout_s",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds that opening or reading may take (default: 60)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on from what --output_path holds")
+    parser.add_argument(
+        "--memory_mb",
+        type=float,
+        default=2048.0,
+        metavar="MB",
+        help="megabytes that each process may take (default: 2048)",
+    )
+    parser.add_argument(
+        "--allow_outside", action="store_true", help="allow absolute paths and links that lead out of the folder"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue from what --output_path holds")
     parser.set_defaults(command=run)
 
 

@@ -19,35 +19,38 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "decode",
-        help="latents back to videos",
-        description="Decodes latents that `encode` wrote, in either form, to videos of the same length and frame rate, "
-        "images to images: all of them, or those of the clips that --csv_path or --video_folder name. Takes the arrays "
-        "of your own sampler too, .npy or .safetensors of (zc, lt, lh, lw) or (b, zc, lt, lh, lw): say by --convention "
-        "how they are scaled.",
+        help="decode latents to videos",
+        description="Decodes latents that `encode` wrote, as files or shards, to videos of the same length and frame "
+        "rate, and images to images: all of them, or only the clips that --csv_path or --video_folder name. Also takes "
+        "arrays from your own sampler, .npy or .safetensors of (zc, lt, lh, lw) or (b, zc, lt, lh, lw): give their "
+        "scaling by --convention.",
     )
     parser.add_argument(
         "--latent_folder",
         required=True,
         metavar="DIR",
-        help="what `encode` or a sampler wrote, a folder or a file; searched with its subfolders",
+        help="what `encode` or a sampler wrote: a file, or a folder including subfolders",
     )
     parser.add_argument(
-        "--output_path", required=True, metavar="DIR", help="gets a video for each latent, in the same subfolder"
+        "--output_path",
+        required=True,
+        metavar="DIR",
+        help="where to write a video for each latent, in the same subfolder",
     )
     parser.add_argument(
-        "--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (mp4); images become png"
+        "--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4); images become png"
     )
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
-        help="how the latents are scaled; default: as each file says, which a bare array cannot",
+        help="scaling of the latents; default: as each file says; needed for a bare array",
     )
     parser.add_argument(
         "--fps",
         type=float,
         default=24.0,
         metavar="N",
-        help="frames a second where the latent does not say, as in a bare array (24)",
+        help="frames per second, if the latent does not say, as in a bare array (default: 24)",
     )
     flags.add_trained(parser)
     flags.add_data(parser)

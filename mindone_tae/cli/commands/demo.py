@@ -25,15 +25,15 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "demo",
-        help="everything once, on clips that it makes: reconstruct, measure, inflate, train, encode, decode",
-        description="Makes sample clips; reconstructs some that the shipped weights have not seen; inflates the "
-        "shipped image VAE and trains it for a short while, measured before and after; encodes and decodes. Prints "
-        "each command, to be typed again. --csv_path and --video_folder name clips of yours to train on; --config "
-        "another recipe.",
+        help="run everything on generated clips: reconstruct, measure, inflate, train, encode, decode",
+        description="Generates sample clips; reconstructs some that the shipped weights have not seen; inflates the "
+        "shipped image VAE, trains it for a short while and measures it before and after; encodes and decodes. Prints "
+        "each command, so that you can repeat it. To train on your own clips give --csv_path and --video_folder; for "
+        "another recipe, --config.",
     )
     parser.add_argument("--output_path", default="outputs/demo", metavar="DIR", help="default: outputs/demo")
-    parser.add_argument("--config", default=RECIPE, help=f"to train: a recipe's name or file; default: {RECIPE}")
-    parser.add_argument("--force", action="store_true", help="empty --output_path of an earlier demo first")
+    parser.add_argument("--config", default=RECIPE, help=f"training recipe, by name or file; default: {RECIPE}")
+    parser.add_argument("--force", action="store_true", help="first delete what an earlier demo left in --output_path")
     flags.add_data(parser)
     flags.add_model(parser)
     parser.set_defaults(command=run, takes_overrides=True)

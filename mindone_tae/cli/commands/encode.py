@@ -23,7 +23,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "encode",
-        help="videos to latents",
+        help="encode videos to latents",
         description="Writes the latent of each clip as safetensors: mean and logvar, or a sample, with frames, fps, "
         "size, crop, scaling and the weights' sha256. A repeated call encodes only clips that are missing, or that "
         "were encoded from another source, checkpoint or settings.",
@@ -32,13 +32,13 @@ def add_to(commands):
     parser.add_argument(
         "--output_path",
         metavar="DIR",
-        help="gets a file for each clip, in the same subfolder, or shards (outputs/encode/NAME)",
+        help="where to write a file for each clip, in the same subfolder, or shards (default: outputs/encode/NAME)",
     )
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
         default="none",
-        help="how the latents are scaled, for a generator; default: none, as the encoder gives them",
+        help="scaling of the latents, for a generator; default: none, as the encoder gives them",
     )
     parser.add_argument(
         "--sample",
@@ -49,14 +49,14 @@ def add_to(commands):
         "--shard_size_mb",
         type=float,
         metavar="MB",
-        help="put many clips into files of about this size, with an index.json; a kill loses the unfinished file",
+        help="put many clips into files of about this size, with an index.json; a kill loses only the unfinished file",
     )
     parser.add_argument(
         "--verify",
         type=int,
         default=0,
         metavar="N",
-        help="afterwards encode N clips again, chosen by train.seed, and compare them with their files",
+        help="afterwards encode N clips again, chosen by train.seed, and compare the results with their files",
     )
     rank_share.add_to(parser)
     flags.add_trained(parser)

@@ -15,15 +15,15 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "evaluate",
-        help="PSNR and SSIM on fixed clips, beside baselines",
+        help="measure PSNR and SSIM on fixed clips, with baselines",
         description="Measures a model on fixed clips: first frames, centre crop, deterministic. Writes "
-        "evaluation.json, pictures, and report.html, a page with players in step and figures of every frame.",
+        "evaluation.json, pictures, and report.html, a page with synchronized players and metrics of every frame.",
     )
     flags.add_videos(parser)
     parser.add_argument(
         "--output_path",
         metavar="DIR",
-        help="where evaluation.json and the pictures go (default: below the run's folder, or outputs/evaluate)",
+        help="where to write evaluation.json and the pictures (default: below the run's folder, or outputs/evaluate)",
     )
     flags.add_trained(parser)
     flags.add_data(parser)

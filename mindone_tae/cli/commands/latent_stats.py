@@ -13,25 +13,25 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "latent-stats",
-        help="mean, std, scaling and shift factors of latents",
-        description="Measures latents, per channel and overall, and gives the factors that bring them to mean 0 and "
+        help="compute mean, std, scaling and shift factors of latents",
+        description="Measures latents, per channel and overall, and prints the factors that scale them to mean 0 and "
         "standard deviation 1. Takes latents that `encode` wrote (--latent_folder), or videos and a model "
         "(--video_folder or --csv_path, with --ckpt_path or --config).",
     )
-    parser.add_argument("--latent_folder", metavar="DIR", help="what `encode` wrote; searched with its subfolders")
+    parser.add_argument("--latent_folder", metavar="DIR", help="folder that `encode` wrote, including subfolders")
     parser.add_argument(
         "--output_path",
         default="outputs/latent_stats",
         metavar="DIR",
-        help="gets latent_stats.json; default: outputs/latent_stats",
+        help="where to write latent_stats.json (default: outputs/latent_stats)",
     )
     parser.add_argument(
         "--save",
         metavar="FILE",
-        help="gets --ckpt_path's weights with the factors noted in them, .safetensors or .ckpt; needs --convention",
+        help="write --ckpt_path's weights with the factors stored in them, .safetensors or .ckpt; needs --convention",
     )
     parser.add_argument(
-        "--convention", choices=("mindone", "diffusers"), help="how the factors that --save keeps will be used"
+        "--convention", choices=("mindone", "diffusers"), help="convention of the factors that --save stores"
     )
     flags.add_trained(parser)
     flags.add_data(parser)

@@ -3,7 +3,7 @@
 
 def add_to(commands):
     """Adds the command."""
-    parser = commands.add_parser("list", help="what a recipe can name, and the recipes that come with the package")
+    parser = commands.add_parser("list", help="list the components that a recipe can name, and the package's recipes")
     parser.set_defaults(command=run)
 
 

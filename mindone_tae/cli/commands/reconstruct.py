@@ -16,17 +16,17 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "reconstruct",
-        help="videos through the model and back, to look at",
+        help="encode and decode videos, for viewing",
         description="Writes for each clip the reconstruction, a side-by-side video and a PNG sheet of frames; and "
-        "report.html, a page with players in step, figures of every frame and the latent.",
+        "report.html, a page with synchronized players, metrics of every frame and the latent.",
     )
     flags.add_videos(parser)
     parser.add_argument(
         "--output_path",
         metavar="DIR",
-        help="gets report.html, reconstruction/, side_by_side/, sheets/ (outputs/reconstruct/NAME)",
+        help="where to write report.html, reconstruction/, side_by_side/, sheets/ (default: outputs/reconstruct/NAME)",
     )
-    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (mp4)")
+    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4)")
     flags.add_trained(parser)
     flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)

@@ -10,10 +10,11 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "report",
-        help="a page with players, for one or several runs, checkpoints or outputs",
-        description="Writes one HTML file that shows the output of reconstruct, evaluate, demo or train: players in "
-        "step, figures of every frame, the latent, learning curves. With several folders, the same clips stand side by "
-        "side. A training run, or a checkpoint of one, is evaluated first if its last checkpoint was not.",
+        help="write a page with players, for one or several runs, checkpoints or outputs",
+        description="Writes one HTML file that shows the output of reconstruct, evaluate, demo or train: "
+        "synchronized players, metrics of every frame, the latent, learning curves. With several folders, it shows the "
+        "same clips side by side. A training run, or a checkpoint of one, is evaluated first if its last "
+        "checkpoint was not.",
     )
     parser.add_argument(
         "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or a run's checkpoints"

@@ -12,11 +12,11 @@ def add_to(commands):
     parser = commands.add_parser(
         "train",
         help="train the model of a recipe",
-        description="Trains the model of a recipe on its dataset; any key can follow as section.key=value.",
+        description="Trains the model of a recipe on its dataset; override any key with section.key=value.",
     )
     parser.add_argument(
         "--config",
-        help="a recipe's name (see mindone-tae list) or file; --resume takes the run's own where it is left out",
+        help="name of a recipe (see mindone-tae list) or a file; with --resume, default: the run's own",
     )
     parser.add_argument(
         "--output_path",

@@ -17,33 +17,42 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "serve",
-        help="a page in the browser that takes a video and shows its report",
-        description="Serves a page on 127.0.0.1, for this machine alone: drop a video, pick size, frames and weights, "
-        "and see the report that reconstruct makes.",
+        help="serve a local page that takes a video and shows its report",
+        description="Serves a page on 127.0.0.1, reachable from this machine only: drop a video, pick size, frames and "
+        "weights, and see the report that reconstruct makes.",
     )
     parser.add_argument(
-        "--output_path", default="outputs/serve", metavar="DIR", help="gets a folder for each report (outputs/serve)"
+        "--output_path",
+        default="outputs/serve",
+        metavar="DIR",
+        help="holds a folder for each report (default: outputs/serve)",
     )
     parser.add_argument(
         "--ckpt_path",
         nargs="+",
         default=[DEFAULT_WEIGHTS],
         metavar="PATH",
-        help=f"weights to pick from, as reconstruct takes them ({DEFAULT_WEIGHTS})",
+        help=f"weights to pick from, as reconstruct takes them (default: {DEFAULT_WEIGHTS})",
     )
     parser.add_argument(
-        "--port", type=int, default=7860, metavar="N", help="port of the page; 0 takes a free one (7860)"
+        "--port", type=int, default=7860, metavar="N", help="port of the page; 0 takes a free one (default: 7860)"
     )
-    parser.add_argument("--max_mb", type=float, default=100.0, metavar="MB", help="largest upload, in megabytes (100)")
     parser.add_argument(
-        "--max_frames", type=int, default=150, metavar="N", help="most frames that are reconstructed (150)"
+        "--max_mb", type=float, default=100.0, metavar="MB", help="largest upload, in megabytes (default: 100)"
+    )
+    parser.add_argument(
+        "--max_frames",
+        type=int,
+        default=150,
+        metavar="N",
+        help="largest number of frames to reconstruct (default: 150)",
     )
     parser.add_argument(
         "--max_pixels",
         type=int,
         default=4096 * 2304,
         metavar="N",
-        help="largest frame of an upload, in pixels (9437184)",
+        help="largest frame of an upload, in pixels (default: 9437184)",
     )
     parser.set_defaults(command=run)
 

@@ -191,13 +191,13 @@ def write_video(path: str | os.PathLike, x: np.ndarray | Iterable[np.ndarray], f
 
     Args:
         path: ends in .mp4 or .gif.
-        x: as a model gives it: floating (1, c, t, h, w) or (c, t, h, w) in [-1, 1], an array or a MindSpore Tensor; or
-            frames as bytes: uint8 (h, w, 3) each, or one array (t, h, w, 3).
+        x: a model's output: floating (1, c, t, h, w) or (c, t, h, w) in [-1, 1], an array or a MindSpore Tensor; or
+            uint8 frames: an iterable of (h, w, 3), or one array (t, h, w, 3).
         fps: frames a second.
         crf: see VideoWriter.
 
     Raises:
-        UserError: another shape or type, several videos, or as VideoWriter.
+        UserError: x has another shape or type or holds several videos, or as VideoWriter.
     """
     with VideoWriter(path, fps, crf) as writer:
         for frame in _frames(x):

@@ -1,6 +1,6 @@
 """Latents scaled to about unit variance for a generator, in the two conventions in use.
 
-Mixing them up ruins a generator without an error, so the convention is always named:
+Mixing them up ruins a generator without an error message, so every call names the convention:
 
     "mindone":   scaled = scale * z + shift      z = (scaled - shift) / scale    (MindONE's TAE guide)
     "diffusers": scaled = (z - shift) * scale    z = scaled / scale + shift      (Diffusers, SD3, MindONE's Movie Gen)
@@ -17,19 +17,19 @@ _TOLERANCE = 0.1
 
 
 def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR):
-    """Latents as a generator takes them.
+    """Scales latents as a generator expects them.
 
     Args:
         z: latents as the encoder gives them, any shape, a Tensor or array.
         convention: "mindone" or "diffusers".
-        scaling_factor: the model's; the published one's unless given.
-        shift_factor: the model's; the published one's unless given.
+        scaling_factor: the model's; by default the published model's.
+        shift_factor: the model's; by default the published model's.
 
     Returns:
         The scaled latents, same shape.
 
     Raises:
-        ValueError: for a convention that is neither.
+        ValueError: the convention is neither.
     """
     if _check(convention) == "mindone":
         return scaling_factor * z + shift_factor
@@ -39,7 +39,7 @@ def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, sh
 def unscale_latents(
     scaled, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR
 ):
-    """The inverse of `scale_latents`: latents as the decoder takes them."""
+    """The inverse of `scale_latents`: latents as the decoder expects them."""
     if _check(convention) == "mindone":
         return (scaled - shift_factor) / scaling_factor
     return scaled / scaling_factor + shift_factor

@@ -9,7 +9,7 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "card",
-        help="a model card for a training run",
+        help="write a model card for a training run",
         description="Writes README.md into a run's folder: what the weights are, how to load them, what they were "
         "trained on, scaling factors, and the figures of `evaluate` with their protocol. A README.md written by hand "
         "is kept.",
@@ -18,12 +18,12 @@ def add_to(commands):
     parser.add_argument(
         "--evaluation",
         metavar="JSON",
-        help="an evaluation.json (RUN/evaluation/evaluation.json, where evaluate left one)",
+        help="an evaluation.json (default: RUN/evaluation/evaluation.json, if evaluate wrote one)",
     )
     parser.add_argument(
-        "--data", metavar="TEXT", help="what the clips are and under which licences: nothing else can tell"
+        "--data", metavar="TEXT", help="description of the clips and their licences, which the run does not record"
     )
-    parser.add_argument("--title", metavar="TEXT", help="what the weights are called (the folder's name)")
+    parser.add_argument("--title", metavar="TEXT", help="name of the weights (default: the folder's name)")
     parser.set_defaults(command=run)
 
 

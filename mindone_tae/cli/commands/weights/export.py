@@ -17,29 +17,34 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "export",
-        help="encoder and decoder as ONNX or MINDIR files",
-        description="Writes the encoder and the decoder to a file each, runs the files and prints how far they are "
-        "from the model. ONNX takes any batch, length and size, in float32, and runs where there is no MindSpore (it "
-        "needs the packages onnx and, to be compared, onnxruntime). MINDIR is compiled for one shape: that of "
+        help="write encoder and decoder as ONNX or MINDIR files",
+        description="Writes the encoder and the decoder to one file each, runs the files and prints how far they are "
+        "from the model. ONNX takes any batch, length and size, in float32, and runs without MindSpore (writing it "
+        "needs the package onnx, and comparing it onnxruntime). MINDIR is compiled for one shape, given by "
         "--batch_size, --num_frames and --image_size.",
     )
     parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="format of the files")
     parser.add_argument(
-        "--output_path", default="outputs/export", metavar="DIR", help="gets the files (outputs/export)"
+        "--output_path",
+        default="outputs/export",
+        metavar="DIR",
+        help="where to write the files (default: outputs/export)",
     )
     flags.add_weights(parser)
-    parser.add_argument("--batch_size", type=int, metavar="N", help="MINDIR: videos at a time (1)")
-    parser.add_argument("--num_frames", type=int, metavar="N", help="MINDIR: frames of the videos")
-    parser.add_argument("--image_size", metavar="SIZE", help="MINDIR: pixels: 256 (square) or 480,832 (height,width)")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="MINDIR: videos per batch (default: 1)")
+    parser.add_argument("--num_frames", type=int, metavar="N", help="MINDIR: frames per video")
+    parser.add_argument(
+        "--image_size", metavar="SIZE", help="MINDIR: in pixels: 256 (square) or 480,832 (height,width)"
+    )
     parser.add_argument(
         "--dtype",
         choices=("float32", "float16"),
-        help="MINDIR: the type computed in (float32); what goes in and comes out is float32",
+        help="MINDIR: compute type (default: float32); inputs and outputs are float32",
     )
     parser.add_argument(
         "--form",
         choices=("portable", "cpu"),
-        help="MINDIR: operators that any device has (portable), or those chosen for a CPU",
+        help="MINDIR: operators that any device has (portable, the default), or those chosen for a CPU",
     )
     parser.set_defaults(command=run, takes_overrides=True)
 

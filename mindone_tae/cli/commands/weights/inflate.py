@@ -5,8 +5,8 @@ def add_to(commands):
     """Adds the command."""
     parser = commands.add_parser(
         "inflate",
-        help="an SD3.5 image VAE made into a TAE to train from",
-        description="Gives an image VAE's weights temporal layers that start as the identity.",
+        help="convert an SD3.5 image VAE into a TAE to train from",
+        description="Adds temporal layers to an image VAE's weights; they start as the identity.",
     )
     parser.add_argument(
         "--src",
@@ -19,7 +19,7 @@ def add_to(commands):
         "--target",
         required=True,
         metavar="PATH",
-        help="ends in .safetensors or .ckpt; anything else is a diffusers folder",
+        help="file to write, .safetensors or .ckpt; any other name makes a diffusers folder",
     )
     parser.add_argument(
         "--check", action="store_true", help="prove on generated images that the result computes what the VAE does"
@@ -28,14 +28,14 @@ def add_to(commands):
         "--norm_num_groups",
         type=int,
         metavar="N",
-        help="groups of the norms, where no config.json says them; 32 unless given",
+        help="groups of the norms, if no config.json gives them (default: 32)",
     )
     parser.add_argument(
         "--temporal_downsample",
         choices=("identity", "average"),
         default="identity",
-        help="what halving of time starts with: identity keeps the first of two frames (published), average takes "
-        "their mean: closer to moving video before any training, the same on images",
+        help="start of temporal downsampling: identity keeps the first of two frames (published, the default), average "
+        "takes their mean, which is closer on moving video before any training and the same on images",
     )
     parser.set_defaults(command=run)
 

@@ -8,18 +8,22 @@ def add_to(commands):
     parser = commands.add_parser(
         "linear-code",
         help="fit the best linear code of a TAE's size to clips, as a baseline",
-        description="Fits the principal components of blocks of pixels to random crops, the same for the same "
-        "arguments, and writes a file for a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. Two are "
+        description="Fits the principal components of pixel blocks to random crops, reproducibly, "
+        "and writes a file for a recipe's `eval.baseline: {name: linear_code, pretrained: FILE}`. Two are "
         "shipped with the package: 8x8x8 for video, 1x8x8 for images.",
     )
-    parser.add_argument("--output_path", required=True, metavar="FILE", help="ends in .safetensors")
+    parser.add_argument("--output_path", required=True, metavar="FILE", help="file to write, ending in .safetensors")
     flags.add_data(parser)
-    parser.add_argument("--crops", type=int, default=4000, metavar="N", help="random crops it is fitted to (4000)")
-    parser.add_argument("--time_ratio", type=int, default=8, metavar="N", help="frames a block (8)")
     parser.add_argument(
-        "--space_ratio", type=int, default=8, metavar="N", help="pixels a block, in height and in width (8)"
+        "--crops", type=int, default=4000, metavar="N", help="number of random crops to fit (default: 4000)"
     )
-    parser.add_argument("--latent_channels", type=int, default=16, metavar="N", help="numbers kept of each block (16)")
+    parser.add_argument("--time_ratio", type=int, default=8, metavar="N", help="frames per block (default: 8)")
+    parser.add_argument(
+        "--space_ratio", type=int, default=8, metavar="N", help="pixels per block, in height and in width (default: 8)"
+    )
+    parser.add_argument(
+        "--latent_channels", type=int, default=16, metavar="N", help="numbers kept of each block (default: 16)"
+    )
     parser.set_defaults(command=run)
 
 

