@@ -11,10 +11,12 @@ on clips and images. `--steps 2` tries the whole way in minutes, and leaves the 
 
 import argparse
 import csv
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from mindone_tae.data.samples.sample_clips import make_sample_clips
 from mindone_tae.weights import read_metadata, read_weights, save_weights
@@ -34,6 +36,8 @@ FRAMES_OF_64 += ["train.steps=500", "scheduler.lr=6.0e-5", "scheduler.warmup_ste
 # more filmed clips than generated ones, gains both.
 LONGER = ["train.steps=6800", "train.seed=14", "train.ema_decay=0.999", "dataset.mixed_image_ratio=0.1"]
 LONGER += ["scheduler.lr=5.0e-5", "scheduler.warmup_steps=200"]
+# Trained on 8 frames, it works best on 8 at a time: 32 frames of moving clips, 96x96, at 23.7 dB; 21.5 in one go.
+TILES = {"encode_tile": 8, "decode_tile": 8, "decode_overlap": 0}
 MADE = {"seed": 1, "train": 72, "test": 2, "size": (144, 192), "frames": 32}
 
 
@@ -71,7 +75,7 @@ def main():
     train("tiny_weights", work / "tae", filmed, [*test, f"model.pretrained={work / 'motion'}", *LONGER, *short])
 
     ship(work / "image_vae", shipped / "tiny_image_vae.safetensors")
-    ship(work / "tae", shipped / "tiny.safetensors")
+    ship(work / "tae", shipped / "tiny.safetensors", TILES)
     for ratio, table in ((8, options.clips / "train.csv"), (1, options.clips / "train.csv")):
         file = shipped / f"linear_code_{ratio}x8x8.safetensors"
         run("linear-code", "--csv_path", table, "--time_ratio", ratio, "--output_path", file)
@@ -132,9 +136,17 @@ def train(recipe, folder, table, settings):
     run("train", "--resume", "--config", f"tae/train/{recipe}", "--output_path", folder, *where, *settings)
 
 
-def ship(source, file):
-    """Writes weights as float16: half the bytes, and within a hundredth of a dB."""
-    save_weights(read_weights(source), file, read_metadata(source), "float16")
+def ship(source, file, keywords=MappingProxyType({})):
+    """Writes weights as float16: half the bytes, and within a hundredth of a dB.
+
+    Args:
+        source: a run's folder.
+        file: to write.
+        keywords: of the model, that the file notes beside the run's own.
+    """
+    metadata = read_metadata(source)
+    noted = json.loads(metadata["model"]) | keywords
+    save_weights(read_weights(source), file, {**metadata, "model": json.dumps(noted)}, "float16")
 
 
 def run(*words):
