@@ -1,7 +1,6 @@
 """A transformer over latent positions that learns the velocity from data to noise (flow matching, arXiv 2210.02747).
 
-Letters: b batch, p patch, n tokens (lt * lh/p * lw/p), d width; z latent (b, zc, lt, lh, lw), scaled; time from data,
-0, to noise, 1.
+Letters: b batch, n tokens (lt*lh*lw), d width; z latent (b, zc, lt, lh, lw), scaled; time from 0 (data) to 1 (noise).
 """
 
 import numpy as np
@@ -15,7 +14,6 @@ class LatentFlow(nn.Cell):
     Args:
         latent_size: (lt, lh, lw) of every latent.
         latent_channels: zc.
-        patch: a token is patch x patch positions of a latent frame; lh and lw are multiples of it.
         width: of the transformer, a multiple of num_heads.
         depth: its blocks.
         num_heads: of its attention.
@@ -25,7 +23,6 @@ class LatentFlow(nn.Cell):
         self,
         latent_size: tuple[int, int, int],
         latent_channels: int = 16,
-        patch: int = 2,
         width: int = 128,
         depth: int = 4,
         num_heads: int = 4,
@@ -33,10 +30,8 @@ class LatentFlow(nn.Cell):
         super().__init__()
         if width % (2 * num_heads):
             raise ValueError(f"width is {width}; it must be a multiple of 2 * num_heads: use {2 * num_heads * 16}")
-        if latent_size[1] % patch or latent_size[2] % patch:
-            raise ValueError(f"patch is {patch}; it must divide both sides of the latent, {latent_size[1:]}: use 1")
         self.shape = (latent_channels, *latent_size)
-        self.network = Velocity(latent_size, latent_channels, patch, width, depth, num_heads)
+        self.network = Velocity(latent_size, latent_channels, width, depth, num_heads)
 
     def training_inputs(self, batch, rng):
         """What the trainer calls the model with: a latent, noise of its shape, and a time, most often in the middle."""
@@ -62,12 +57,11 @@ class LatentFlow(nn.Cell):
 
 
 class Velocity(nn.Cell):
-    """A transformer over patches of the latent. Arguments as LatentFlow's."""
+    """A transformer; each latent position is a token. Arguments as LatentFlow's."""
 
-    def __init__(self, latent_size, latent_channels, patch, width, depth, num_heads):
+    def __init__(self, latent_size, latent_channels, width, depth, num_heads):
         super().__init__()
-        self.patch = patch
-        lt, lh, lw = latent_size[0], latent_size[1] // patch, latent_size[2] // patch
+        lt, lh, lw = latent_size
         places = {"frame": (lt, 1, 1), "row": (1, lh, 1), "column": (1, 1, lw)}
         start = {axis: np.random.normal(0, 0.5, (1, *size, width)) for axis, size in places.items()}
         self.frame, self.row, self.column = (
@@ -75,24 +69,21 @@ class Velocity(nn.Cell):
         )
         self.frequencies = Tensor(1000 * np.exp(-np.log(10000) * np.linspace(0, 1, width // 2)).astype(np.float32))
         self.embed_time = nn.SequentialCell(nn.Dense(width, width), nn.SiLU(), nn.Dense(width, width), nn.SiLU())
-        self.embed = nn.Dense(latent_channels * patch**2, width)
+        self.embed = nn.Dense(latent_channels, width)
         self.blocks = nn.CellList([Block(width, num_heads) for _ in range(depth)])
         self.norm = nn.LayerNorm((width,))
-        self.out = nn.Dense(width, latent_channels * patch**2, weight_init="zeros")
+        self.out = nn.Dense(width, latent_channels, weight_init="zeros")
 
     def construct(self, x, time):
         """Velocity (b, zc, lt, lh, lw) of x (b, zc, lt, lh, lw) at time (b,)."""
         b, zc, lt, lh, lw = x.shape
-        p = self.patch
         angles = time.reshape(-1, 1) * self.frequencies
         time = self.embed_time(ops.cat((ops.sin(angles), ops.cos(angles)), axis=1))  # (b, d)
-        x = x.reshape(b, zc, lt, lh // p, p, lw // p, p).transpose(0, 2, 3, 5, 1, 4, 6)
-        tokens = self.embed(x.reshape(b, lt, lh // p, lw // p, zc * p * p)) + self.frame + self.row + self.column
-        tokens = tokens.reshape(b, lt * (lh // p) * (lw // p), -1)  # (b, n, d)
+        tokens = self.embed(x.transpose(0, 2, 3, 4, 1)) + self.frame + self.row + self.column
+        tokens = tokens.reshape(b, lt * lh * lw, -1)  # (b, n, d)
         for block in self.blocks:
             tokens = block(tokens, time)
-        x = self.out(self.norm(tokens)).reshape(b, lt, lh // p, lw // p, zc, p, p)
-        return x.transpose(0, 4, 1, 2, 5, 3, 6).reshape(b, zc, lt, lh, lw)
+        return self.out(self.norm(tokens)).reshape(b, lt, lh, lw, zc).transpose(0, 4, 1, 2, 3)
 
 
 class Block(nn.Cell):
