@@ -17,9 +17,9 @@ _COPIES_ALLOWED = 1e-9
 _CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 # Levels by which swscale's fast conversion darkens red, green and blue of these formats, about the same on any picture.
 _DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
-# Matroska keeps the rotation in an element that starts with these bytes, before the first frame's cluster; decord
-# ignores it.
-_PROJECTION, _CLUSTER = b"\x76\x70", b"\x1f\x43\xb6\x75"
+# Matroska keeps the rotation, which decord ignores, in an element before the first frame's cluster: its ID, its size,
+# perhaps a checksum, and the ID of one of its parts. The first ID alone also occurs in random identifiers.
+_PROJECTION, _CLUSTER = re.compile(rb"\x76\x70.{1,14}?\x76[\x71-\x75]", re.DOTALL), b"\x1f\x43\xb6\x75"
 _HEAD_BYTES = 65536
 
 
@@ -87,7 +87,7 @@ class DecordReader(VideoReader):
 
     def _may_be_rotated(self):
         with open(self.path, "rb") as file:
-            return _PROJECTION in file.read(_HEAD_BYTES).partition(_CLUSTER)[0]
+            return _PROJECTION.search(file.read(_HEAD_BYTES).partition(_CLUSTER)[0]) is not None
 
     def __len__(self):
         return self._count
