@@ -16,10 +16,9 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 
 from mindone_tae.data.samples.sample_clips import make_sample_clips
-from mindone_tae.weights import read_metadata, read_weights, save_weights
+from mindone_tae.weights import read_metadata, read_model, read_weights, save_weights
 
 SHIPPED = Path(__file__).parent.parent / "mindone_tae" / "weights" / "shipped"
 # Pictures in wheels that are installed anyway; chelsea and coffee are left out, as the demo shows them as unseen.
@@ -75,7 +74,7 @@ def main():
     train("tiny_weights", work / "tae", filmed, [*test, f"model.pretrained={work / 'motion'}", *LONGER, *short])
 
     ship(work / "image_vae", shipped / "tiny_image_vae.safetensors")
-    ship(work / "tae", shipped / "tiny.safetensors", TILES)
+    ship(work / "tae", shipped / "tiny.safetensors", **TILES)
     for ratio, table in ((8, options.clips / "train.csv"), (1, options.clips / "train.csv")):
         file = shipped / f"linear_code_{ratio}x8x8.safetensors"
         run("linear-code", "--csv_path", table, "--time_ratio", ratio, "--output_path", file)
@@ -136,17 +135,16 @@ def train(recipe, folder, table, settings):
     run("train", "--resume", "--config", f"tae/train/{recipe}", "--output_path", folder, *where, *settings)
 
 
-def ship(source, file, keywords=MappingProxyType({})):
+def ship(source, file, **keywords):
     """Writes weights as float16: half the bytes, and within a hundredth of a dB.
 
     Args:
         source: a run's folder.
         file: to write.
-        keywords: of the model, that the file notes beside the run's own.
+        **keywords: of the model, that the file notes beside the run's own.
     """
-    metadata = read_metadata(source)
-    noted = json.loads(metadata["model"]) | keywords
-    save_weights(read_weights(source), file, {**metadata, "model": json.dumps(noted)}, "float16")
+    noted = json.dumps(read_model(source) | keywords)
+    save_weights(read_weights(source), file, {**read_metadata(source), "model": noted}, "float16")
 
 
 def run(*words):

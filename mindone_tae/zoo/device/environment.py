@@ -91,8 +91,8 @@ def start(env, model: dict, seed: int) -> Ranks:
     if env.deterministic:
         ms.set_deterministic(True)
     if env.device_target == "CPU" and env.mode == ms.PYNATIVE_MODE:
-        # It hands operators to queues whose threads spin while they wait. On a CPU they take the cores from
-        # the operators themselves: launched one after another these take half to a third of the time.
+        # PyNative mode hands operators to queues whose threads spin while they wait, and so take a CPU's cores from the
+        # operators. Launched one after another, operators take half to a third of the time.
         ms.runtime.launch_blocking()
     return Ranks(rank, ranks)
 
