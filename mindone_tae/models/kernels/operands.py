@@ -1,25 +1,33 @@
-"""Casts of a layer's input and parameters to the types kernels expect, also under MindSpore's mixed precision."""
+"""Casts of a layer's input and parameters to the types kernels expect, also under MindSpore's mixed precision.
+
+`amp.auto_mixed_precision`, `amp.custom_mixed_precision` and `to_float` cast inputs and parameters of cells to a lower
+type, at different places in graph mode and in PyNative mode.
+
+One function for each tensor, without lists: a list comprehension over the parameters of each layer was half of all
+functions that the compiler specialized for the network.
+"""
 
 import mindspore as ms
 from mindspore import ops
 
-_LOWER = (ms.float16, ms.bfloat16)
+_cast = ops.Cast()
 
 
-def operands(dtype, x, *parameters):
-    """The arguments of a kernel, which computes in x's type.
-
-    `amp.auto_mixed_precision`, `amp.custom_mixed_precision` and `to_float` cast inputs and parameters of cells to a
-    lower type, at different places in graph mode and in PyNative mode. A float32 layer whose x was cast so computes in
-    that lower type.
+def computed(x, dtype):
+    """A layer's input in the type that the layer computes in.
 
     Args:
-        dtype: the layer's type to compute in.
         x: any floating type.
-        *parameters: the layer's own.
+        dtype: the layer's. A float32 layer whose x was cast to a lower type computes in that.
 
     Returns:
-        x in the type to compute in, and the parameters in float32.
+        x in `dtype`, or as it is.
     """
-    computed = x.dtype if dtype == ms.float32 and x.dtype in _LOWER else dtype
-    return (ops.cast(x, computed), *[ops.cast(parameter, ms.float32) for parameter in parameters])
+    if dtype == ms.float32 and (x.dtype == ms.float16 or x.dtype == ms.bfloat16):
+        return x
+    return _cast(x, dtype)
+
+
+def float32(parameter):
+    """A layer's parameter as kernels take it."""
+    return _cast(parameter, ms.float32)

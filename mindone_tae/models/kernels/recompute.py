@@ -15,7 +15,7 @@ from mindspore.ops import silu
 
 from .conv2_5d import Conv2_5d
 from .norm import group_norm
-from .operands import operands
+from .operands import computed, float32
 
 
 def recompute_blocks(levels, mid):
@@ -55,7 +55,8 @@ def keep_activations(block):
 
 def _frames(self, x, b):
     """A ResnetBlock's `frames`."""
-    y, *parameters = operands(self.dtype, x, *self.recomputed_parameters)
+    parameters = [float32(parameter) for parameter in self.recomputed_parameters]
+    y = computed(x, self.dtype)
     return self.shortcut(x, b) + _branch(y, b, self.norm_num_groups, *parameters)
 
 

@@ -7,7 +7,7 @@ from mindspore import Parameter, ops
 from mindspore.common.initializer import HeUniform, initializer
 
 from ..kernels.attention import attend, linear
-from ..kernels.operands import operands
+from ..kernels.operands import computed, float32
 from .convolution import SpatialConv
 from .frames import FramesCell
 from .normalization import GroupNorm
@@ -56,8 +56,7 @@ class Linear(OwnPrecision):
 
     def construct(self, x):
         """(rows, c) to (rows, c)."""
-        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
-        return linear(x, weight, bias)
+        return linear(computed(x, self.dtype), float32(self.weight), float32(self.bias))
 
 
 class TemporalAttention(FramesCell):

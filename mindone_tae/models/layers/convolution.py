@@ -9,7 +9,7 @@ from mindspore import Parameter
 from mindspore.common.initializer import HeUniform, initializer
 
 from ..kernels.conv2_5d import conv2_5d, temporal_conv
-from ..kernels.operands import operands
+from ..kernels.operands import computed, float32
 from ..kernels.spatial import conv2d
 from .frames import FramesCell
 from .precision import OwnPrecision
@@ -45,8 +45,8 @@ class SpatialConv(OwnPrecision):
 
     def construct(self, x):
         """(n, c, h, w) to (n, out_channels, h', w')."""
-        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
-        return conv2d(x, weight, bias, self.stride, self.padding)
+        x = computed(x, self.dtype)
+        return conv2d(x, float32(self.weight), float32(self.bias), self.stride, self.padding)
 
 
 class TemporalConv(OwnPrecision):
@@ -70,8 +70,8 @@ class TemporalConv(OwnPrecision):
 
     def construct(self, x, b):
         """(t*b, c, h, w) to (ceil(t/stride)*b, c, h, w)."""
-        x, weight, bias = operands(self.dtype, x, self.weight, self.bias)
-        return temporal_conv(x, b, weight, bias, self.stride)
+        x = computed(x, self.dtype)
+        return temporal_conv(x, b, float32(self.weight), float32(self.bias), self.stride)
 
 
 class Conv2_5d(FramesCell):
@@ -95,5 +95,11 @@ class Conv2_5d(FramesCell):
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w): `conv_temp(conv_spat(x), b)`, in fewer products and passes."""
         spatial, temporal = self.conv_spat, self.conv_temp
-        x, *parameters = operands(self.dtype, x, spatial.weight, spatial.bias, temporal.weight, temporal.bias)
-        return conv2_5d(x, b, *parameters)
+        return conv2_5d(
+            computed(x, self.dtype),
+            b,
+            float32(spatial.weight),
+            float32(spatial.bias),
+            float32(temporal.weight),
+            float32(temporal.bias),
+        )

@@ -5,7 +5,7 @@ from mindspore import Parameter
 from mindspore.common.initializer import initializer
 
 from ..kernels.norm import group_norm
-from ..kernels.operands import operands
+from ..kernels.operands import computed, float32
 from .frames import FramesCell
 
 
@@ -37,5 +37,5 @@ class GroupNorm(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, c, h, w)."""
-        x, gamma, beta = operands(self.dtype, x, self.gamma, self.beta)
-        return group_norm(x, b, gamma, beta, self.num_groups, self.eps)
+        x = computed(x, self.dtype)
+        return group_norm(x, b, float32(self.gamma), float32(self.beta), self.num_groups, self.eps)

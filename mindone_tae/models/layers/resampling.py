@@ -2,7 +2,7 @@
 
 import mindspore as ms
 
-from ..kernels.operands import operands
+from ..kernels.operands import computed, float32
 from ..kernels.upsample import spatial_upsample, temporal_upsample
 from .convolution import SpatialConv, TemporalConv
 from .frames import FramesCell
@@ -58,8 +58,8 @@ class SpatialUpsample(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, c, 2*h, 2*w)."""
-        x, weight, bias = operands(self.dtype, x, self.conv.weight, self.conv.bias)
-        return spatial_upsample(x, weight, bias)
+        x = computed(x, self.dtype)
+        return spatial_upsample(x, float32(self.conv.weight), float32(self.conv.bias))
 
 
 class TemporalUpsample(FramesCell):
@@ -79,8 +79,8 @@ class TemporalUpsample(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (2*t*b, c, h, w)."""
-        x, weight, bias = operands(self.dtype, x, self.conv.weight, self.conv.bias)
-        return temporal_upsample(x, b, weight, bias)
+        x = computed(x, self.dtype)
+        return temporal_upsample(x, b, float32(self.conv.weight), float32(self.conv.bias))
 
 
 class Unchanged(OwnPrecision):

@@ -13,7 +13,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, ops
 
 from ..kernels.norm import normalized
-from ..kernels.operands import operands
+from ..kernels.operands import computed, float32
 from ..kernels.recompute import keep_activations
 from ..layers.frames import FramesCell
 from ..layers.normalization import GroupNorm
@@ -47,7 +47,7 @@ class SharedGroupNorm(FramesCell):
         """(t, c, h, w) to (t, c, h, w); b is 1."""
         t, c, h, w = x.shape
         g = self.num_groups
-        y, gamma, beta = operands(self.dtype, x, self.gamma, self.beta)
+        y = computed(x, self.dtype)
         kind, x = y.dtype, ops.cast(y, ms.float32)
         # as products: a reduction takes four times as long on a CPU
         n = c // g * h * w
@@ -63,7 +63,7 @@ class SharedGroupNorm(FramesCell):
         # bounded, since infinity less infinity is NaN
         variance = ops.maximum(square - ops.minimum(mean * mean, ops.full_like(mean, _LARGEST)), ops.zeros_like(mean))
         mean, variance = self.by_channel(mean, c), self.by_channel(variance, c)
-        return ops.cast(normalized(x, mean, variance, gamma, beta, self.eps), kind)
+        return ops.cast(normalized(x, mean, variance, float32(self.gamma), float32(self.beta), self.eps), kind)
 
     def by_channel(self, groups, c):
         """(groups,) to (c,), each group's value for every channel of it."""
