@@ -18,6 +18,8 @@ from mindone_tae import TemporalAutoencoder
 from mindone_tae.models.layers.normalization import GroupNorm
 from mindone_tae.models.layers.residual import ResnetBlock
 
+pytestmark = pytest.mark.apart
+
 MODEL = dict(block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4)
 
 

@@ -8,6 +8,8 @@ from mindspore import amp, mint, nn, ops
 
 from mindone_tae import TemporalAutoencoder
 
+pytestmark = pytest.mark.apart
+
 SCRIPTS_KEYWORDS = """
 tae:
   pretrained: null

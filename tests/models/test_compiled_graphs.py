@@ -54,3 +54,17 @@ def test_float16_graphs_agree_with_float32_to_a_hundredth(random_model, compiled
         assert value.std() > 0.1
         assert 0 < np.abs(found - value).max() < 1e-2
     assert compiled == ["Encoder", "Decoder"]
+
+
+def test_the_compiler_specializes_no_functions_over_lists(random_model, tmp_path):
+    """A list of each layer's parameters, cast in a comprehension, was half of all functions in the graph."""
+    model = random_model()
+    ms.set_context(mode=ms.GRAPH_MODE, save_graphs=1, save_graphs_path=str(tmp_path))
+    try:
+        model.encoder.compile(normal(1, 3, 5, 8, 8))
+    finally:
+        ms.set_context(save_graphs=0)
+    [inferred] = tmp_path.rglob("*type_inference*.ir")
+    functions = [line for line in inferred.read_text().splitlines() if line.startswith("subgraph @")]
+    assert any("conv2_5d" in line for line in functions)
+    assert not [line for line in functions if "ms_next" in line or "_list_" in line]

@@ -17,6 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+# Rows of blocks that are coded at once.
+_STRIP = 8
 _SHIPPED = Path(__file__).parents[2] / "weights" / "shipped"
 
 
@@ -154,7 +156,14 @@ class LinearCode:
         """
         x = np.asarray(x, np.float32)
         t, h, w = x.shape[2:]
-        return self.decode(self.encode(x))[:, :, :t, :h, :w].astype(np.float32)
+        found = np.empty_like(x)
+        # in strips of the frames: a code holds several copies of what it is given
+        for top in range(0, h, _STRIP * self.block[1]):
+            strip = slice(top, min(top + _STRIP * self.block[1], h))
+            found[:, :, :, strip] = self.decode(self.encode(x[:, :, :, strip]))[
+                :, :, :t, : strip.stop - strip.start, :w
+            ]
+        return found
 
     def _blocks(self, x):
         """(b, c, t, h, w) to (b, lt, lh, lw, c*bt*bh*bw); what does not fill a block is left out."""

@@ -81,7 +81,9 @@ class Streaming:
             if num_frames is not None:
                 recon = recon[:, :, : num_frames - given]
             given += recon.shape[2]
-            yield recon
+            held = [recon]
+            del recon  # or what the caller has done with would live on here
+            yield held.pop()
             if given == num_frames:
                 return
         if num_frames is not None:
@@ -123,9 +125,11 @@ class Streaming:
                 t = min(x.shape[2], recon.shape[2])
                 if t < x.shape[2]:
                     waiting.insert(0, x[:, :, t:])
+                part, recon = recon[:, :, :t], recon[:, :, t:]
+                if not waiting and recon.shape[2]:
+                    part, recon = part.copy(), recon[:, :, :0].copy()  # frames past the video's end are freed
                 if t:
-                    yield x[:, :, :t], recon[:, :, :t]
-                recon = recon[:, :, t:]
+                    yield x[:, :, :t], part
 
 
 def _array(chunk):

@@ -181,7 +181,7 @@ class Tiling:
 
     def _frames_shared(self, part, x, grid, shared):
         """`_frames_tiled` for one video: a pass over tiles without overlap for the statistics, then one using them."""
-        shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0)))
+        shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0), keep=False))
         return self._over_tiles(part, x, shared, grid.tile, grid.overlap)
 
     def _shared_statistics(self, part):
@@ -192,12 +192,13 @@ class Tiling:
             found = self._shared[part] = SharedStatistics(network)
         return found
 
-    def _over_tiles(self, part, x, network, tiles, overlaps):
-        """Runs a network on tiles in height and width and joins the results."""
+    def _over_tiles(self, part, x, network, tiles, overlaps, keep=True):
+        """Runs a network on tiles in height and width and joins the results; nothing is joined unless `keep`."""
         scales = self._scales(part)
 
         def on_device(tile):
-            return first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
+            result = first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
+            return result if keep else result[:, :, :0, :0, :0].copy()
 
         def along(axis, run):
             def joined(x):

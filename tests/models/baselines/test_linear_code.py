@@ -40,6 +40,12 @@ def test_clips_that_fill_no_whole_blocks_keep_their_shape():
     assert np.allclose(code(x[:, :, :2, :8, :4]), code(x)[:, :, :2, :8, :4], atol=1e-6)
 
 
+def test_tall_frames_are_coded_in_strips_to_the_same_pixels():
+    code = LinearCode()
+    x = np.random.default_rng(3).uniform(-1, 1, (1, 3, 5, 203, 19)).astype(np.float32)
+    np.testing.assert_allclose(code(x), code.decode(code.encode(x))[:, :, :5, :203, :19], atol=1e-5)
+
+
 def test_a_saved_code_is_the_same_code_and_fewer_channels_are_its_leading_ones(tmp_path):
     rng = np.random.default_rng(2)
     code, x = LinearCode.fit(clips(rng), 2, 4, 5), clips(rng, 1)[0][None]

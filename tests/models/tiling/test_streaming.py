@@ -98,6 +98,12 @@ def test_reconstruction_keeps_frames_and_their_count(model, t, length):
     np.testing.assert_allclose(whole(recon for _, recon in pairs), expected, atol=1e-6)
 
 
+def test_a_short_video_does_not_hold_the_frames_that_its_last_latent_decodes_to(model):
+    x = np.zeros((1, 3, 1, 8, 8), np.float32)
+    [(_, recon)] = model.reconstruct_frames([x])
+    assert recon.shape == x.shape and recon.base is None
+
+
 def test_noise_depends_on_the_generator_and_not_on_the_chunks(model):
     x = normal(1, 3, 21, 8, 8)
     model.sample_deterministic = False
