@@ -7,6 +7,8 @@ shifted instead: from 128 channels to 3, as at the decoder's end, 18 ms instead 
 gradients (8 frames of 64x64, one core).
 """
 
+import math
+
 import numpy as np
 
 import mindspore as ms
@@ -21,6 +23,9 @@ from .winograd import down_rows, faster_down_rows
 
 # Above this many pixels a channel, work on pixels costs more than reordering the kernel's taps.
 MANY_PIXELS = 16
+# Of an input of more numbers than this, frames are convolved in up to four parts: what Winograd's algorithm holds
+# meanwhile is four times the input. More parts would take longer to compile than they save.
+_AT_ONCE, _PARTS = 2**24, 4
 
 
 class SameSizeConv(nn.Cell):
@@ -87,9 +92,22 @@ class _UnfoldedGradientConv(nn.Cell):
         return self.gradient_of_pixels(x, kernel, dout), self.gradient_of_kernel(x, kernel.shape, dout)
 
     def convolved(self, x, kernel):
-        width, k = kernel.shape[0], kernel.shape[-1]
         if as_products():
             return same_size(x, kernel)
+        n, at_once = x.shape[0], _frames_at_once(x.shape)
+        if n == at_once:
+            return self.at_once(x, kernel)
+        part = self.at_once(x[:at_once], kernel)
+        parts = (part,)
+        for start in range(at_once, n, at_once):
+            # one after another, so that one part's intermediate results are held at a time
+            part = self.at_once(ops.depend(x[start : start + at_once], part), kernel)
+            parts = parts + (part,)
+        return ops.cat(parts)
+
+    def at_once(self, x, kernel):
+        """`convolved` for as many frames as are worth it."""
+        width, k = kernel.shape[0], kernel.shape[-1]
         if k == 3 and faster_down_rows(x.shape, width, x.dtype):
             return down_rows(x, kernel)
         return ops.Conv2D(width, k, pad_mode="pad", pad=k // 2)(x, kernel)
@@ -150,6 +168,12 @@ class _MovedResultsConv(nn.Cell):
 
 
 _same_size_conv = SameSizeConv()
+
+
+@constexpr(reuse_result=False)
+def _frames_at_once(shape):
+    """How many frames of (n, c, h, w) are convolved at once."""
+    return math.ceil(shape[0] / min(math.ceil(math.prod(shape) / _AT_ONCE), _PARTS))
 
 
 @constexpr

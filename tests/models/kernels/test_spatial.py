@@ -6,6 +6,7 @@ import pytest
 import mindspore as ms
 from mindspore import nn
 
+from mindone_tae.models.kernels import spatial
 from mindone_tae.models.kernels.device import as_products
 from mindone_tae.models.kernels.spatial import SameSizeConv
 
@@ -58,6 +59,21 @@ def test_gradients_are_those_of_the_definition(mode, every_form, x_shape, out_ch
     direction = rng.standard_normal((x_shape[0], out_channels, *x_shape[2:])).astype(np.float32)
     gradient = ms.grad(Projected(), (0, 1))
     found = [value.asnumpy() for value in gradient(*map(ms.Tensor, (x, kernel, direction)))]
+    for ours, theirs in zip(found, by_definition(x, kernel, direction)):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.graph_mode(where=lambda row: row["frames"] == 5)
+@pytest.mark.parametrize("frames", [1, 4, 5, 9])
+def test_large_inputs_are_convolved_in_parts_to_the_same(mode, frames, monkeypatch):
+    rng = np.random.default_rng(2)
+    shape = (frames, 4, 8, 12)
+    monkeypatch.setattr(spatial, "_AT_ONCE", shape[1] * shape[2] * shape[3] * 2)
+    x, direction = [rng.standard_normal((frames, c, 8, 12)).astype(np.float32) for c in (4, 6)]
+    kernel = rng.standard_normal((6, 4, 3, 3)).astype(np.float32)
+    native = ms.ops.Conv2D(6, 3, pad_mode="pad", pad=1)(ms.Tensor(x), ms.Tensor(kernel)).asnumpy()
+    np.testing.assert_allclose(SameSizeConv()(ms.Tensor(x), ms.Tensor(kernel)).asnumpy(), native, atol=1e-4)
+    found = [value.asnumpy() for value in ms.grad(Projected(), (0, 1))(*map(ms.Tensor, (x, kernel, direction)))]
     for ours, theirs in zip(found, by_definition(x, kernel, direction)):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
