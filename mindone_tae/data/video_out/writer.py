@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
 from mindone_tae.zoo.atomic_file import replacing
@@ -28,7 +28,8 @@ _LARGEST_DENOMINATOR = 1001
 # A GIF counts in hundredths of a second, and viewers play frames of one hundredth at ten a second.
 _FASTEST_GIF = 50
 _BT709 = 1  # matrix, primaries and transfer characteristic alike, in ITU-T H.273
-_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+# swscale's SWS_BICUBIC, SWS_ACCURATE_RND and SWS_FULL_CHR_H_INP as numbers: PyAV 17 has no names for them.
+_EXACT = 0x4 | 0x40000 | 0x4000
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from .tone_mapping import tone_map
 
-# swscale's default converts 4:2:0 by a table that darkens by 1 to 2 levels.
-_EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# swscale's SWS_BILINEAR, SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT as numbers: PyAV 17, the last for Python 3.10, has no
+# names for them. swscale's default converts 4:2:0 by a table that darkens by 1 to 2 levels.
+_EXACT = 0x2 | 0x40000 | 0x2000
 # Transfer characteristics by their numbers in ITU-T H.273.
 _TRANSFERS = {
     1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "srgb", 14: "bt2020-10",
