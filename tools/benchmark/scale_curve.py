@@ -128,23 +128,21 @@ def draw(path, widths, found):
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, 2, sharex="col")
     for (way, part), points in found.items():
-        for column, kept in enumerate(
-            (
-                {t: f for (t, side), f in points.items() if side == SIDE},
-                {s: f for (t, s), f in points.items() if t == LENGTH},
-            )
-        ):
-            length = list(kept) if column == 0 else [LENGTH] * len(kept)
-            style = {"color": COLOURS[way], "marker": MARKERS[part], "label": f"{part}, {way}", "markersize": 4}
-            seconds = [figures["seconds"] / t for figures, t in zip(kept.values(), length)]
-            panels[0, column].loglog(list(kept), seconds, **style)
-            panels[1, column].loglog(list(kept), [figures["peak_gb"] for figures in kept.values()], **style)
+        style = {"color": COLOURS[way], "marker": MARKERS[part], "label": f"{part}, {way}", "markersize": 4}
+        rows = [(t, side, figures["seconds"] / t, figures["peak_gb"]) for (t, side), figures in points.items()]
+        by_length = [(t, seconds, peak) for t, side, seconds, peak in rows if side == SIDE]
+        by_side = [(side, seconds, peak) for t, side, seconds, peak in rows if t == LENGTH]
+        for column, series in enumerate((by_length, by_side)):
+            for row in (0, 1):
+                panels[row, column].loglog(
+                    [point[0] for point in series], [point[1 + row] for point in series], **style
+                )
     for column, (name, ticks) in enumerate(
         ((f"frames of {SIDE}x{SIDE}", FRAMES), (f"side of {LENGTH} frames, pixels", SIDES))
     ):
         panels[1, column].set_xlabel(name)
         panels[1, column].set_xticks(ticks, map(str, ticks))
-        panels[1, column].minorticks_off()
+        panels[1, column].xaxis.minorticks_off()
         for row, what in enumerate(("seconds a frame", "peak memory, GB")):
             panels[row, column].set_ylabel(what)
             panels[row, column].grid(color="#e4e4e4")

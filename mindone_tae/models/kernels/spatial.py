@@ -94,19 +94,18 @@ class _UnfoldedGradientConv(nn.Cell):
     def convolved(self, x, kernel):
         if as_products():
             return same_size(x, kernel)
-        n, at_once = x.shape[0], _frames_at_once(x.shape)
-        if n == at_once:
-            return self.at_once(x, kernel)
-        part = self.at_once(x[:at_once], kernel)
+        n, frames = x.shape[0], _frames_at_once(x.shape)
+        if n == frames:
+            return self.convolved_at_once(x, kernel)
+        part = self.convolved_at_once(x[:frames], kernel)
         parts = (part,)
-        for start in range(at_once, n, at_once):
+        for start in range(frames, n, frames):
             # one after another, so that one part's intermediate results are held at a time
-            part = self.at_once(ops.depend(x[start : start + at_once], part), kernel)
+            part = self.convolved_at_once(ops.depend(x[start : start + frames], part), kernel)
             parts = parts + (part,)
         return ops.cat(parts)
 
-    def at_once(self, x, kernel):
-        """`convolved` for as many frames as are worth it."""
+    def convolved_at_once(self, x, kernel):
         width, k = kernel.shape[0], kernel.shape[-1]
         if k == 3 and faster_down_rows(x.shape, width, x.dtype):
             return down_rows(x, kernel)

@@ -47,8 +47,8 @@ class SharedGroupNorm(FramesCell):
         """(t, c, h, w) to (t, c, h, w); b is 1."""
         t, c, h, w = x.shape
         g = self.num_groups
-        y = computed(x, self.dtype)
-        kind, x = y.dtype, ops.cast(y, ms.float32)
+        x = computed(x, self.dtype)
+        kind, x = x.dtype, ops.cast(x, ms.float32)
         # as products: a reduction takes four times as long on a CPU
         n = c // g * h * w
         sums = ops.matmul(ops.reshape(x, (t * g, n)), ops.ones((n, 1), ms.float32))

@@ -127,7 +127,8 @@ class Streaming:
                     waiting.insert(0, x[:, :, t:])
                 part, recon = recon[:, :, :t], recon[:, :, t:]
                 if not waiting and recon.shape[2]:
-                    part, recon = part.copy(), recon[:, :, :0].copy()  # frames past the video's end are freed
+                    part = part.copy()  # without the frames past the video's end, which are freed
+                    recon = part[:, :, t:]
                 if t:
                     yield x[:, :, :t], part
 
