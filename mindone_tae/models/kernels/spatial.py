@@ -33,7 +33,7 @@ class SameSizeConv(nn.Cell):
 
     def __init__(self):
         super().__init__()
-        self.unfolded = _UnfoldedGradientConv()
+        self.unfolded = UnfoldedGradientConv()
         self.moved = _MovedResultsConv()
 
     def construct(self, x, kernel):
@@ -82,7 +82,7 @@ def add_bias(x, bias):
     return ops.BiasAdd()(x, ops.cast(bias, x.dtype))
 
 
-class _UnfoldedGradientConv(nn.Cell):
+class UnfoldedGradientConv(nn.Cell):
     """`SameSizeConv` whose gradients are a convolution and a matrix product."""
 
     def construct(self, x, kernel):

@@ -3,21 +3,21 @@
 import numpy as np
 
 import mindspore as ms
-from mindspore import ops
+from mindspore import nn, ops
 from mindspore.ops import constexpr
 
 from .axis_swap import swap_axes
 from .device import as_products
 from .frame_taps import doubled_taps
-from .products import doubled
-from .spatial import add_bias, conv2d
+from .products import doubled, of_doubled
+from .spatial import UnfoldedGradientConv, add_bias
 
 # Along one axis: each of the four taps of the transposed kernel (columns) is a sum of the kernel's three taps (rows).
 # Result 2*i reads pixel i - 1 through tap 0 and i through 1 and 2; result 2*i + 1 reads i through 0 and 1, i + 1
 # through 2.
 _MEETING = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float32)
-# Over time: the two taps of a frame's first copy and the two of its second (columns) as sums of three taps (rows).
-_MEETING_IN_TIME = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
+# The two taps of a first copy and the two of a second (columns) as sums of three taps (rows).
+_OF_COPIES = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
 
 
 def spatial_upsample(x, kernel, bias):
@@ -36,7 +36,7 @@ def spatial_upsample(x, kernel, bias):
     """
     n, c, h, w = x.shape
     if as_products():
-        return conv2d(doubled(x), kernel, bias, padding=1)
+        return add_bias(_doubled_conv(x, ops.cast(kernel, x.dtype)), bias)
     kernel = ops.matmul(ops.reshape(swap_axes(kernel, 1, c, c, 9), (c * c, 9)), _meeting())
     kernel = ops.cast(ops.reshape(kernel, (c, c, 4, 4)), x.dtype)
     transposed = ops.Conv2DTranspose(c, 4, pad_mode="pad", pad=1, stride=2)
@@ -58,8 +58,31 @@ def temporal_upsample(x, b, kernel, bias):
         (2*t*b, c, h, w) in x's type.
     """
     c = x.shape[1]
-    kernel = ops.reshape(ops.matmul(ops.reshape(kernel, (c * c, 3)), _meeting_in_time()), (c, c, 4))
+    kernel = ops.reshape(ops.matmul(ops.reshape(kernel, (c * c, 3)), _of_copies()), (c, c, 4))
     return add_bias(doubled_taps(x, kernel, b), bias)
+
+
+class _DoubledConv(nn.Cell):
+    """A 3x3 convolution of doubled pixels as products of the pixels; x and the kernel are of one type."""
+
+    def __init__(self):
+        super().__init__()
+        self.after_doubling = UnfoldedGradientConv()
+
+    def construct(self, x, kernel):
+        """(n, c, h, w) and (out_channels, c, 3, 3) to (n, out_channels, 2*h, 2*w)."""
+        width, c = kernel.shape[:2]
+        taps = ops.cast(_of_copies_both_ways(), kernel.dtype)
+        return of_doubled(x, ops.reshape(ops.matmul(ops.reshape(kernel, (width * c, 9)), taps), (width, c, 4, 4)))
+
+    def bprop(self, x, kernel, out, dout):
+        n, c, h, w = x.shape
+        conv, twice = self.after_doubling, doubled(x)
+        of_x = ops.reshape(conv.gradient_of_pixels(twice, kernel, dout), (n, c, h, 2, w, 2)).sum(axis=(3, 5))
+        return of_x, conv.gradient_of_kernel(twice, kernel.shape, dout)
+
+
+_doubled_conv = _DoubledConv()
 
 
 @constexpr
@@ -68,5 +91,10 @@ def _meeting():
 
 
 @constexpr
-def _meeting_in_time():
-    return ms.Tensor(_MEETING_IN_TIME)  # (3, 4)
+def _of_copies():
+    return ms.Tensor(_OF_COPIES)  # (3, 4)
+
+
+@constexpr
+def _of_copies_both_ways():
+    return ms.Tensor(np.kron(_OF_COPIES, _OF_COPIES))  # (9, 16)

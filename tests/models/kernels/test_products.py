@@ -47,9 +47,7 @@ def by_definition(kind, x, kernel, bias, direction):
     return value, of_x, of_kernel, direction.sum((0, 2, 3))
 
 
-# "doubled" is left out in graph mode: it passes alone, but where the same process has compiled other graphs before,
-# MindSpore 2.8.0 fails with "The pointer[func_graph->get_return()] is null".
-@pytest.mark.graph_mode(where=lambda row: row["x_shape"][1] == 3 and row["kind"] == "halved")
+@pytest.mark.graph_mode(where=lambda row: row["x_shape"][1] == 3)
 @pytest.mark.parametrize(
     "kind, x_shape, out_channels",
     [
