@@ -28,7 +28,12 @@ def attend(query, key, value):
     at_once = queries_at_once(n, length)
     if at_once >= length:
         return _attend(query, key, value)
-    turns = [_attend(query[:, start : start + at_once], key, value) for start in range(0, length, at_once)]
+    turn = _attend(query[:, :at_once], key, value)
+    turns = (turn,)
+    for start in range(at_once, length, at_once):
+        # one after another, so that a graph holds the scores of one turn at a time
+        turn = _attend(ops.depend(query[:, start : start + at_once], turn), key, value)
+        turns = turns + (turn,)
     return ops.cat(turns, axis=1)
 
 
