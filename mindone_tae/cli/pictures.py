@@ -7,7 +7,7 @@ from mindone_tae.data import to_pixels, write_contact_sheet
 from .output_names import output_file
 
 # The error's scale: black is no error, this colour is _ERROR_LEVELS of 255 levels or more.
-_ERROR_COLOUR = np.array([255, 176, 59]) / 255
+_ERROR_COLOUR = (255, 176, 59)
 _ERROR_LEVELS = 64
 
 
@@ -24,9 +24,14 @@ def sheet_rows(source, *rebuilt):
 
 def error_magnitude(source, rebuilt):
     """The root mean square over the channels of each pixel's difference, in one colour; uint8 (t, h, w, 3) each."""
-    difference = source.astype(np.float32) - rebuilt
-    share = np.sqrt((difference**2).mean(axis=-1, keepdims=True)) / _ERROR_LEVELS
-    return np.rint(255 * np.minimum(share, 1) * _ERROR_COLOUR).astype(np.uint8)
+    shown = np.empty_like(source)
+    for frame, target, picture in zip(rebuilt, source, shown):  # one at a time, for the memory of large ones
+        difference = target.astype(np.float32) - frame
+        difference *= difference
+        share = np.minimum(np.sqrt(difference.mean(axis=-1)) / _ERROR_LEVELS, 1)
+        for channel, level in enumerate(_ERROR_COLOUR):
+            picture[..., channel] = np.rint(level * share)
+    return shown
 
 
 def write_pictures(folder, pictures):

@@ -192,5 +192,12 @@ def to_pixels(x: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (t, h, w, c), contiguous.
     """
-    levels = (np.asarray(x, dtype=np.float32) + 1.0) * 127.5
-    return np.ascontiguousarray(np.rint(levels).clip(0, 255).astype(np.uint8).transpose(1, 2, 3, 0))
+    x = np.asarray(x)
+    c, t, h, w = x.shape
+    frames = np.empty((t, h, w, c), np.uint8)
+    for i in range(t):  # in place: a 4K frame takes 100 MB
+        levels = np.add(x[:, i], 1.0, dtype=np.float32)
+        levels *= 127.5
+        np.rint(levels, out=levels).clip(0, 255, out=levels)
+        frames[i] = levels.astype(np.uint8).transpose(1, 2, 0)
+    return frames

@@ -6,6 +6,9 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
+# Pixels of a strip: smaller frames stay whole.
+_STRIP_PX = 2**20
+
 
 def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
@@ -22,6 +25,36 @@ def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, 
     """
     recon, x = check_pair(recon, x)
     return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
+
+
+def frame_strips(
+    recon: np.ndarray, x: np.ndarray, around: int = 0
+) -> Iterator[Iterator[tuple[float, np.ndarray, np.ndarray]]]:
+    """`frame_pairs` with every frame cut into strips of rows: a metric's temporary arrays stay small for a 4K frame.
+
+    Args:
+        recon: as `frame_pairs` takes it.
+        x: as `frame_pairs` takes it.
+        around: rows shared with each neighbour, for a metric of windows of 2 * around + 1 rows.
+
+    Returns:
+        iterable of t frames, each an iterable of (share, recon, x): the share of the frame's windows that lie in this
+        strip, which add up to 1, and its rows (c, rows, w).
+
+    Raises:
+        UserError: as `frame_pairs` does.
+    """
+    recon, x = check_pair(recon, x)
+    return (_strips(recon[:, i], x[:, i], around) for i in range(x.shape[1]))
+
+
+def _strips(recon, x, around):
+    h, w = x.shape[1:]
+    windows, rows = h - 2 * around, max(_STRIP_PX // w, 1)
+    for start in range(0, windows, rows):
+        stop = min(start + rows, windows)
+        taken = slice(start, stop + 2 * around)
+        yield (stop - start) / windows, _unit(recon[:, taken]), _unit(x[:, taken])
 
 
 def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from skimage.metrics import structural_similarity
 
 from mindone_tae.zoo.errors import UserError
 
-from .frame_pairs import frame_pairs
+from .frame_pairs import frame_strips
 
 _WINDOW_PX = 7
 
@@ -39,15 +39,18 @@ class SSIM:
         Raises:
             UserError: if the shapes differ, are not (c, t, h, w), or the frames are smaller than the window.
         """
-        pairs = frame_pairs(recon, x)
+        frames = frame_strips(recon, x, around=_WINDOW_PX // 2)
         h, w = np.shape(x)[2:]
         if min(h, w) < _WINDOW_PX:
             raise UserError(
                 f"the frames are {h}x{w} pixels; SSIM's window of {_WINDOW_PX}x{_WINDOW_PX} must fit in: "
                 "use larger frames, or leave ssim out"
             )
-        frames = [
-            structural_similarity(target, frame, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0)
-            for frame, target in pairs
+        means = [
+            sum(
+                share * structural_similarity(target, rows, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0)
+                for share, rows, target in frame
+            )
+            for frame in frames
         ]
-        return float(np.mean(frames))
+        return float(np.mean(means))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mindone_tae.metrics import PSNR, SSIM
+from mindone_tae.metrics import PSNR, SSIM, frame_pairs
 from mindone_tae.zoo.errors import UserError
 
 
@@ -118,3 +118,10 @@ def test_losses_and_metrics_are_named_without_mindspore():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "TAELoss" in run.stdout and "LPIPSMetric" in run.stdout
+
+
+def test_a_frame_cut_into_strips_scores_as_the_whole_one(monkeypatch):
+    recon, x = clip(0.05, (3, 2, 40, 24))
+    whole = [psnr_by_hand(recon, x), ssim_by_hand(recon, x)]
+    monkeypatch.setattr(frame_pairs, "_STRIP_PX", 24 * 11)  # strips of 11 rows, the last one shorter
+    assert [metric()(recon, x) for metric in (PSNR, SSIM)] == pytest.approx(whole, rel=1e-6)

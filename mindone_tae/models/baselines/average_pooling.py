@@ -28,12 +28,26 @@ class AveragePooling:
             Array of the same shape, float32.
         """
         x = np.asarray(x, np.float32)
-        b, c, *size = x.shape
-        padding = [(0, -side % block) for side, block in zip(size, self.block)]
-        padded = np.pad(x, [(0, 0), (0, 0), *padding], mode="edge")
-        counts = [side // block for side, block in zip(padded.shape[2:], self.block)]
-        split = [part for pair in zip(counts, self.block) for part in pair]
-        pooled = padded.reshape(b, c, *split).mean(axis=(3, 5, 7))  # (b, c, lt, lh, lw)
-        # grid_mode: samples lie at the centres of their blocks, as with PyTorch's align_corners=False
-        back = zoom(pooled, (1, 1, *self.block), order=1, mode="nearest", grid_mode=True)
-        return back[:, :, : size[0], : size[1], : size[2]]
+        b, c, t, h, w = x.shape
+        bt, bh, bw = self.block
+        # in space first: a picture repeated to eight frames would take eight times its memory
+        pooled = _padded(_padded(x, 3, bh), 4, bw)
+        pooled = pooled.reshape(b, c, t, pooled.shape[3] // bh, bh, pooled.shape[4] // bw, bw).mean(axis=(4, 6))
+        pooled = _padded(pooled, 2, bt)
+        pooled = pooled.reshape(b, c, -1, bt, *pooled.shape[3:]).mean(axis=3)  # (b, c, lt, lh, lw)
+        frames = _enlarged(pooled, (1, 1, bt, 1, 1))
+        back = np.empty_like(x)
+        for frame in np.ndindex(b, c, t):
+            back[frame] = _enlarged(frames[frame], (bh, bw))[:h, :w]
+        return back
+
+
+def _padded(x, axis, multiple):
+    """x with its last position repeated up to a multiple."""
+    missing = -x.shape[axis] % multiple
+    return np.pad(x, [(0, missing if i == axis else 0) for i in range(x.ndim)], mode="edge") if missing else x
+
+
+def _enlarged(x, factors):
+    """Linear interpolation; samples lie at the centres of their blocks, as with PyTorch's align_corners=False."""
+    return zoom(x, factors, order=1, mode="nearest", grid_mode=True)

@@ -38,7 +38,8 @@ def blend_tiles(
 
     Args:
         chunks: arrays that follow each other along `axis`, of any lengths.
-        run: takes a tile and returns an array out_scale / in_scale times as long.
+        run: takes a tile and returns an array out_scale / in_scale times as long. It may leave out its end where
+            nothing later than that is taken from what is yielded.
         axis: the axis cut.
         tile: latent positions a tile.
         overlap: latent positions shared by neighbours, less than `tile`.
@@ -50,7 +51,7 @@ def blend_tiles(
     """
     size, step = tile * in_scale, (tile - overlap) * in_scale
     window = _Window(axis)
-    seam = _Seam(axis, overlap * out_scale)
+    seam = _Seam(axis, overlap * out_scale, tile * out_scale)
     start = 0  # of the next tile, if the stream goes on
     for piece in _pieces(chunks, axis, size):
         window.append(piece)
@@ -96,20 +97,22 @@ def cut(x: np.ndarray, axis: int, start: int, stop: int | None = None) -> np.nda
 class _Seam:
     """Holds back the end of a tile until the next one has been blended into it."""
 
-    def __init__(self, axis, overlap):
+    def __init__(self, axis, overlap, size):
         self.axis = axis
         self.overlap = overlap
+        self.size = size
         self.held = None
 
     def cross(self, result, context=0):
         """Takes the next tile's result without its first `context` positions; returns the part that is final."""
         result = cut(result, self.axis, context)
-        keep = result.shape[self.axis] - self.overlap
+        keep = self.size - context - self.overlap
         if self.held is not None and self.overlap:
-            weights = ramp(self.overlap).reshape((-1,) + (1,) * (result.ndim - self.axis - 1))
+            shared = self.held.shape[self.axis]  # less than the overlap where ends are left out
+            weights = ramp(self.overlap)[:shared].reshape((-1,) + (1,) * (result.ndim - self.axis - 1))
             # the old value plus a share of the difference: where both tiles agree, the result is bit-identical
-            mixed = self.held + (cut(result, self.axis, 0, self.overlap) - self.held) * weights
-            result = np.concatenate((mixed, cut(result, self.axis, self.overlap)), self.axis)
+            mixed = self.held + (cut(result, self.axis, 0, shared) - self.held) * weights
+            result = np.concatenate((mixed, cut(result, self.axis, shared)), self.axis)
         # a copy, or the view would keep the whole tile alive
         self.held = cut(result, self.axis, keep).copy()
         return np.ascontiguousarray(cut(result, self.axis, 0, keep))

@@ -73,11 +73,8 @@ class Streaming:
         if num_frames is not None and num_frames < 1:
             raise ValueError(f"num_frames is {num_frames}; it must be at least 1: leave it out for all frames")
 
-        def check(shape):
-            check_latents(shape, self.latent_channels)
-
         given = 0
-        for recon in self._tiled("decode", _arrays(latents, "latents", check)):
+        for recon in self._decoded(latents, lambda: num_frames):
             if num_frames is not None:
                 recon = recon[:, :, : num_frames - given]
             given += recon.shape[2]
@@ -106,10 +103,13 @@ class Streaming:
             ValueError: as `encode_frames` does.
         """
         waiting = []  # chunks read but not yet reconstructed
+        read_frames = 0
 
         def read():
+            nonlocal read_frames
             for chunk in frames:
                 waiting.append(_array(chunk))
+                read_frames += waiting[-1].shape[2]
                 yield waiting[-1]
 
         def latents():
@@ -118,7 +118,7 @@ class Streaming:
                     on_latent(mean)
                 yield z
 
-        for recon in self.decode_frames(latents()):
+        for recon in self._decoded(latents(), lambda: read_frames):
             # Only the last tile holds frames past the video's end, and it comes when all frames have been read.
             while recon.shape[2] and waiting:
                 x = waiting.pop(0)
@@ -126,11 +126,16 @@ class Streaming:
                 if t < x.shape[2]:
                     waiting.insert(0, x[:, :, t:])
                 part, recon = recon[:, :, :t], recon[:, :, t:]
-                if not waiting and recon.shape[2]:
-                    part = part.copy()  # without the frames past the video's end, which are freed
-                    recon = part[:, :, t:]
                 if t:
                     yield x[:, :, :t], part
+
+    def _decoded(self, latents, most):
+        """`decode_frames` without an end; `most` as `_tiled` takes it."""
+
+        def check(shape):
+            check_latents(shape, self.latent_channels)
+
+        return self._tiled("decode", _arrays(latents, "latents", check), most)
 
 
 def _array(chunk):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 import numbers
 
-import numpy as np
-
 import mindspore as ms
 from mindspore import ops
 
@@ -148,7 +146,7 @@ class Tiling:
             Moments (b, 2*zc, lt, lh, lw) or pixels (b, c, t, h, w), a Tensor.
         """
         if self.use_tiling and not self._in_one_tile(part, x.shape):
-            pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()])
+            pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()], lambda: length)
             return ms.Tensor.from_numpy(gather(pieces, 2, length))
         result = first_calls.call(lambda x: self._in_slices(part, x), part, x, self._called)
         return result if result.shape[2] == length else result[:, :, :length]
@@ -159,14 +157,21 @@ class Tiling:
             return ops.cat([network(x[i : i + 1]) for i in range(x.shape[0])], axis=0)
         return network(x)
 
-    def _tiled(self, part, chunks):
-        """The pass over a stream of arrays (b, c, t_chunk, h, w): a stream of the network's results, float32."""
+    def _tiled(self, part, chunks, most=lambda: None):
+        """The pass over a stream of arrays (b, c, t_chunk, h, w): a stream of the network's results, float32.
+
+        Args:
+            part: "encode" or "decode".
+            chunks: the arrays.
+            most: asked before each tile in time: how many frames of the whole result are wanted, as far as is known.
+                Later ones of a tile are dropped before tiles in space are joined: a picture is decoded to eight frames.
+        """
         ratio = 2**self.halvings
         tile, overlap = (frames // ratio for frames in self.tile_sizes.in_time(part))
-        return blend_tiles(chunks, lambda x: self._frames_tiled(part, x), 2, tile, overlap, *self._scales(part))
+        return blend_tiles(chunks, lambda x: self._frames_tiled(part, x, most()), 2, tile, overlap, *self._scales(part))
 
-    def _frames_tiled(self, part, x):
-        """The pass over one tile in time, (b, c, t, h, w) with whole frames in and out."""
+    def _frames_tiled(self, part, x, most):
+        """The pass over one tile in time, (b, c, t, h, w), whole frames in and out: the first `most`, or all."""
         grid = self._grid(part, x.shape)
         ratio = self._scales(part)[0]
         if self.tile_sizes.share_statistics and any(
@@ -174,15 +179,14 @@ class Tiling:
         ):
             shared = self._shared_statistics(part)
             if shared.norms:
-                return np.concatenate(
-                    [self._frames_shared(part, x[i : i + 1], grid, shared) for i in range(x.shape[0])]
-                )
-        return self._over_tiles(part, x, lambda tile: self._in_slices(part, tile), grid.tile, grid.overlap)
+                videos = (self._frames_shared(part, x[i : i + 1], grid, shared, most) for i in range(x.shape[0]))
+                return gather(videos, 0, x.shape[0])
+        return self._over_tiles(part, x, lambda tile: self._in_slices(part, tile), grid.tile, grid.overlap, most)
 
-    def _frames_shared(self, part, x, grid, shared):
+    def _frames_shared(self, part, x, grid, shared, most):
         """`_frames_tiled` for one video: a pass over tiles without overlap for the statistics, then one using them."""
-        shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0), keep=False))
-        return self._over_tiles(part, x, shared, grid.tile, grid.overlap)
+        shared.measure(lambda network: self._over_tiles(part, x, network, grid.tile, (0, 0, 0), most=0))
+        return self._over_tiles(part, x, shared, grid.tile, grid.overlap, most)
 
     def _shared_statistics(self, part):
         """The encoder's or decoder's SharedStatistics; made on first use, and again when the network was replaced."""
@@ -192,13 +196,14 @@ class Tiling:
             found = self._shared[part] = SharedStatistics(network)
         return found
 
-    def _over_tiles(self, part, x, network, tiles, overlaps, keep=True):
-        """Runs a network on tiles in height and width and joins the results; nothing is joined unless `keep`."""
+    def _over_tiles(self, part, x, network, tiles, overlaps, most=None):
+        """Runs a network on tiles in height and width and joins the first `most` frames of the results, or all."""
         scales = self._scales(part)
 
         def on_device(tile):
             result = first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
-            return result if keep else result[:, :, :0, :0, :0].copy()
+            # a copy, or the frames past `most` would stay alive
+            return result if most is None or most >= result.shape[2] else result[:, :, :most].copy()
 
         def along(axis, run):
             def joined(x):

@@ -122,3 +122,14 @@ def test_gather_takes_no_more_pieces_than_it_needs():
 
     np.testing.assert_array_equal(gather(pieces(), 1, 5), [[0, 0, 0, 1, 1]])
     assert taken == [0, 1]
+
+
+@pytest.mark.parametrize("tile, overlap", TILINGS)
+def test_ends_of_results_that_are_not_wanted_may_be_left_out(tile, overlap):
+    rng = np.random.default_rng(0)
+    for length in range(1, 4 * tile + 2):
+        x = rng.standard_normal(length)
+        expected = gather(blend_tiles([x], np.cumsum, 0, tile, overlap), 0, length)
+        for wanted in range(1, length + 1):
+            pieces = blend_tiles([x], lambda part, wanted=wanted: np.cumsum(part)[:wanted], 0, tile, overlap)
+            np.testing.assert_array_equal(gather(pieces, 0, wanted), expected[:wanted])
