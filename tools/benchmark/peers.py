@@ -2,6 +2,7 @@
 
     python tools/benchmark/peers.py            # width 128: minutes, most of them compiling
     python tools/benchmark/peers.py --quick    # tiny widths: shows that it runs, its ratios mean nothing
+    python tools/benchmark/peers.py --streamed --names torch --sizes 64x256x256 --widths 64,128,256,256
 
 Contenders: PyTorch eager, torch.compile, PyTorch with bfloat16 products, and our own ONNX files in onnxruntime and in
 OpenVINO, float32 and bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python
@@ -88,15 +89,15 @@ def times(pythons, able, works, widths, size, repeats, folders):
     return found
 
 
-def report(size, works, seconds, memory, write):
-    """Writes one size's table: seconds and peak memory of each, and ours over it."""
+def report(size, works, seconds, memory, write, own="ours"):
+    """Writes one size's table: seconds and peak memory of each, and ours, of the name `own`, over it."""
     write(f"\n{size[0]}x{size[1]}x{size[2]}; ours over theirs in brackets")
     write(f"{'':16}{'work':8}{'median s':>16}{'min':>8}{'max':>8}{'first call s':>14}{'peak GB':>16}")
     for work in works:
-        if ("ours", work) not in seconds:
+        if (own, work) not in seconds:
             continue
-        ours, our_peak = seconds["ours", work], memory["ours", work]["peak_bytes"]
-        for name in ("ours", *PEERS):
+        ours, our_peak = seconds[own, work], memory[own, work]["peak_bytes"]
+        for name in (own, *PEERS):
             if (name, work) not in seconds:
                 continue
             one, peak = seconds[name, work], memory[name, work]["peak_bytes"]
@@ -125,6 +126,9 @@ def main():
     parser.add_argument(
         "--works", nargs="+", choices=WORKS, default=["encode", "decode"], help="encode and decode unless given"
     )
+    parser.add_argument(
+        "--streamed", action="store_true", help="ours chunk by chunk, beside whole passes of the others"
+    )
     parser.add_argument("--output", help="a .json file for the figures")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
@@ -137,7 +141,8 @@ def main():
         print(line, flush=True)
 
     installed = {module for module in set(PEERS.values()) if has(python, module)}
-    names = ["ours", *(name for name in options.names if PEERS[name] in installed)]
+    own = "ours_streamed" if options.streamed else "ours"
+    names = [own, *(name for name in options.names if PEERS[name] in installed)]
     if not has(sys.executable, "onnx"):
         names = [name for name in names if name not in ONNX]
     absent = [name for name in options.names if name not in names]
@@ -146,7 +151,7 @@ def main():
             f"not installed, so left out: {', '.join(absent)}; make bench-peers installs them, pip install onnx "
             f"here writes files"
         )
-    pythons = {**dict.fromkeys(PEERS, python), "ours": sys.executable}
+    pythons = {**dict.fromkeys(PEERS, python), own: sys.executable}
     record = []
     with tempfile.TemporaryDirectory() as folder:
         folders = dict.fromkeys(ONNX, folder)
@@ -160,7 +165,7 @@ def main():
         for size in sizes:
             memory = peaks(pythons, names, options.works, widths, size, folders, write)
             seconds = times(pythons, list(memory), options.works, widths, size, repeats, folders)
-            report(size, options.works, seconds, memory, write)
+            report(size, options.works, seconds, memory, write, own)
             record.append({"size": size, **_by_text(seconds=seconds, memory=memory)})
     if options.output:
         Path(options.output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
