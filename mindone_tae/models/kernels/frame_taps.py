@@ -16,6 +16,7 @@ from mindspore.ops.operations import Conv2DBackpropInput
 from .axis_swap import gathered, swap_axes
 from .device import as_products, on_cpu
 from .frame_tables import copies_side_by_side, doubled, every_other, neighbours
+from .products import grouped
 from .spatial import MANY_PIXELS
 from .winograd import along_frames, faster_along_frames
 
@@ -42,7 +43,7 @@ class _GatheredTaps(nn.Cell):
 
     def construct(self, x, kernel, b):
         """(t*b, c, h, w) to (rows_out, group*c, h, w)."""
-        if self.neighbours and not as_products() and faster_along_frames(x.shape, b, x.dtype):
+        if self.neighbours and faster_along_frames(x.shape, b, x.dtype):
             return along_frames(x, kernel, b)
         rows, c, h, w = x.shape
         group, slots = self.group, self.group * self.taps
@@ -50,10 +51,7 @@ class _GatheredTaps(nn.Cell):
         x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0) if self.zero_row else x
         seen = ops.reshape(ops.Gather()(x, forward_rows, 0), (forward_rows.shape[0] // slots, slots * c, h, w))
         if group > 1 and as_products():
-            seen = ops.reshape(seen, (-1, group, self.taps * c, h * w))
-            kernel = ops.reshape(kernel, (1, group, c, self.taps * c))
-            kernel = ops.broadcast_to(kernel, (seen.shape[0], group, c, self.taps * c))
-            return ops.reshape(ops.BatchMatMul()(kernel, seen), (-1, group * c, h, w))
+            return grouped(seen, kernel, group)
         return ops.Conv2D(group * c, 1, group=group)(seen, kernel)
 
     def bprop(self, x, kernel, b, out, dout):

@@ -55,6 +55,23 @@ def strided(x, kernel, stride, padding):
     return ops.Conv2D(width, 1)(ops.reshape(seen, (n, c * k * k, h, w)), ops.reshape(kernel, (width, c * k * k, 1, 1)))
 
 
+def grouped(x, kernel, group):
+    """A pointwise convolution of each group of channels with a kernel of its own.
+
+    Args:
+        x: (n, group*c, h, w).
+        kernel: (group*out, c, 1, 1), in x's type.
+        group: the number of groups.
+
+    Returns:
+        (n, group*out, h, w).
+    """
+    n, channels, h, w = x.shape
+    rows, c = kernel.shape[:2]
+    kernel = ops.broadcast_to(ops.reshape(kernel, (1, group, rows // group, c)), (n, group, rows // group, c))
+    return ops.reshape(ops.BatchMatMul()(kernel, ops.reshape(x, (n, group, c, h * w))), (n, rows, h, w))
+
+
 def of_doubled(x, kernel):
     """A 3x3 convolution of doubled pixels, zero padded, without doubling them.
 
@@ -73,12 +90,13 @@ def of_doubled(x, kernel):
     width = kernel.shape[0]
     # by kind of column, then rows by (kind of row, tap, out_channels), columns by (tap, channels)
     kernel = ops.transpose(ops.reshape(kernel, (width, c, 4, 2, 2)), (3, 2, 0, 4, 1))
-    kernel = ops.reshape(kernel, (2, 4 * width, 2 * c, 1, 1))
+    kernel = ops.reshape(kernel, (2, 4 * width, 2 * c))
     x = _framed(x, 1)
     kinds = ()
     for column in (0, 1):
         beside = [ops.Slice()(x, (0, 0, 0, column + tap), (n, c, h + 2, w)) for tap in (0, 1)]
-        y = ops.Conv2D(4 * width, 1)(ops.cat(beside, axis=1), kernel[column])
+        of_column = ops.Slice()(kernel, (column, 0, 0), (1, 4 * width, 2 * c))
+        y = ops.Conv2D(4 * width, 1)(ops.cat(beside, axis=1), ops.reshape(of_column, (4 * width, 2 * c, 1, 1)))
         for row in (0, 1):
             first = ops.Slice()(y, (0, 2 * row * width, row, 0), (n, width, h, w))
             second = ops.Slice()(y, (0, (2 * row + 1) * width, row + 1, 0), (n, width, h, w))

@@ -13,6 +13,8 @@ from mindspore import ops
 from mindspore.ops import constexpr
 
 from .axis_swap import gathered
+from .device import as_products
+from .products import grouped
 
 _RESULTS = 4  # rows or frames of results at a time
 # Coefficients of the transforms. Pixels: by product, of six rows (or frames), from the one before the first result's to
@@ -95,8 +97,11 @@ def along_frames(x, kernel, b):
     products = rows // _RESULTS
     of_frames, of_products = _along_frames(rows // b, b)
     x = ops.MatMul()(of_frames, ops.reshape(x, (rows, c * h * w)))
-    multiply = ops.Conv2D(_PRODUCTS * c, 1, group=_PRODUCTS)
-    x = multiply(ops.reshape(x, (products, _PRODUCTS * c, h, w)), _combined_kernel(kernel, c, c, 1))
+    kernel = _combined_kernel(kernel, c, c, 1)
+    if as_products():
+        x = grouped(ops.reshape(x, (products, _PRODUCTS * c, h, w)), kernel, _PRODUCTS)
+    else:
+        x = ops.Conv2D(_PRODUCTS * c, 1, group=_PRODUCTS)(ops.reshape(x, (products, _PRODUCTS * c, h, w)), kernel)
     x = ops.MatMul()(of_products, ops.reshape(x, (products * _PRODUCTS, c * h * w)))
     return ops.reshape(x, (rows, c, h, w))
 

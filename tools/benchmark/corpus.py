@@ -1,0 +1,90 @@
+"""Clips a second of `mindone-tae encode` over a folder of videos, and what share that is of the network's own rate.
+
+    python tools/benchmark/corpus.py                    # 500 clips of 16 frames of 128x128, 1 and 2 processes
+    python tools/benchmark/corpus.py --clips 20 --processes 1
+
+The command's rate counts its start, reading, resizing and writing. The network's own is that of as many processes,
+each encoding one clip of that size from memory again and again, without a start; both with the shipped weights.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("GLOG_v", "3")
+
+# The network alone: prints clips a second. Its argument: encodings, frames, height, width.
+_NETWORK = """
+import os, sys, time
+import numpy as np, mindspore as ms
+from mindone_tae import TemporalAutoencoder
+ms.set_context(mode=ms.PYNATIVE_MODE)
+ms.runtime.launch_blocking()  # as the command does
+repeats, t, h, w = map(int, sys.argv[1:])
+model = TemporalAutoencoder(pretrained="tiny").set_train(False)
+x = np.random.default_rng(0).uniform(-1, 1, (1, 3, t, h, w)).astype(np.float32)
+encode = lambda: [part.asnumpy() for part in model.encode(ms.Tensor(x))[1:]]
+encode()
+start = time.perf_counter()
+for _ in range(repeats):
+    encode()
+sys.stdout.write(f"rate {repeats / (time.perf_counter() - start)}\\n")
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def network_rate(processes, repeats, size):
+    """Clips a second of the network alone, of all processes together."""
+    words = [sys.executable, "-c", _NETWORK, str(repeats), *map(str, size)]
+    running = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(processes)
+    ]
+    return sum(float(one.communicate()[0].split("rate ")[1]) for one in running)
+
+
+def command_rate(processes, clips, videos, size, output):
+    """Clips a second of the command over the folder."""
+    words = [sys.executable, "-m", "mindone_tae", "encode", "--ckpt_path", "tiny", "--video_folder", str(videos)]
+    words += ["--image_size", f"{size[1]},{size[2]}", "--output_path", str(output), "--world", str(processes)]
+    start = time.perf_counter()
+    running = [
+        subprocess.Popen([*words, "--rank", str(rank)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for rank in range(processes)
+    ]
+    statuses = [one.wait() for one in running]
+    seconds = time.perf_counter() - start
+    written = len(list(Path(output).rglob("*.safetensors")))
+    if any(statuses) or written != clips:
+        raise RuntimeError(f"{processes} processes wrote {written} of {clips} latents, statuses {statuses}")
+    return clips / seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=500)
+    parser.add_argument("--size", type=int, nargs=3, default=(16, 128, 128), metavar=("T", "H", "W"))
+    parser.add_argument("--processes", type=int, nargs="+", default=(1, 2))
+    options = parser.parse_args()
+    from mindone_tae.data import make_sample_clips
+
+    t, h, w = options.size
+    with tempfile.TemporaryDirectory() as folder:
+        make_sample_clips(folder, train=options.clips, test=1, frames=t, size=(h, w))
+        print(
+            f"{options.clips} clips of {t} frames of {h}x{w}\n{'processes':>9}{'encode':>10}{'network':>10}{'share':>8}"
+        )
+        for processes in options.processes:
+            repeats = max(options.clips // 10, 5)
+            network = network_rate(processes, repeats, options.size)
+            output = Path(folder, f"latents_{processes}")
+            command = command_rate(processes, options.clips, Path(folder, "train"), options.size, output)
+            print(f"{processes:9}{command:10.2f}{network:10.2f}{command / network:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
