@@ -20,9 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("2.7.1", "2.8.0", "2.10.0")
 TESTS = {
     "golden vectors": ["tests/models/test_golden.py"],
-    "kernels": [
-        "tests/models/kernels/" + name for name in ("test_spatial.py", "test_products.py", "test_attention.py")
-    ],
+    "kernels": ["tests/models/kernels"],
     "registry": ["tests/zoo/test_registry.py"],
     "training": ["tests/zoo/training/test_trainer.py", "tests/zoo/training/test_update.py"],
     "hosts": ["tests/hosts"],

@@ -7,32 +7,42 @@ matrix products stay fast (see `device`).
 from mindspore import ops
 
 
-def same_size(x, kernel):
-    """A convolution of stride 1, zero padded to keep its size.
+class SameSize:
+    """A method of kernels that define their gradients.
 
-    Copies moved along a row stand side by side on the channel axis and meet the taps of all rows at once; the results
-    are moved along the columns and added. That holds k copies of the pixels and k of the results, where unfolding holds
-    k*k of the pixels.
-
-    Args:
-        x: (n, c, h, w).
-        kernel: (out_channels, c, k, k) with odd k, in x's type.
-
-    Returns:
-        (n, out_channels, h, w).
+    As a function it would be called in the forward pass and in the gradient, which MindSpore 2.10 fails to compile in a
+    block that is recomputed.
     """
-    n, c, h, w = x.shape
-    width, _, _, k = kernel.shape
-    x = _framed(x, k // 2)
-    rows = h + k - 1
-    # Slice, since an index over two axes becomes a StridedSlice, which takes 50 times as long
-    beside = ops.cat([ops.Slice()(x, (0, 0, 0, j), (n, c, rows, w)) for j in range(k)], axis=1)  # (n, k*c, rows, w)
-    kernel = ops.reshape(ops.transpose(kernel, (2, 0, 3, 1)), (k * width, k * c, 1, 1))
-    y = ops.Conv2D(k * width, 1)(beside, kernel)
-    total = ops.Slice()(y, (0, 0, 0, 0), (n, width, h, w))
-    for i in range(1, k):
-        total = total + ops.Slice()(y, (0, i * width, i, 0), (n, width, h, w))
-    return total
+
+    def same_size(self, x, kernel):
+        """A convolution of stride 1, zero padded to keep its size.
+
+        Copies moved along a row stand side by side on the channel axis and meet the taps of all rows at once; the
+        results are moved along the columns and added. That holds k copies of the pixels and k of the results, where
+        unfolding holds k*k of the pixels.
+
+        Args:
+            x: (n, c, h, w).
+            kernel: (out_channels, c, k, k) with odd k, in x's type.
+
+        Returns:
+            (n, out_channels, h, w).
+        """
+        n, c, h, w = x.shape
+        width, _, _, k = kernel.shape
+        x = _framed(x, k // 2)
+        rows = h + k - 1
+        # Slice, since an index over two axes becomes a StridedSlice, which takes 50 times as long
+        moved = ()
+        for j in range(k):  # no comprehension: a gradient could not share its function
+            moved = moved + (ops.Slice()(x, (0, 0, 0, j), (n, c, rows, w)),)
+        beside = ops.cat(moved, axis=1)  # (n, k*c, rows, w)
+        kernel = ops.reshape(ops.transpose(kernel, (2, 0, 3, 1)), (k * width, k * c, 1, 1))
+        y = ops.Conv2D(k * width, 1)(beside, kernel)
+        total = ops.Slice()(y, (0, 0, 0, 0), (n, width, h, w))
+        for i in range(1, k):
+            total = total + ops.Slice()(y, (0, i * width, i, 0), (n, width, h, w))
+        return total
 
 
 def strided(x, kernel, stride, padding):
@@ -94,9 +104,10 @@ def of_doubled(x, kernel):
     x = _framed(x, 1)
     kinds = ()
     for column in (0, 1):
-        beside = [ops.Slice()(x, (0, 0, 0, column + tap), (n, c, h + 2, w)) for tap in (0, 1)]
+        left = ops.Slice()(x, (0, 0, 0, column), (n, c, h + 2, w))
+        right = ops.Slice()(x, (0, 0, 0, column + 1), (n, c, h + 2, w))
         of_column = ops.Slice()(kernel, (column, 0, 0), (1, 4 * width, 2 * c))
-        y = ops.Conv2D(4 * width, 1)(ops.cat(beside, axis=1), ops.reshape(of_column, (4 * width, 2 * c, 1, 1)))
+        y = ops.Conv2D(4 * width, 1)(ops.cat((left, right), axis=1), ops.reshape(of_column, (4 * width, 2 * c, 1, 1)))
         for row in (0, 1):
             first = ops.Slice()(y, (0, 2 * row * width, row, 0), (n, width, h, w))
             second = ops.Slice()(y, (0, (2 * row + 1) * width, row + 1, 0), (n, width, h, w))

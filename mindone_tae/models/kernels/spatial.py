@@ -18,7 +18,7 @@ from mindspore.ops.operations import Conv2DBackpropInput
 
 from .axis_swap import gathered
 from .device import as_products, on_cpu
-from .products import same_size, strided
+from .products import SameSize, strided
 from .winograd import down_rows, faster_down_rows
 
 # Above this many pixels a channel, work on pixels costs more than reordering the kernel's taps.
@@ -82,7 +82,7 @@ def add_bias(x, bias):
     return ops.BiasAdd()(x, ops.cast(bias, x.dtype))
 
 
-class UnfoldedGradientConv(nn.Cell):
+class UnfoldedGradientConv(SameSize, nn.Cell):
     """`SameSizeConv` whose gradients are a convolution and a matrix product."""
 
     def construct(self, x, kernel):
@@ -93,7 +93,7 @@ class UnfoldedGradientConv(nn.Cell):
 
     def convolved(self, x, kernel):
         if as_products():
-            return same_size(x, kernel)
+            return self.same_size(x, kernel)
         n, frames = x.shape[0], _frames_at_once(x.shape)
         if n == frames:
             return self.convolved_at_once(x, kernel)

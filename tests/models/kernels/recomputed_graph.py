@@ -1,6 +1,6 @@
 """Prints how many convolutions the compiled gradient of two residual blocks runs, a line for each way.
 
-python recomputed_graph.py FOLDER WAY...      where a WAY is kept or recomputed, a comma, and cpu or portable
+python recomputed_graph.py FOLDER WAY...      where a WAY is kept or recomputed, a comma, and a form of the kernels
 """
 
 import os
@@ -18,14 +18,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools/benchmark")]
 from graphs import final_graphs
 from test_recompute import Loss
 
-from mindone_tae.models.kernels.device import portable
+from mindone_tae.models.kernels import device
 from mindone_tae.models.layers.residual import ResnetBlock
 
 
 def show(how, form, folder):
     """Compiles the gradient one way, and prints."""
-    if form == "portable":
-        portable().__enter__()
+    device.form(form).__enter__()
     blocks = nn.SequentialCell(ResnetBlock(4, 4, norm_num_groups=2), ResnetBlock(4, 4, norm_num_groups=2))
     if how == "recomputed":
         for block in blocks:
