@@ -14,7 +14,7 @@ from mindone_tae.zoo.training.stopping import Stopped
 from .console import Console
 from .mistakes import report as report_mistake
 from .parser import parse
-from .sigterm import stoppable
+from .sigterm import Asked, stoppable
 
 __all__ = ["main", "run"]
 
@@ -69,12 +69,12 @@ def run(arguments):
             return options.command(options, console) or 0
     except SystemExit as stop:  # argparse has printed its message
         return stop.code if isinstance(stop.code, int) else 2
+    except (Stopped, Asked) as stop:
+        console.error(str(stop))
+        return 128 + stop.number
     except KeyboardInterrupt:
         console.error("stopped by the keyboard")
         return 128 + signal.SIGINT
-    except Stopped as stop:
-        console.error(str(stop))
-        return 128 + stop.number
     except BrokenPipeError:
         return 1
     except Exception as error:  # the last place that can distinguish a user's mistake from a fault

@@ -13,15 +13,34 @@ from mindone_tae.zoo.training.stopping import ONE_REQUEST_SECONDS, SIGNALS, Stop
 _GRACE_SECONDS = 3.0
 
 
+class Asked(KeyboardInterrupt):
+    """A signal asked to stop; no Exception, so that no error handler catches it.
+
+    `stoppable` makes a Stopped of it. One that comes at the very end of its block is seen as it is.
+
+    Args:
+        number: of the signal.
+        message: the line to end with.
+    """
+
+    def __init__(self, number, message):
+        super().__init__(message)
+        self.number = number
+
+
 class _Stop:
     """The signal received, and whether the command has left its block.
+
+    Args:
+        message: the line to end with.
 
     Attributes:
         number: of the first signal, None before.
         left: set when the block is left.
     """
 
-    def __init__(self):
+    def __init__(self, message):
+        self.message = message
         self.number = None
         self.left = threading.Event()
 
@@ -29,9 +48,9 @@ class _Stop:
         # Schedulers signal a job's processes and their parents, so that one request can arrive twice.
         if self.number is None:
             self.number = number
-            raise KeyboardInterrupt  # not an Exception, so that no error handler catches it
+            raise Asked(number, self.message)
 
-    def watch(self, pipe, message, report):
+    def watch(self, pipe, report):
         """Ends the process where the main thread does not react to a signal. Runs in a thread of its own.
 
         Python writes the signal's number to a pipe at once, but runs handlers only when the main thread is back in
@@ -48,7 +67,7 @@ class _Stop:
                 continue  # a training loop handles it, and saves first; only a second request ends that
             if not self.left.wait(_GRACE_SECONDS):
                 remove_own()
-                report(message)
+                report(self.message)
                 os._exit(128 + (self.number or number))
         os.close(pipe)
 
@@ -72,20 +91,20 @@ def stoppable(message, report):
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stop = _Stop()
+    stop = _Stop(message)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     descriptor_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=stop.watch, args=(reading, message, report), name="signals", daemon=True).start()
+    threading.Thread(target=stop.watch, args=(reading, report), name="signals", daemon=True).start()
     try:
         for number in before:
             signal.signal(number, stop.handle)
         yield
     except BaseException as error:
         # whatever an interrupted import or computation made of it
-        if stop.number is None or isinstance(error, Stopped):
+        if stop.number is None or isinstance(error, (Stopped, GeneratorExit)):
             raise
         raise Stopped(stop.number, message) from None
     finally:

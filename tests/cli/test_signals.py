@@ -1,6 +1,7 @@
 """A command stopped by a signal at any point prints one line that says how to resume."""
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mindone_tae
+from mindone_tae import cli
 from mindone_tae.cli import sigterm
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.training.stopping import Stopped
@@ -85,6 +87,29 @@ def test_a_main_thread_that_hears_nothing_is_ended_and_leaves_nothing_half_writt
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 143
     assert (tmp_path / "told").read_text() == "go on so"
     assert [path.name for path in tmp_path.iterdir()] == ["told"]
+
+
+def test_a_signal_at_the_very_end_of_the_block_is_told_as_any_other(monkeypatch, capsys):
+    before, ignored = signal.getsignal(signal.SIGTERM), []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+
+    class Left:
+        """The context, with a signal where Python has left the block and not yet called what ends it."""
+
+        def __init__(self, *given):
+            self.context = sigterm.stoppable(*given)
+
+        def __enter__(self):
+            return self.context.__enter__()
+
+        def __exit__(self, *exception):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "stoppable", Left)
+    assert cli.run(["list"]) == 128 + signal.SIGTERM
+    gc.collect()
+    assert capsys.readouterr().err.startswith("asked to stop: nothing was written")
+    assert not ignored and signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_ignored_signal_stays_ignored():
