@@ -4,7 +4,8 @@
     python tools/benchmark/corpus.py --clips 20 --processes 1
 
 The command's rate counts its start, reading, resizing and writing. The network's own is that of as many processes,
-each encoding one clip of that size from memory again and again, without a start; both with the shipped weights.
+each encoding one clip of that size from memory again and again, without a start; both with the shipped weights, in
+their tiles.
 """
 
 import argparse
@@ -21,13 +22,12 @@ os.environ.setdefault("GLOG_v", "3")
 _NETWORK = """
 import os, sys, time
 import numpy as np, mindspore as ms
-from mindone_tae import TemporalAutoencoder
 from mindone_tae.weights import read_model
+from mindone_tae.zoo import build
 ms.set_context(mode=ms.PYNATIVE_MODE)
 ms.runtime.launch_blocking()  # as the command does
 repeats, t, h, w = map(int, sys.argv[1:])
-keywords = {key: value for key, value in read_model("tiny").items() if key != "name"}  # its tiles in time among them
-model = TemporalAutoencoder(**{**keywords, "pretrained": "tiny"}).set_train(False)
+model = build("mindone.models", {**read_model("tiny"), "pretrained": "tiny"}).set_train(False)
 x = np.random.default_rng(0).uniform(-1, 1, (1, 3, t, h, w)).astype(np.float32)
 encode = lambda: list(model.encode_frames([x]))
 encode()

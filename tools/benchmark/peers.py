@@ -89,7 +89,7 @@ def times(pythons, able, works, widths, size, repeats, folders):
     return found
 
 
-def report(size, works, seconds, memory, write, own="ours"):
+def report(size, works, seconds, memory, write, own):
     """Writes one size's table: seconds and peak memory of each, and ours, of the name `own`, over it."""
     write(f"\n{size[0]}x{size[1]}x{size[2]}; ours over theirs in brackets")
     write(f"{'':16}{'work':8}{'median s':>16}{'min':>8}{'max':>8}{'first call s':>14}{'peak GB':>16}")

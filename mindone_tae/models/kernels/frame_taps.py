@@ -16,7 +16,7 @@ from mindspore.ops.operations import Conv2DBackpropInput
 from .axis_swap import gathered, swap_axes
 from .device import as_products, on_cpu
 from .frame_tables import copies_side_by_side, doubled, every_other, neighbours
-from .products import grouped
+from .products import pointwise
 from .spatial import MANY_PIXELS
 from .winograd import along_frames, faster_along_frames
 
@@ -50,9 +50,7 @@ class _GatheredTaps(nn.Cell):
         forward_rows, _, _ = self.tables(rows // b, b)
         x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0) if self.zero_row else x
         seen = ops.reshape(ops.Gather()(x, forward_rows, 0), (forward_rows.shape[0] // slots, slots * c, h, w))
-        if group > 1 and as_products():
-            return grouped(seen, kernel, group)
-        return ops.Conv2D(group * c, 1, group=group)(seen, kernel)
+        return pointwise(seen, kernel, group)
 
     def bprop(self, x, kernel, b, out, dout):
         """Gradients of x and the kernel."""

@@ -6,6 +6,8 @@ matrix products stay fast (see `device`).
 
 from mindspore import ops
 
+from .device import as_products
+
 
 class SameSize:
     """A method of kernels that define their gradients.
@@ -65,19 +67,21 @@ def strided(x, kernel, stride, padding):
     return ops.Conv2D(width, 1)(ops.reshape(seen, (n, c * k * k, h, w)), ops.reshape(kernel, (width, c * k * k, 1, 1)))
 
 
-def grouped(x, kernel, group):
-    """A pointwise convolution of each group of channels with a kernel of its own.
+def pointwise(x, kernel, group):
+    """A pointwise convolution of each group of channels with a kernel of its own, in the form that the kernels take.
 
     Args:
         x: (n, group*c, h, w).
         kernel: (group*out, c, 1, 1), in x's type.
-        group: the number of groups.
+        group: the number of groups; several are slow from MindSpore 2.9 on.
 
     Returns:
         (n, group*out, h, w).
     """
-    n, channels, h, w = x.shape
+    n, _, h, w = x.shape
     rows, c = kernel.shape[:2]
+    if group == 1 or not as_products():
+        return ops.Conv2D(rows, 1, group=group)(x, kernel)
     kernel = ops.broadcast_to(ops.reshape(kernel, (1, group, rows // group, c)), (n, group, rows // group, c))
     return ops.reshape(ops.BatchMatMul()(kernel, ops.reshape(x, (n, group, c, h * w))), (n, rows, h, w))
 

@@ -13,8 +13,7 @@ from mindspore import ops
 from mindspore.ops import constexpr
 
 from .axis_swap import gathered
-from .device import as_products
-from .products import grouped
+from .products import pointwise
 
 _RESULTS = 4  # rows or frames of results at a time
 # Coefficients of the transforms. Pixels: by product, of six rows (or frames), from the one before the first result's to
@@ -97,11 +96,8 @@ def along_frames(x, kernel, b):
     products = rows // _RESULTS
     of_frames, of_products = _along_frames(rows // b, b)
     x = ops.MatMul()(of_frames, ops.reshape(x, (rows, c * h * w)))
-    kernel = _combined_kernel(kernel, c, c, 1)
-    if as_products():
-        x = grouped(ops.reshape(x, (products, _PRODUCTS * c, h, w)), kernel, _PRODUCTS)
-    else:
-        x = ops.Conv2D(_PRODUCTS * c, 1, group=_PRODUCTS)(ops.reshape(x, (products, _PRODUCTS * c, h, w)), kernel)
+    x = ops.reshape(x, (products, _PRODUCTS * c, h, w))
+    x = pointwise(x, _combined_kernel(kernel, c, c, 1), _PRODUCTS)
     x = ops.MatMul()(of_products, ops.reshape(x, (products * _PRODUCTS, c * h * w)))
     return ops.reshape(x, (rows, c, h, w))
 

@@ -196,7 +196,7 @@ class Tiling:
             found = self._shared[part] = SharedStatistics(network)
         return found
 
-    def _over_tiles(self, part, x, network, tiles, overlaps, most=None):
+    def _over_tiles(self, part, x, network, tiles, overlaps, most):
         """Runs a network on tiles in height and width and joins the first `most` frames of the results, or all."""
         scales = self._scales(part)
 
