@@ -113,26 +113,42 @@ class Clips:
             )
 
 
-def one_by_one(group, run, failed):
-    """Runs a function on a group of clips; where that fails, on each alone, leaving out the one that cannot be read.
+def each(groups, run, failed, clip=lambda entry: entry):
+    """Runs a function on groups of clips, one after another, while the next are read in a thread.
+
+    Where that fails for a group, it is run on each clip alone, and the one that cannot be read is left out.
 
     Args:
-        group: a list.
-        run: called with a list.
+        groups: lists.
+        run: called with a list and its chunks, see `streams.batched`.
         failed: gets the (path, reason) of those left out.
+        clip: the Clip of a list's entry.
+
+    Yields:
+        A list, and what `run` returned for it.
     """
     from mindone_tae.data import UnreadableVideo
 
-    try:
-        run(group)
-    except ValueError as error:  # an unreadable clip, or one whose length or size has changed
-        if len(group) > 1:
+    from .streams import ReadAhead, batched
+
+    def results(group, chunks):
+        try:
+            found = run(group, chunks)
+        except ValueError as error:  # an unreadable clip, or one whose length or size has changed
+            if len(group) == 1 and not isinstance(error, UnreadableVideo):
+                raise
+            found = error
+        if not isinstance(found, ValueError):
+            yield group, found
+        elif len(group) == 1:
+            leave_out(found, failed)
+        else:
             for entry in group:
-                one_by_one([entry], run, failed)
-            return
-        if not isinstance(error, UnreadableVideo):
-            raise
-        leave_out(error, failed)
+                yield from results([entry], batched([clip(entry)]))
+
+    with ReadAhead([[clip(entry) for entry in group] for group in groups]) as ahead:
+        for number, group in enumerate(groups):
+            yield from results(group, ahead.chunks(number))
 
 
 def leave_out(error, failed):

@@ -62,7 +62,9 @@ def fresh(built, tmp_path_factory):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env/bin/python"
     scheme = {"base": str(folder / "env"), "platbase": str(folder / "env")}
-    site = Path(sysconfig.get_path("purelib", "venv", scheme))
+    # what Python 3.10 calls posix_prefix
+    layout = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
+    site = Path(sysconfig.get_path("purelib", layout, scheme))
     wheels = [str(path) for path in built.glob("*.whl")]
     words = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", *wheels]
     done = subprocess.run([*words, "--quiet", "--disable-pip-version-check"], capture_output=True, text=True)

@@ -130,26 +130,31 @@ class Encoding:
 
     def run(self, folder, batch_size):
         """Encodes what is missing or stale."""
-        from ..clips import in_groups
+        from ..clips import each, in_groups
 
         todo = self._compare()
         estimate = self._announce(todo, folder)
         # In an order independent of the clips already encoded: shards come out the same after any number of kills.
         todo.sort(key=lambda wanted: (self._cache.place(wanted.name), wanted.shape, wanted.clip.index))
         groups = in_groups(todo, batch_size, lambda wanted: (self._cache.place(wanted.name), wanted.shape))
-        figures, written = _Figures(estimate), 0
+        figures = _Figures(estimate)
         with self._progress(todo) as progress:
-            for number, group in enumerate(groups):
-                for clip in self._encoded(group, progress, figures):
-                    self._cache.write(clip.source, clip)
-                    figures.add(clip)
-                    written += 1
-                if number == 0 and _frames(todo) > figures.frames > 0:
+
+            def encode(group, chunks):
+                with progress.attempt():
+                    counted = Counted(chunks, lambda frames: progress.advance(figures.shown, frames))
+                    return self._encoder.encode(group, counted)
+
+            for group, latents in each(groups, encode, self.failed, lambda wanted: wanted.clip):
+                for latent in latents:
+                    self._cache.write(latent.source, latent)
+                    figures.add(latent)
+                if figures.clips == len(group) and _frames(todo) > figures.frames:
                     _logger.info(figures.forecast(_frames(todo) - figures.frames))
             self._cache.finish()
         scaling = "unscaled" if self._encoder.convention == "none" else f"scaled ({self._encoder.convention})"
-        speed = f", {figures.speed:.3g} frames a second" if written else ""
-        self._console.print(f"{written} latents, {megabytes(figures.bytes)}, {scaling}{speed}: {folder}")
+        speed = f", {figures.speed:.3g} frames a second" if figures.clips else ""
+        self._console.print(f"{figures.clips} latents, {megabytes(figures.bytes)}, {scaling}{speed}: {folder}")
 
     def _compare(self):
         """The Wanted of the clips that have to be encoded; prints the reasons."""
@@ -209,33 +214,18 @@ class Encoding:
 
         return Progress("encode", _frames(todo) or None, "frames") if todo else ExitStack()
 
-    def _encoded(self, group, progress, figures):
-        """The LatentClips of a group, without the clips that cannot be read."""
-        from ..clips import one_by_one
-        from ..streams import batched
-
-        found = []
-
-        def encode(part):
-            with progress.attempt():
-                chunks = batched([wanted.clip for wanted in part])
-                found.extend(
-                    self._encoder.encode(part, Counted(chunks, lambda frames: progress.advance(figures.shown, frames)))
-                )
-
-        one_by_one(group, encode, self.failed)
-        return found
-
 
 class _Figures:
     """Speed and size of the clips encoded so far."""
 
     def __init__(self, estimate):
-        self._start, self.frames, self.bytes, self.speed = time.monotonic(), 0, 0, 0.0  # frames a second
+        self._start, self.clips, self.frames, self.bytes = time.monotonic(), 0, 0, 0
+        self.speed = 0.0  # frames a second
         self._of = "" if estimate is None else f" of {megabytes(estimate)}"
 
     def add(self, clip):
         """Adds a LatentClip."""
+        self.clips += 1
         self.frames += clip.frames
         self.bytes += sum(array.nbytes for array in clip.arrays.values())
         self.speed = self.frames / max(time.monotonic() - self._start, 1e-9)

@@ -109,22 +109,21 @@ def _of_videos(options, console):
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
-    from ..clips import Clips, one_by_one, start
-    from ..streams import batched, posteriors
+    from ..clips import Clips, each, start
+    from ..streams import posteriors
 
     model = start(recipe)
     clips, statistics = Clips(recipe.dataset, options.output_path), LatentStatistics()
     used_clips, failed = [], []
 
-    def add(group):
-        # a list: a clip that fails half way must not count
-        for mean, logvar in list(posteriors(model, batched(group))):
-            statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
-        used_clips.extend(group)
+    def moments(group, chunks):
+        return list(posteriors(model, chunks))  # a list: a clip that fails half way must not count
 
     with Progress("latent-stats", len(clips.clips), "clips") as progress:
-        for group in clips.groups(options.batch_size or 1):
-            one_by_one(group, add, failed)
+        for group, found in each(clips.groups(options.batch_size or 1), moments, failed):
+            for mean, logvar in found:
+                statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
+            used_clips.extend(group)
             progress.advance(count=len(group))
     clips.report(console, failed)
     if not used_clips:

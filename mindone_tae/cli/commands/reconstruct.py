@@ -75,9 +75,9 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
 
-    from ..clips import Clips, one_by_one, start
+    from ..clips import Clips, each, start
     from ..report.showing import Showing, run_of
-    from ..streams import batched, reconstructed
+    from ..streams import reconstructed
 
     model, folder = start(recipe), Path(folder)
     clips = Clips(recipe.dataset, folder)
@@ -88,7 +88,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     written, failed = [], []
     with Progress("reconstruct", clips.total_frames, "frames") as progress:
 
-        def write(group):
+        def write(group, chunks):
             with progress.attempt(), ExitStack() as files:
                 outputs = [files.enter_context(Output(folder, clip, suffix)) for clip in group]
                 shown = [showing.clip(clip) for clip in group]
@@ -98,7 +98,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
                         if page:
                             page.add_latent(latent)
 
-                for x, recon in reconstructed(model, batched(group), latents):
+                for x, recon in reconstructed(model, chunks, latents):
                     for output, page, source, rebuilt in zip(outputs, shown, x, recon):
                         output.write(source, rebuilt)
                         if page:
@@ -106,10 +106,9 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
                     progress.advance(count=len(group) * x.shape[2])
             for page in filter(None, shown):
                 page.finish()
-            written.extend(group)
 
-        for group in clips.groups(batch_size):
-            one_by_one(group, write, failed)
+        for group, _ in each(clips.groups(batch_size), write, failed):
+            written.extend(group)
     page = showing.write(runs=[run_of(recipe.model.get("pretrained"))])
     count = "1 clip" if len(written) == 1 else f"{len(written)} clips"
     console.print(f"{count}: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")

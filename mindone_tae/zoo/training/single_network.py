@@ -130,6 +130,11 @@ def trained_network(
     built = create_optimizer(network.trainable_params(), lr=learning_rates, **optimizer)
     # not offloading: its set_data fails for parameters that a PyNative gradient of recomputed blocks has read
     ema = EMA(network, ema_decay, offloading=False) if ema_decay else None
+    if ema:
+        # MindSpore's `clone` counts references to decide whether to copy, and under a tracer (a debugger, coverage)
+        # Python 3.10 has fewer of them: the average would be the weights themselves.
+        for average, weight in zip(ema.ema_weight, ema.net_weight):
+            average.set_data(ms.Tensor(weight.asnumpy().copy()))
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:
         scale = nn.DynamicLossScaleUpdateCell(train.loss_scale, scale_factor=2, scale_window=1000)
