@@ -30,8 +30,8 @@ class MindSporeContender:
     """The plain network or ours, in graph mode.
 
     Args:
-        name: "plain", "ours", "ours_recompute", "ours_streamed", chunk by chunk, or "ours_npu", ours in the form that
-            it has on an NPU.
+        name: "plain", "ours", "ours_recompute", "ours_streamed", chunk by chunk, with ":2.0" after it in tiles of that
+            memory_budget_gb, or "ours_npu", ours in the form that it has on an NPU.
         widths: block_out_channels.
         size: (t, h, w) in frames and pixels.
         graphs: a folder for the compiled graphs' text, or None.
@@ -56,7 +56,12 @@ class MindSporeContender:
 
             if name == "ours_npu":
                 portable().__enter__()  # for the rest of this process
-            self.model = TemporalAutoencoder(block_out_channels=widths, use_recompute=name == "ours_recompute")
+            name, _, budget = name.partition(":")
+            self.model = TemporalAutoencoder(
+                block_out_channels=widths,
+                use_recompute=name == "ours_recompute",
+                memory_budget_gb=float(budget) if budget else None,
+            )
         self.x, self.noise = [ms.Tensor(array) for array in inputs(size)]
         self.streamed = name == "ours_streamed"
         self.step = None

@@ -2,7 +2,7 @@
 
     python tools/benchmark/peers.py            # width 128: minutes, most of them compiling
     python tools/benchmark/peers.py --quick    # tiny widths: shows that it runs, its ratios mean nothing
-    python tools/benchmark/peers.py --streamed --names torch --sizes 64x256x256 --widths 64,128,256,256
+    python tools/benchmark/peers.py --streamed --names torch --sizes 64x256x256 --widths 64,128,256,256 --budget 2
 
 Contenders: PyTorch eager, torch.compile, PyTorch with bfloat16 products, and our own ONNX files in onnxruntime and in
 OpenVINO, float32 and bfloat16. They are looked for in .venv-peers, which `make bench-peers` makes, or in the Python
@@ -129,6 +129,9 @@ def main():
     parser.add_argument(
         "--streamed", action="store_true", help="ours chunk by chunk, beside whole passes of the others"
     )
+    parser.add_argument(
+        "--budget", metavar="GB", help="with --streamed, memory_budget_gb; the default tiles unless given"
+    )
     parser.add_argument("--output", help="a .json file for the figures")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
@@ -142,6 +145,7 @@ def main():
 
     installed = {module for module in set(PEERS.values()) if has(python, module)}
     own = "ours_streamed" if options.streamed else "ours"
+    own += f":{options.budget}" if options.budget else ""
     names = [own, *(name for name in options.names if PEERS[name] in installed)]
     if not has(sys.executable, "onnx"):
         names = [name for name in names if name not in ONNX]

@@ -12,12 +12,11 @@ from .frame_taps import doubled_taps
 from .products import doubled, of_doubled
 from .spatial import UnfoldedGradientConv, add_bias
 
-# Along one axis: each of the four taps of the transposed kernel (columns) is a sum of the kernel's three taps (rows).
-# Result 2*i reads pixel i - 1 through tap 0 and i through 1 and 2; result 2*i + 1 reads i through 0 and 1, i + 1
-# through 2.
-_MEETING = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float32)
-# The two taps of a first copy and the two of a second (columns) as sums of three taps (rows).
+# Along one axis, as sums of the kernel's three taps (rows): the two taps of a first copy, on the pixel or frame before
+# and on its own, and the two of a second, on its own and on the one after.
 _OF_COPIES = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
+# The same as the four taps of a transposed convolution of stride 2.
+_MEETING = _OF_COPIES[:, [3, 1, 2, 0]]
 
 
 def spatial_upsample(x, kernel, bias):
