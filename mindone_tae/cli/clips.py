@@ -113,16 +113,16 @@ class Clips:
             )
 
 
-def each(groups, run, failed, clip=lambda entry: entry):
+def over_groups(groups, run, failed, clip_of=lambda entry: entry):
     """Runs a function on groups of clips, one after another, while the next are read in a thread.
 
-    Where that fails for a group, it is run on each clip alone, and the one that cannot be read is left out.
+    Where it raises ValueError for a group it is called again for each clip alone; one that is unreadable is left out.
 
     Args:
         groups: lists.
         run: called with a list and its chunks, see `streams.batched`.
         failed: gets the (path, reason) of those left out.
-        clip: the Clip of a list's entry.
+        clip_of: gives the Clip of a list's entry; by default the entry is one.
 
     Yields:
         A list, and what `run` returned for it.
@@ -135,18 +135,18 @@ def each(groups, run, failed, clip=lambda entry: entry):
         try:
             found = run(group, chunks)
         except ValueError as error:  # an unreadable clip, or one whose length or size has changed
-            if len(group) == 1 and not isinstance(error, UnreadableVideo):
-                raise
-            found = error
-        if not isinstance(found, ValueError):
-            yield group, found
-        elif len(group) == 1:
-            leave_out(found, failed)
+            if len(group) == 1:
+                if not isinstance(error, UnreadableVideo):
+                    raise
+                leave_out(error, failed)
+                return
         else:
-            for entry in group:
-                yield from results([entry], batched([clip(entry)]))
+            yield group, found
+            return
+        for entry in group:
+            yield from results([entry], batched([clip_of(entry)]))
 
-    with ReadAhead([[clip(entry) for entry in group] for group in groups]) as ahead:
+    with ReadAhead([[clip_of(entry) for entry in group] for group in groups]) as ahead:
         for number, group in enumerate(groups):
             yield from results(group, ahead.chunks(number))
 

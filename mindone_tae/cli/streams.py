@@ -3,27 +3,30 @@
 Chunks carry a batch axis: clips of one shape go together.
 """
 
-import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 import mindspore as ms
 
-# Bytes of chunks that may lie ready. A chunk of 16 frames of 854x480 has 79 MB.
-_READY_BYTES = 160e6
+# Chunks that may lie ready, and their bytes. A chunk of 16 frames of 854x480 has 79 MB.
+_MOST_READY, _READY_BYTES = 64, 160e6
 
 
 def batched(clips):
     """Yields chunks (b, c, t_chunk, h, w) of clips that have the same shape."""
     for parts in zip(*(clip.chunks() for clip in clips), strict=True):
-        yield np.stack(parts)
+        held = [np.stack(parts)]
+        del parts  # or it would live on while the chunk is worked on
+        yield held.pop()
 
 
 class ReadAhead:
     """The chunks of groups of clips, read in a thread while the model works on those before.
 
-    Reading ends with the `with` block. Chunks too large to lie ready are read when they are asked for.
+    Inside its `with` block as many chunks lie ready as fit into `ready_bytes` at the size of the largest so far; larger
+    ones are read when they are asked for.
 
     Args:
         groups: lists of clips; those of one list have the same shape.
@@ -32,74 +35,59 @@ class ReadAhead:
 
     def __init__(self, groups, ready_bytes=_READY_BYTES):
         self._groups, self._ready_bytes = groups, ready_bytes
-        # (number of the group, chunk), and at its end None or the error instead of a chunk
-        self._ready, self._changed = deque(), threading.Condition()
-        self._asked, self._last_bytes, self._now, self._closed = False, 0, 0, False
+        self._items, self._ahead = self._read(), deque()  # what the thread reads, futures of what comes next
+        self._current = self._largest = 0  # number of the group that is asked for; bytes
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
 
     def __enter__(self):
-        threading.Thread(target=self._read, name="read ahead", daemon=True).start()
         return self
 
     def __exit__(self, *error):
-        with self._changed:
-            self._closed = True
-            self._ready.clear()
-            self._changed.notify_all()
+        for future in self._ahead:
+            future.cancel()
+        self._thread.submit(self._items.close)
+        self._thread.shutdown(wait=False)
 
     def chunks(self, number):
         """Yields what `batched` does for the group of this number; groups are taken in order, and may be left early."""
-        with self._changed:
-            self._now = number
-            self._changed.notify_all()
-        while (chunk := self._take(number)) is not None:
-            if isinstance(chunk, BaseException):
-                raise chunk
-            yield chunk
+        self._current = number
+        while True:
+            of, item = self._next()
+            if of < number:  # of a group that was left early
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
 
-    def _take(self, number):
-        with self._changed:
-            while True:
-                while self._ready and self._ready[0][0] < number:
-                    self._ready.popleft()
-                self._asked = not self._ready
-                self._changed.notify_all()
-                if self._ready:
-                    return self._ready.popleft()[1]
-                self._changed.wait()
+    def _next(self):
+        if not self._ahead:
+            self._submit()
+        of, item = self._ahead.popleft().result()
+        self._largest = max(self._largest, getattr(item, "nbytes", 0))
+        while len(self._ahead) < _MOST_READY and (len(self._ahead) + 1) * self._largest <= self._ready_bytes:
+            self._submit()
+        return of, item
+
+    def _submit(self):
+        self._ahead.append(self._thread.submit(next, self._items, (len(self._groups), None)))
 
     def _read(self):
+        """Yields (number of the group, chunk), and after its chunks None, or the error that ended them."""
         for number, clips in enumerate(self._groups):
-            chunks = batched(clips)
-            end = None
-            try:
-                while self._may_read(number) and (chunk := next(chunks, None)) is not None:
-                    self._give(number, chunk)
-                    del chunk  # or it would live on here while the next is waited for
-            except Exception as error:
-                end = error
-            finally:
-                chunks.close()
-            self._give(number, end)
-
-    def _may_read(self, number):
-        """Waits for room for one more chunk; False where nobody will take it."""
-        with self._changed:
-            while not (self._closed or number < self._now or self._asked or self._has_room()):
-                self._changed.wait()
-            return not self._closed and number >= self._now
-
-    def _has_room(self):
-        ready = sum(chunk.nbytes for _, chunk in self._ready if isinstance(chunk, np.ndarray))
-        return ready + self._last_bytes <= self._ready_bytes
-
-    def _give(self, number, chunk):
-        with self._changed:
-            if self._closed:
-                return
-            self._last_bytes = getattr(chunk, "nbytes", self._last_bytes)
-            self._asked = False
-            self._ready.append((number, chunk))
-            self._changed.notify_all()
+            chunks, end = batched(clips), None
+            while number >= self._current:
+                try:
+                    found = [next(chunks)]
+                except StopIteration:
+                    break
+                except BaseException as error:
+                    end = error
+                    break
+                yield number, found.pop()  # not kept here while the next is waited for
+            chunks.close()
+            yield number, end
 
 
 def reconstructed(model, chunks, on_latent=None):

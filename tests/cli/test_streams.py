@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mindone_tae.cli.clips import each
+from mindone_tae.cli.clips import over_groups
 from mindone_tae.cli.commands.decode import latent_chunks
 from mindone_tae.cli.streams import ReadAhead, joined
 from mindone_tae.data import LatentClip, UnreadableVideo, write_latents
@@ -132,23 +132,44 @@ def test_no_more_is_read_ahead_than_may_lie_ready(ready_chunks, most):
             # what has been asked for, and what lies ready
             deadline = time.monotonic() + 0.02
             while time.monotonic() < deadline:
-                assert source.read <= taken + max(most, taken == 1)
+                assert source.read <= taken + most
 
 
-def test_reading_ends_with_the_block_and_what_is_left_out_is_read_again_one_by_one():
+def test_reading_ends_with_the_block():
     source = Source(0, chunks=10**9)
     with ReadAhead([[source]]) as ahead:
         next(ahead.chunks(0))
     deadline = time.monotonic() + 30
-    while any(thread.name == "read ahead" for thread in threading.enumerate()):
+    while any(thread.name.startswith("read ahead") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert source.read < 10**9
 
+
+def test_the_largest_chunk_so_far_decides_how_many_lie_ready():
+    sizes = [Source(0, chunks=1, frames=40), Source(1, chunks=1, frames=1), Source(2, chunks=1, frames=40), Source(3)]
+    with ReadAhead([[source] for source in sizes], ready_bytes=30 * 4 * 3 * 8 * 8) as ahead:
+        for number in range(2):
+            assert len(seen(ahead.chunks(number))) == 1
+            time.sleep(0.05)
+            assert [source.read for source in sizes] == [1] * (number + 1) + [0] * (3 - number)
+
+
+def test_a_dataset_that_ends_the_program_ends_it():
+    class Ending(Source):
+        def chunks(self):
+            raise SystemExit(3)
+            yield
+
+    with ReadAhead([[Ending(0)]]) as ahead, pytest.raises(SystemExit):
+        seen(ahead.chunks(0))
+
+
+def test_clips_of_a_group_that_fails_are_run_one_by_one_and_the_unreadable_one_is_left_out():
     failed, groups = [], [[Source(0), Source(1, fails_after=1), Source(2)], [Source(3)]]
     found = [
         ([clip.number for clip in group], chunks)
-        for group, chunks in each(groups, lambda group, chunks: seen(chunks), failed)
+        for group, chunks in over_groups(groups, lambda group, chunks: seen(chunks), failed)
     ]
     assert [numbers for numbers, _ in found] == [[0], [2], [3]] and [len(chunks) for _, chunks in found] == [4] * 3
     assert failed == [("1.mp4", "damaged")]
@@ -159,4 +180,4 @@ def test_an_error_that_is_not_the_files_ends_the_work():
         raise ValueError("a mistake")
 
     with pytest.raises(ValueError, match="a mistake"):
-        list(each([[Source(0), Source(1)]], wrong, []))
+        list(over_groups([[Source(0), Source(1)]], wrong, []))

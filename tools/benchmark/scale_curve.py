@@ -7,7 +7,7 @@ Two series: 8 to 512 frames of 64x64, and 8 frames of 64 to 1024 pixels a side; 
 a process of its own. Memory is the process's peak (VmHWM); `idle` that of MindSpore, the model and one short pass
 before. In tiles: the defaults of enable_tiling(). Streamed: encode_frames and decode_frames on chunks of 16 frames,
 generated on demand and dropped at once, as by a reader and a writer. Each is timed after a first pass over 8 frames of
-its side. Points that would not fit into memory are left out.
+its side, of 256 pixels at most. Points that would not fit into memory are left out.
 """
 
 import argparse
@@ -24,6 +24,7 @@ os.environ.setdefault("GLOG_v", "3")
 
 FRAMES, SIDES = (8, 32, 128, 512), (64, 128, 256, 512, 1024)
 SIDE, LENGTH, CHUNK_FRAMES = 64, 8, 16  # of the series in which the other grows; frames a chunk
+FIRST_SIDE = 256  # at most, of the pass before the timed one
 PARTS = ("encode", "decode")
 COLOURS = {"whole": "#d6604d", "tiled": "#4d9221", "stream": "#2166ac"}
 MARKERS = {"encode": "o", "decode": "s"}
@@ -65,7 +66,7 @@ def run(widths, way, part, frames, side):
     if way == "tiled":
         model.enable_tiling()
     idle = peak_bytes()
-    whole[part](make(LENGTH, side))
+    whole[part](make(LENGTH, min(side, FIRST_SIDE)))
     start = time.perf_counter()
     if way == "stream":
         chunk = min(CHUNK_FRAMES, frames)
@@ -91,6 +92,7 @@ def measure(widths, ways, points):
         Dict of (way, part) to dict of (frames, side) to {"seconds", "idle_gb", "peak_gb"}.
     """
     from mindone_tae.models.tiling.memory import activation_bytes
+    from mindone_tae.models.tiling.sizes import TileSizes
 
     found = {}
     print(
@@ -100,8 +102,9 @@ def measure(widths, ways, points):
     for way in ways:
         for part in PARTS:
             for frames, side in points:
-                needed = activation_bytes(part, widths, (1, frames, side, side)) / 1e9
-                if way == "whole" and needed > 0.8 * available_gb():
+                at_once = frames if way == "whole" else min(frames, TileSizes().in_time(part)[0])
+                needed = activation_bytes(part, widths, (1, at_once, side, side)) / 1e9
+                if way != "tiled" and needed > 0.8 * available_gb():
                     print(f"{way:8}{part:8}{frames:8}{side:6}   about {needed:.0f} GB by the estimate: left out")
                     continue
                 words = [sys.executable, __file__, "--widths", ",".join(map(str, widths))]

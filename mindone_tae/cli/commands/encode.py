@@ -130,7 +130,7 @@ class Encoding:
 
     def run(self, folder, batch_size):
         """Encodes what is missing or stale."""
-        from ..clips import each, in_groups
+        from ..clips import in_groups, over_groups
 
         todo = self._compare()
         estimate = self._announce(todo, folder)
@@ -145,11 +145,13 @@ class Encoding:
                     counted = Counted(chunks, lambda frames: progress.advance(figures.shown, frames))
                     return self._encoder.encode(group, counted)
 
-            for group, latents in each(groups, encode, self.failed, lambda wanted: wanted.clip):
-                for latent in latents:
+            for _, latents in over_groups(groups, encode, self.failed, lambda wanted: wanted.clip):
+                first = not figures.clips
+                while latents:  # emptied, or they would live on while the next group is encoded
+                    latent = latents.pop(0)
                     self._cache.write(latent.source, latent)
                     figures.add(latent)
-                if figures.clips == len(group) and _frames(todo) > figures.frames:
+                if first and _frames(todo) > figures.frames:
                     _logger.info(figures.forecast(_frames(todo) - figures.frames))
             self._cache.finish()
         scaling = "unscaled" if self._encoder.convention == "none" else f"scaled ({self._encoder.convention})"

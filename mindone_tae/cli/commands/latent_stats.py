@@ -109,7 +109,7 @@ def _of_videos(options, console):
     from mindone_tae.models.latent.statistics import LatentStatistics
     from mindone_tae.zoo.progress import Progress
 
-    from ..clips import Clips, each, start
+    from ..clips import Clips, over_groups, start
     from ..streams import posteriors
 
     model = start(recipe)
@@ -120,9 +120,10 @@ def _of_videos(options, console):
         return list(posteriors(model, chunks))  # a list: a clip that fails half way must not count
 
     with Progress("latent-stats", len(clips.clips), "clips") as progress:
-        for group, found in each(clips.groups(options.batch_size or 1), moments, failed):
-            for mean, logvar in found:
-                statistics.add(mean, logvar, source=", ".join(clip.name for clip in group))
+        for group, found in over_groups(clips.groups(options.batch_size or 1), moments, failed):
+            while found:  # emptied, or they would live on while the next group is encoded
+                for clip, mean, logvar in zip(group, *found.pop(0)):
+                    statistics.add(mean, logvar, source=clip.name)
             used_clips.extend(group)
             progress.advance(count=len(group))
     clips.report(console, failed)

@@ -75,7 +75,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
 
-    from ..clips import Clips, each, start
+    from ..clips import Clips, over_groups, start
     from ..report.showing import Showing, run_of
     from ..streams import reconstructed
 
@@ -107,7 +107,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
             for page in filter(None, shown):
                 page.finish()
 
-        for group, _ in each(clips.groups(batch_size), write, failed):
+        for group, _ in over_groups(clips.groups(batch_size), write, failed):
             written.extend(group)
     page = showing.write(runs=[run_of(recipe.model.get("pretrained"))])
     count = "1 clip" if len(written) == 1 else f"{len(written)} clips"
