@@ -124,6 +124,7 @@ def draw(path, widths, found):
     """Draws four panels: seconds a frame and peak memory, against frames and against pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     from mindone_tae.zoo.atomic_file import replacing
 
@@ -148,9 +149,12 @@ def draw(path, widths, found):
         panels[1, column].xaxis.minorticks_off()
         for row, what in enumerate(("seconds a frame", "peak memory, GB")):
             panels[row, column].set_ylabel(what)
+            panels[row, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panels[row, column].yaxis.set_major_formatter("{x:g}")
+            panels[row, column].yaxis.set_minor_formatter("")
             panels[row, column].grid(color="#e4e4e4")
             panels[row, column].spines[["top", "right"]].set_visible(False)
-    panels[0, 0].legend(fontsize=8, frameon=False, ncols=2)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"widths {', '.join(map(str, widths))}, float32, PyNative mode, CPU", fontsize=11)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
