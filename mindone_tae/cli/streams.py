@@ -17,9 +17,7 @@ _MOST_READY, _READY_BYTES = 64, 160e6
 def batched(clips):
     """Yields chunks (b, c, t_chunk, h, w) of clips that have the same shape."""
     for parts in zip(*(clip.chunks() for clip in clips), strict=True):
-        held = [np.stack(parts)]
-        del parts  # or it would live on while the chunk is worked on
-        yield held.pop()
+        yield np.stack(parts)
 
 
 class ReadAhead:

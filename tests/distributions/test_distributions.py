@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +60,8 @@ def fresh(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env/bin/python"
-    scheme = {"base": str(folder / "env"), "platbase": str(folder / "env")}
-    # what Python 3.10 calls posix_prefix
-    layout = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
-    site = Path(sysconfig.get_path("purelib", layout, scheme))
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip())
     wheels = [str(path) for path in built.glob("*.whl")]
     words = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", *wheels]
     done = subprocess.run([*words, "--quiet", "--disable-pip-version-check"], capture_output=True, text=True)

@@ -144,6 +144,8 @@ def main():
         print(line, flush=True)
 
     installed = {module for module in set(PEERS.values()) if has(python, module)}
+    if options.budget and not options.streamed:
+        parser.error(f"--budget is {options.budget}; it is for streams, which are cut into tiles: add --streamed")
     own = "ours_streamed" if options.streamed else "ours"
     own += f":{options.budget}" if options.budget else ""
     names = [own, *(name for name in options.names if PEERS[name] in installed)]

@@ -134,7 +134,7 @@ def trained_network(
         # MindSpore's `clone` counts references to decide whether to copy, and under a tracer (a debugger, coverage)
         # Python 3.10 has fewer of them: the average would be the weights themselves.
         for average, weight in zip(ema.ema_weight, ema.net_weight):
-            average.set_data(ms.Tensor(weight.asnumpy().copy()))
+            average.set_data(ms.Tensor(weight.asnumpy()))
     scale = ms.Tensor(train.loss_scale, ms.float32)
     if train.dynamic_loss_scale:
         scale = nn.DynamicLossScaleUpdateCell(train.loss_scale, scale_factor=2, scale_window=1000)
