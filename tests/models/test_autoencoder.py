@@ -68,7 +68,9 @@ def test_a_block_alone_takes_and_gives_videos():
     assert conv(video(2, 3, 4, 8, 8)).shape == (2, 5, 4, 8, 8)
 
 
-def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one():
+@pytest.mark.parametrize("side", [8, 256])
+def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one(side):
+    """In large frames the spatial bias takes another way than in small ones."""
     from scipy.ndimage import correlate
 
     conv = mindone_tae.zoo.build("mindone.blocks", {"name": "conv2_5d", "in_channels": 2, "out_channels": 2})
@@ -76,7 +78,7 @@ def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one():
     for parameter in conv.get_parameters():
         parameter.set_data(ms.Tensor(rng.standard_normal(parameter.shape).astype(np.float32)))
     weights = {parameter.name: parameter.asnumpy() for parameter in conv.get_parameters()}
-    x = video(1, 2, 5, 8, 8).asnumpy()
+    x = video(1, 2, 5, side, side).asnumpy()
     spatial = np.stack(
         [
             sum(correlate(x[0, i], weights["conv_spat.weight"][o, i][None], mode="constant") for i in range(2))
@@ -95,6 +97,12 @@ def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one():
         ]
     )
     np.testing.assert_allclose(conv(ms.Tensor(x)).asnumpy()[0], expected, atol=1e-4)
+    biases = ms.ParameterTuple([p for p in conv.get_parameters() if "bias" in p.name])
+    of_biases = ms.grad(lambda x: conv(x).mean(), None, biases)(ms.Tensor(x))
+    through_time = weights["conv_temp.weight"].sum(axis=(0, 2, 3))
+    for parameter, gradient in zip(biases, of_biases):
+        expected = (through_time if "spat" in parameter.name else np.ones(2)) / 2
+        np.testing.assert_allclose(gradient.asnumpy(), expected, rtol=2e-3)  # float32 sums of so many
 
 
 def test_deterministic_sampling_changes_the_sample_and_not_the_return_type(tiny):

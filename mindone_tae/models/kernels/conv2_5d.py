@@ -1,5 +1,7 @@
 """Conv2.5D: a convolution inside each frame, then one over time at each pixel (Movie Gen, section 3.1.1)."""
 
+import math
+
 from mindspore import nn, ops
 
 from .axis_swap import swap_axes
@@ -7,6 +9,9 @@ from .device import on_cpu
 from .frame_tables import neighbours
 from .frame_taps import NeighbourTaps
 from .spatial import SameSizeConv, add_bias
+
+# A pass over as many numbers takes as long as the operators that save it, and compiles faster.
+_FEW_NUMBERS = 2**18
 
 
 class TemporalConv(nn.Cell):
@@ -62,9 +67,12 @@ class Conv2_5d(nn.Cell):
         # One convolution over space and time takes 27 * c products a result, two take 9 * c + 3 * out_channels.
         if k == 1 or 18 * c < 3 * out_channels:
             return self.folded(x, b, spatial, spatial_bias, temporal, temporal_bias)
+        y = self.conv2d(x, spatial)
+        if math.prod(y.shape) <= _FEW_NUMBERS:
+            return self.temporal_conv(add_bias(y, spatial_bias), b, temporal, temporal_bias)
         # the spatial bias passed through the temporal kernel: saves a pass over the frames
         bias = temporal_bias + ops.reshape(ops.matmul(_summed(temporal), ops.reshape(spatial_bias, (-1, 1))), (-1,))
-        return self.temporal_conv(self.conv2d(x, spatial), b, temporal, bias)
+        return self.temporal_conv(y, b, temporal, bias)
 
     def folded(self, x, b, spatial, spatial_bias, temporal, temporal_bias):
         """Both as one convolution, whose kernel is the product of theirs."""

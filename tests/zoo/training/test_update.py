@@ -44,4 +44,4 @@ def test_the_update_is_compiled_once_whatever_the_shapes_and_makes_the_step_of_t
         assert float(model.factor.asnumpy()[0]) == pytest.approx(factor, rel=1e-5)
         assert float(ema.ema_weight[0].asnumpy()[0]) == pytest.approx(averaged, rel=1e-5)
     if mode == ms.GRAPH_MODE:
-        assert (len(step._gradients.compile_cache), len(step._update.compile_cache)) == (2, 1)
+        assert (len(step._gradients.compile_cache), len(step._update.of_weights.compile_cache)) == (2, 1)
