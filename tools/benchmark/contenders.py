@@ -26,6 +26,11 @@ def inputs(size, halvings=3, latent_channels=16):
     return x, noise
 
 
+def groups_of(widths):
+    """norm_num_groups, the published 32 where the widths allow it."""
+    return min(32, widths[0] // 2)
+
+
 class MindSporeContender:
     """The plain network or ours, in graph mode.
 
@@ -49,16 +54,18 @@ class MindSporeContender:
         if name == "plain":
             from plain_tae import PlainTAE
 
-            self.model = PlainTAE(block_out_channels=widths)
+            self.model = PlainTAE(block_out_channels=widths, norm_num_groups=groups_of(widths))
         else:
             from mindone_tae import TemporalAutoencoder
             from mindone_tae.models.kernels.device import portable
 
             if name == "ours_npu":
-                portable().__enter__()  # for the rest of this process
+                self.form = portable()  # kept: it would end with its last reference
+                self.form.__enter__()
             name, _, budget = name.partition(":")
             self.model = TemporalAutoencoder(
                 block_out_channels=widths,
+                norm_num_groups=groups_of(widths),
                 use_recompute=name == "ours_recompute",
                 memory_budget_gb=float(budget) if budget else None,
             )
@@ -128,7 +135,7 @@ class TorchContender:
 
         torch.manual_seed(0)
         self.torch = torch
-        self.model = TorchTAE(block_out_channels=widths)
+        self.model = TorchTAE(block_out_channels=widths, norm_num_groups=groups_of(widths))
         self.networks = {"encode": self.model.encoder, "decode": self.model.decoder, "train": self.model}
         if name == "torch_compile":
             self.networks = {work: torch.compile(network) for work, network in self.networks.items()}

@@ -100,7 +100,7 @@ def _between_neighbours(x, b):
     """(t*b, c, h, w) to (t*b, 3*c, h, w): the frame before, the frame and the frame after, side by side."""
     rows, c, h, w = x.shape
     if on_cpu():
-        forward_rows, _, _ = neighbours(rows // b, b)
+        forward_rows, _, _, _ = neighbours(rows // b, b)
         return ops.reshape(ops.gather(x, forward_rows, 0), (rows, 3 * c, h, w))
     return ops.cat((ops.cat((x[:b], x[:-b])), x, ops.cat((x[b:], x[-b:]))), axis=1)
 

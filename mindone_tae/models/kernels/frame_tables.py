@@ -3,9 +3,9 @@
 forward_rows (rows_out*taps,): for each row of the result, tap by tap, the row of x that it reads.
 backward_rows (rows*group*taps,): for each row of x, group by group and tap by tap, the row of the result whose gradient
     reaches it through that tap. Each group's results are rows of their own, rows_out*group in all; after them come the
-    sums of `shared_rows`, and last a row of zeros.
-shared_rows (2, n): pairs of rows of the result whose gradients reach the same row of x through the same tap, as at the
-    ends, where a frame is repeated.
+    sums of shared rows, and last a row of zeros.
+one_shared, other_shared (n,): pairs of rows of the result whose gradients reach the same row of x through the same tap,
+    as at the ends, where a frame is repeated.
 """
 
 import functools
@@ -25,7 +25,7 @@ def neighbours(t, b):
         b: rows a frame.
 
     Returns:
-        forward_rows, backward_rows and shared_rows, int32.
+        forward_rows, backward_rows, one_shared and other_shared, int32.
     """
     return _tables(_between_neighbours(range(t), t), t, b)
 
@@ -48,7 +48,7 @@ def doubled(t, b):
         b: rows a frame.
 
     Returns:
-        forward_rows, backward_rows and shared_rows, int32, for two groups.
+        forward_rows, backward_rows, one_shared and other_shared, int32, for two groups.
     """
     return _tables(tuple(((i - 1 if i else t, i), (i, i + 1)) for i in range(t)), t, b)
 
@@ -98,5 +98,5 @@ def _rows(frames, t, b):
     places = {pair: results.size + i for i, pair in enumerate(shared)}
     zeros = results.size + len(shared)
     backward_rows = [places[tuple(found)] if len(found) == 2 else found[0] if found else zeros for found in reaching]
-    tables = forward_rows.reshape(-1), np.array(backward_rows), np.array(shared).T
+    tables = forward_rows.reshape(-1), np.array(backward_rows), *np.array(shared).T
     return tuple(np.ascontiguousarray(table, np.int32) for table in tables)

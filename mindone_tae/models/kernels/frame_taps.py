@@ -47,7 +47,7 @@ class _GatheredTaps(nn.Cell):
             return along_frames(x, kernel, b)
         rows, c, h, w = x.shape
         group, slots = self.group, self.group * self.taps
-        forward_rows, _, _ = self.tables(rows // b, b)
+        forward_rows, _, _, _ = self.tables(rows // b, b)
         x = ops.cat((x, ops.zeros((1, c, h, w), x.dtype)), axis=0) if self.zero_row else x
         seen = ops.reshape(ops.Gather()(x, forward_rows, 0), (forward_rows.shape[0] // slots, slots * c, h, w))
         return pointwise(seen, kernel, group)
@@ -56,10 +56,10 @@ class _GatheredTaps(nn.Cell):
         """Gradients of x and the kernel."""
         rows, c, h, w = x.shape
         group, slots = self.group, self.group * self.taps
-        _, backward_rows, shared_rows = self.tables(rows // b, b)
+        _, backward_rows, one, other = self.tables(rows // b, b)
         gather, products = ops.Gather(), ops.BatchMatMul(transpose_b=True)
         dout = ops.reshape(dout, (dout.shape[0] * group, c, h, w))
-        shared = gather(dout, shared_rows[0], 0) + gather(dout, shared_rows[1], 0)
+        shared = gather(dout, one, 0) + gather(dout, other, 0)
         dout = ops.cat((dout, shared, ops.zeros((1, c, h, w), dout.dtype)), axis=0)
         reaching = gather(dout, backward_rows, 0)
         of_kernel = products(ops.reshape(reaching, (rows, slots * c, h * w)), ops.reshape(x, (rows, c, h * w))).sum(

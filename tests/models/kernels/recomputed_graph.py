@@ -24,15 +24,15 @@ from mindone_tae.models.layers.residual import ResnetBlock
 
 def show(how, form, folder):
     """Compiles the gradient one way, and prints."""
-    device.form(form).__enter__()
-    blocks = nn.SequentialCell(ResnetBlock(4, 4, norm_num_groups=2), ResnetBlock(4, 4, norm_num_groups=2))
-    if how == "recomputed":
-        for block in blocks:
-            block.recompute()
-    ms.set_context(mode=ms.GRAPH_MODE, save_graphs=2, save_graphs_path=folder)
-    ms.grad(Loss(blocks), None, ms.ParameterTuple(blocks.trainable_params()))(
-        ms.Tensor(np.ones((1, 4, 2, 4, 4), np.float32))
-    )
+    with device.form(form):
+        blocks = nn.SequentialCell(ResnetBlock(4, 4, norm_num_groups=2), ResnetBlock(4, 4, norm_num_groups=2))
+        if how == "recomputed":
+            for block in blocks:
+                block.recompute()
+        ms.set_context(mode=ms.GRAPH_MODE, save_graphs=2, save_graphs_path=folder)
+        ms.grad(Loss(blocks), None, ms.ParameterTuple(blocks.trainable_params()))(
+            ms.Tensor(np.ones((1, 4, 2, 4, 4), np.float32))
+        )
     print(max(path.read_text(encoding="utf-8").count(" = Conv2D(") for path in final_graphs(folder)), flush=True)
 
 

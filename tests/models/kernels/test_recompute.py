@@ -65,13 +65,12 @@ def test_the_compiled_backward_pass_runs_a_recomputed_branch_again(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     kept, recomputed, portable, *products = (int(line) for line in done.stdout.splitlines())
-    # of the four convolutions of either branch all but the last are run again, whose result no gradient needs;
-    # later versions of MindSpore write the convolutions of forward passes down twice
-    version = tuple(int(part) for part in ms.__version__.split(".")[:2])
-    written = 2 if version >= (2, 9) else 1
-    assert kept == written * 2 * 4
-    assert recomputed == portable == kept + 2 * 3
-    assert products == [kept, recomputed]
+    # of the four convolutions of either branch all but the last are run again, whose result no gradient needs
+    again = 2 * 3
+    assert kept == 2 * 4
+    assert recomputed == portable == kept + again
+    # the products' form has a convolution for the gradient of every convolution's pixels too
+    assert products == [2 * kept, 2 * kept + again]
 
 
 def test_a_model_recomputes_every_residual_block_or_none():
