@@ -68,9 +68,9 @@ def test_a_block_alone_takes_and_gives_videos():
     assert conv(video(2, 3, 4, 8, 8)).shape == (2, 5, 4, 8, 8)
 
 
-@pytest.mark.parametrize("side", [8, 256])
-def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one(side):
-    """In large frames the spatial bias takes another way than in small ones."""
+@pytest.mark.parametrize("side, of_sums", [(8, 1e-5), (256, 2e-3)])
+def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one(side, of_sums):
+    """In large frames the spatial bias takes another way than in small ones; `of_sums`: what float32 loses there."""
     from scipy.ndimage import correlate
 
     conv = mindone_tae.zoo.build("mindone.blocks", {"name": "conv2_5d", "in_channels": 2, "out_channels": 2})
@@ -102,7 +102,7 @@ def test_conv2_5d_is_a_spatial_convolution_then_a_temporal_one(side):
     through_time = weights["conv_temp.weight"].sum(axis=(0, 2, 3))
     for parameter, gradient in zip(biases, of_biases):
         expected = (through_time if "spat" in parameter.name else np.ones(2)) / 2
-        np.testing.assert_allclose(gradient.asnumpy(), expected, rtol=2e-3)  # float32 sums of so many
+        np.testing.assert_allclose(gradient.asnumpy(), expected, rtol=of_sums)
 
 
 def test_deterministic_sampling_changes_the_sample_and_not_the_return_type(tiny):

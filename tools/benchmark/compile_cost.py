@@ -16,6 +16,7 @@ import sys
 os.environ.setdefault("GLOG_v", "3")
 
 import numpy as np
+from contenders import groups_of
 from tiling import randomise
 from worker import timed
 
@@ -34,9 +35,7 @@ def main():
     options = parser.parse_args()
     widths = tuple(map(int, options.widths.split(",")))
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
-    model = TemporalAutoencoder(
-        block_out_channels=widths, norm_num_groups=min(32, widths[0] // 2), sample_deterministic=True
-    )
+    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=groups_of(widths), sample_deterministic=True)
     randomise(model)
     model.set_train(False)
     rng = np.random.default_rng(0)

@@ -18,7 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from worker import peak_bytes
+from contenders import groups_of
+from worker import answers_alone, peak_bytes
 
 os.environ.setdefault("GLOG_v", "3")
 
@@ -38,8 +39,7 @@ def available_gb():
 
 def run(widths, way, part, frames, side):
     """Does the work once in this process and writes its figures to stdout."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever MindSpore prints goes to stderr, the answer alone to stdout
+    answers = answers_alone()
     import numpy as np
 
     import mindspore as ms
@@ -48,8 +48,7 @@ def run(widths, way, part, frames, side):
 
     ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
     ms.runtime.launch_blocking()  # as the commands do
-    groups = min(32, widths[0] // 2)
-    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=groups, sample_deterministic=True)
+    model = TemporalAutoencoder(block_out_channels=widths, norm_num_groups=groups_of(widths), sample_deterministic=True)
     model.set_train(False)
     rng = np.random.default_rng(0)
 

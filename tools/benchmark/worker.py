@@ -30,6 +30,13 @@ def timed(run):
     return time.perf_counter() - start, value
 
 
+def answers_alone():
+    """Standard output as a file to write to; whatever a framework prints goes to standard error from now on."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
 def matmul_rate(contender, side=3072):
     """Floating point operations a second of one large matrix product."""
     run = contender.matmul(side)
@@ -39,8 +46,7 @@ def matmul_rate(contender, side=3072):
 
 def main():
     name, widths, size, *graphs = sys.argv[1:]
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a framework prints goes to stderr, answers alone to stdout
+    answers = answers_alone()
     contender = build(name, tuple(map(int, widths.split(","))), tuple(map(int, size.split(","))), *graphs)
     idle, begun = peak_bytes(), {}
     for line in sys.stdin:

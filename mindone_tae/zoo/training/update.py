@@ -56,7 +56,7 @@ class ForwardWithLoss(nn.Cell):
 
 
 class NetworkUpdate(nn.Cell):
-    """The update of one network's weights: optimizer, loss scale, clipping, moving average.
+    """The update of one network's weights: optimizer, loss scale, clipping; and that of their moving average.
 
     Args:
         optimizer: a MindSpore optimizer.
@@ -67,6 +67,7 @@ class NetworkUpdate(nn.Cell):
 
     Attributes:
         weights: the optimizer's parameters.
+        average: the MovingAverage, which `JointUpdate` calls after the weights' update; or None.
         scale_sense: loss scale, a parameter.
         sums: sums of the micro-batches' gradients, parameters; None where a step has one micro-batch.
         reducer: averages gradients over the devices.
@@ -76,7 +77,7 @@ class NetworkUpdate(nn.Cell):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         self.weights = optimizer.parameters
-        self.ema = ema
+        self.average = None if ema is None else MovingAverage(ema)
         self.accumulation_steps = accumulation_steps
         self.clip_norm = clip_norm
         self.scaler = scale if isinstance(scale, nn.Cell) else None
@@ -170,14 +171,14 @@ class JointUpdate:
 
     def __init__(self, *updates):
         self.of_weights = WeightsUpdate(*updates)
-        self.of_averages = [MovingAverage(update.ema) for update in updates if update.ema is not None]
+        self.averages = [update.average for update in updates if update.average is not None]
 
     def __call__(self, losses, *gradients):
         """As `WeightsUpdate`."""
         norm, refused = self.of_weights(losses, *gradients)
-        if self.of_averages and not bool(refused):
-            for update in self.of_averages:
-                update()
+        if self.averages and not bool(refused):
+            for average in self.averages:
+                average()
         return norm, refused
 
 
