@@ -159,8 +159,10 @@ def crop_resize(frames: np.ndarray, size: tuple[int, int], box: tuple[float, flo
         box: (left, top, right, bottom) in source pixels.
 
     Returns:
-        uint8 (t, *size, 3).
+        uint8 (t, *size, 3); the frames themselves where that changes nothing.
     """
+    if frames.shape[1:3] == tuple(size) and tuple(box) == (0, 0, size[1], size[0]):
+        return frames
     resized = np.empty((len(frames), *size, 3), np.uint8)
     for target, frame in zip(resized, frames):
         image = Image.fromarray(frame)

@@ -5,7 +5,8 @@
 
 The command's rate counts its start, reading, resizing and writing. The network's own is that of as many processes,
 each encoding one clip of that size from memory again and again, without a start; both with the shipped weights, in
-their tiles.
+their tiles. Several processes have cores of their own, as docs/corpora.md recommends; with --shared they compete for
+all of them.
 """
 
 import argparse
@@ -40,23 +41,39 @@ os._exit(0)
 """
 
 
-def network_rate(processes, repeats, size):
+def bound(words, rank, processes, shared):
+    """The words of a command that keeps to this rank's share of the cores; unchanged if they are shared."""
+    cores = sorted(os.sched_getaffinity(0))
+    each = len(cores) // processes
+    if shared or not each:
+        return words
+    return ["taskset", "-c", ",".join(map(str, cores[rank * each : (rank + 1) * each])), *words]
+
+
+def network_rate(processes, repeats, size, shared):
     """Clips a second of the network alone, of all processes together."""
     words = [sys.executable, "-c", _NETWORK, str(repeats), *map(str, size)]
     running = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(processes)
+        subprocess.Popen(
+            bound(words, rank, processes, shared), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for rank in range(processes)
     ]
     starts, ends = zip(*(map(float, one.communicate()[0].split("moments ")[1].split()) for one in running))
     return processes * repeats / (max(ends) - min(starts))
 
 
-def command_rate(processes, clips, videos, size, output):
+def command_rate(processes, clips, videos, size, output, shared):
     """Clips a second of the command over the folder."""
     words = [sys.executable, "-m", "mindone_tae", "encode", "--ckpt_path", "tiny", "--video_folder", str(videos)]
     words += ["--image_size", f"{size[1]},{size[2]}", "--output_path", str(output), "--world", str(processes)]
     start = time.perf_counter()
     running = [
-        subprocess.Popen([*words, "--rank", str(rank)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            bound([*words, "--rank", str(rank)], rank, processes, shared),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for rank in range(processes)
     ]
     statuses = [one.wait() for one in running]
@@ -72,6 +89,7 @@ def main():
     parser.add_argument("--clips", type=int, default=500)
     parser.add_argument("--size", type=int, nargs=3, default=(16, 128, 128), metavar=("T", "H", "W"))
     parser.add_argument("--processes", type=int, nargs="+", default=(1, 2))
+    parser.add_argument("--shared", action="store_true", help="let several processes compete for the cores")
     options = parser.parse_args()
     from mindone_tae.data import make_sample_clips
 
@@ -83,9 +101,11 @@ def main():
         )
         for processes in options.processes:
             repeats = max(options.clips // (5 * processes), 5)
-            network = network_rate(processes, repeats, options.size)
+            network = network_rate(processes, repeats, options.size, options.shared)
             output = Path(folder, f"latents_{processes}")
-            command = command_rate(processes, options.clips, Path(folder, "train"), options.size, output)
+            command = command_rate(
+                processes, options.clips, Path(folder, "train"), options.size, output, options.shared
+            )
             print(f"{processes:9}{command:10.2f}{network:10.2f}{command / network:8.2f}", flush=True)
 
 
