@@ -8,8 +8,8 @@ from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from mindone_tae.weights.formats.safetensors import open_safetensors
 from mindone_tae.zoo.errors import UserError
 
 from .clip import LatentClip, StoredLatent
@@ -92,34 +92,22 @@ def _of_npy(path, name):
 
 
 def _of_safetensors(path, name):
-    found = []
     try:
-        with safe_open(path, framework="numpy") as file:
-            if (file.metadata() or {}).get("format", "").startswith(_OURS):
-                return []
-            keys = list(file.keys())
-            for key in keys:
-                entry = file.get_slice(key)
-                here = name if len(keys) == 1 else f"{name}.{key}".replace("/", ".")
-                found += _videos(
-                    here, f"{path}: {key}", tuple(entry.get_shape()), entry.get_dtype(), _reading(path, key)
-                )
-    except (OSError, SafetensorError) as error:
+        stored = open_safetensors(path)
+    except (OSError, UserError) as error:
         raise UserError(f"{path} cannot be read as safetensors ({error}): write it again") from None
+    if stored.metadata.get("format", "").startswith(_OURS):
+        return []
+    found = []
+    for key, tensor in stored.tensors.items():
+        here = name if len(stored.tensors) == 1 else f"{name}.{key}".replace("/", ".")
+        found += _videos(here, f"{path}: {key}", tensor.shape, tensor.type_name, tensor.read)
     return found
-
-
-def _reading(path, key):
-    def read():
-        with safe_open(path, framework="numpy") as file:
-            return file.get_tensor(key)
-
-    return read
 
 
 def _videos(name, where, shape, dtype, read):
     """The latents of one array: one of four axes, one for each entry of the first of five."""
-    if str(dtype) not in ("float16", "float32", "float64", "F16", "F32", "F64"):
+    if str(dtype) not in ("float16", "float32", "float64"):
         raise UserError(f"{where} holds {dtype}; latents are float16, float32 or float64: convert it first")
     if len(shape) not in (4, 5) or min(shape) < 1:
         raise UserError(

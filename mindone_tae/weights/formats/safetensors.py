@@ -1,9 +1,9 @@
 """The safetensors format: a length, a JSON header, and the numbers.
 
-The library checks the header (types, offsets, no gaps, no overlaps) and lists the tensors in file order. The numbers
-are read here, directly from the file: of the library's two ways one reads a whole tensor for every slice (7.5 s for
-250 slices of 64 MB), and the other maps the file, so that a file truncated meanwhile kills the process. Writing is done
-here too: the library writes to a temporary name of its own, which a killed process leaves behind.
+The library checks the header (types, offsets, no gaps, no overlaps). The numbers are read here, directly from the file:
+of the library's two ways one reads a whole tensor for every slice (7.5 s for 250 slices of 64 MB), and the other maps
+the file, so that a file truncated meanwhile kills the process. Writing is done here too: the library writes to a
+temporary name of its own, which a killed process leaves behind.
 Format: https://github.com/huggingface/safetensors#format
 """
 
@@ -42,9 +42,7 @@ _DTYPES = {
     "BOOL": np.dtype("?"),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-# Sizes of types that NumPy does not have, to know where the next tensor begins.
-_OTHER_BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64}
-_BYTE_BITS = 8
+_METADATA = "__metadata__"
 _LENGTH_BYTES = 8
 # The format's own limit.
 _HEADER_MAX_BYTES = 100_000_000
@@ -66,28 +64,28 @@ def open_safetensors(path: Path) -> Stored:
             raise _damaged(path, f"its header claims {header_bytes} bytes and the file has {size}", start)
         text = file.read(header_bytes)
     try:
-        opened = safe_open(path, "numpy", backend="pread")
+        with safe_open(path, "numpy", backend="pread"):
+            pass  # the check alone is wanted
     except SafetensorError as error:
         what = str(error).removeprefix("Error while deserializing header: ")
         raise _damaged(path, _beyond(text, size) or what, start) from None
-    twice = _twice(text)
-    if twice:
-        raise _damaged(path, f"its header holds {twice} twice")
-    tensors, begin = {}, _LENGTH_BYTES + header_bytes
-    with opened:
-        for name in opened.offset_keys():
-            entry = opened.get_slice(name)
-            shape, type_name = tuple(entry.get_shape()), entry.get_dtype()
-            check_axes(path, name, shape)
-            tensors[name] = _tensor(path, name, shape, type_name, begin)
-            begin += math.prod(shape) * _bits(type_name) // _BYTE_BITS
-        return Stored(path, tensors, dict(opened.metadata() or {}), {})
+    header = json.loads(text, object_pairs_hook=lambda pairs: _object(path, pairs))
+    metadata = header.pop(_METADATA, None) or {}
+    tensors = {}
+    for name, entry in header.items():
+        if type(entry) is not dict or type(entry["dtype"]) is not str:  # forms that the library takes too
+            raise _damaged(path, f"its header describes {name} in a form that the format does not have")
+        shape = tuple(entry["shape"])
+        check_axes(path, name, shape)
+        begin = _LENGTH_BYTES + header_bytes + entry["data_offsets"][0]
+        tensors[name] = _tensor(path, name, shape, entry["dtype"], begin)
+    return Stored(path, tensors, metadata, {})
 
 
 def _beyond(text, size):
     """Text about a tensor in the header that ends past the end of the file, which was truncated; None without one."""
     try:
-        entries = {name: entry["data_offsets"][1] for name, entry in json.loads(text).items() if name != "__metadata__"}
+        entries = {name: entry["data_offsets"][1] for name, entry in json.loads(text).items() if name != _METADATA}
         name = max(entries, key=entries.get)
         end = _LENGTH_BYTES + len(text) + entries[name]
         return f"{name} ends at byte {end} and the file at byte {size}" if end > size else None
@@ -95,20 +93,12 @@ def _beyond(text, size):
         return None  # the library's message says what is wrong
 
 
-def _twice(text):
-    """A name that occurs twice in an object of the header, where the library takes the last; None without one."""
-    found = []
-
-    def look(pairs):
-        found.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-
-    json.loads(text, object_pairs_hook=look)
-    return found[0] if found else None
-
-
-def _bits(type_name):
-    known = _DTYPES.get(type_name)
-    return known.itemsize * _BYTE_BITS if known is not None else _OTHER_BITS.get(type_name, _BYTE_BITS)
+def _object(path, pairs):
+    """An object of the header; of a name that occurs twice, the library takes the last."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise _damaged(path, f"its header holds {twice[0]} twice")
+    return dict(pairs)
 
 
 def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
@@ -122,7 +112,7 @@ def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], metadata:
     Raises:
         UserError: for a type the format does not have.
     """
-    header, offset = {"__metadata__": dict(metadata)} if metadata else {}, 0
+    header, offset = {_METADATA: dict(metadata)} if metadata else {}, 0
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     for name in order:
         dtype = arrays[name].dtype.newbyteorder("<")
@@ -169,7 +159,7 @@ def _tensor(path, name, shape, type_name, begin):
                     raise _damaged(path, f"it became shorter while {name} was read")
         return found
 
-    return StoredTensor(shape, read, read_span)
+    return StoredTensor(shape, read, read_span, type_name if dtype is None else dtype.name)
 
 
 def _damaged(path, what, start=b""):

@@ -23,11 +23,13 @@ class StoredTensor(NamedTuple):
         read: returns the array, of the type in the file; bfloat16 as ml_dtypes'.
         read_span: read_span(start, stop) reads that part of the second axis alone; None where the format does not
             allow it.
+        type_name: of the numbers, by NumPy's name where it has one; "" where the format tells it only with the numbers.
     """
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
     read_span: Callable[[int, int], np.ndarray] | None = None
+    type_name: str = ""
 
 
 class Stored(NamedTuple):

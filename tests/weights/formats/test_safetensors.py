@@ -100,6 +100,8 @@ X = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
             "a twice",
         ),
         ({"x": X, "__metadata__": [1]}, bytes(8), "expected a map"),
+        ({"x": ["F32", [2], [0, 8]]}, bytes(8), "describes x in a form"),
+        ({"x": {**X, "dtype": {"F32": None}}}, bytes(8), "describes x in a form"),
         (b"[1, 2]", b"", "not JSON|invalid JSON"),
         (b'{"x": ', b"", "invalid JSON"),
         (b"\xff\xfe", b"", ""),
