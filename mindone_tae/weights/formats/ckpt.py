@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from binascii import crc32
 from itertools import groupby
@@ -65,15 +64,10 @@ def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, st
     """Writes a checkpoint of arrays by name, with metadata, str to str."""
     entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None
+    path.touch()
+    mode = path.stat().st_mode  # what the umask leaves of 0666
     ms.save_checkpoint(entries, str(path), append_dict=notes, crc_check=True)
-    os.chmod(path, _mode_of_new_files())  # MindSpore's own is 0400
-
-
-def _mode_of_new_files():
-    """What the umask leaves of 0666; reading it means setting it."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
+    path.chmod(mode)  # MindSpore's own is 0400
 
 
 def _messages(path):

@@ -151,16 +151,7 @@ def read_pickle(
     except ForbiddenName:
         raise
     # Causes in a damaged program: an empty stack, a missing memo entry, or a value of the wrong type.
-    except (
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
         raise ValueError(f"its pickle is damaged ({type(error).__name__}: {str(error)[:200]})") from None
     raise ValueError("its pickle has no end")
 
@@ -204,6 +195,10 @@ class _Machine:
             self.stack.append(_CONSTANTS[name])
         elif name in _LITERALS:
             self.stack.append(argument)
+        elif name in _EMPTY:
+            self.stack.append(_EMPTY[name]())
+        elif name in _TUPLES:
+            self.stack.append(tuple(self._take(_TUPLES[name])))
         elif name in ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"):
             self.memo[len(self.memo) if name == "MEMOIZE" else argument] = self.stack[-1]
         elif name in ("BINGET", "LONG_BINGET", "GET"):
@@ -232,26 +227,8 @@ class _Machine:
         del self.stack[-count:]
         return items
 
-    def _mark(self, _):
-        self.stack.append(_MARK)
-
-    def _empty_dict(self, _):
-        self.stack.append({})
-
-    def _empty_list(self, _):
-        self.stack.append([])
-
     def _tuple(self, _):
         self.stack.append(tuple(self._since_mark()))
-
-    def _tuple1(self, _):
-        self.stack.append(tuple(self._take(1)))
-
-    def _tuple2(self, _):
-        self.stack.append(tuple(self._take(2)))
-
-    def _tuple3(self, _):
-        self.stack.append(tuple(self._take(3)))
 
     def _append(self, _):
         (value,) = self._take(1)
@@ -325,7 +302,9 @@ class _Machine:
         self.stack.append(self.storages[key])
 
 
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_CONSTANTS = {"MARK": _MARK, "NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
