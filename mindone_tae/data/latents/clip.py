@@ -118,21 +118,15 @@ def stored_latent(name: str, where: str, facts: dict, tensors: dict) -> StoredLa
         told = " and ".join(f"{kind} {tensor.shape}" for kind, tensor in tensors.items())
         raise UserError(f"{where} holds {told}; each must be (zc, lt, lh, lw), of the same shape: {_AGAIN}")
 
+    def clip_of(arrays):
+        return LatentClip(**{"mean": None, "logvar": None, **arrays}, **facts)
+
     def read():
-        return LatentClip(
-            **{
-                "mean": None,
-                "logvar": None,
-                **{kind: _numbers(where, tensor.read) for kind, tensor in tensors.items()},
-            },
-            **facts,
-        )
+        return clip_of({kind: _numbers(where, tensor.read) for kind, tensor in tensors.items()})
 
     def read_frames(start, stop):
         kind = "mean" if "mean" in tensors else "sample"
-        return LatentClip(
-            **{"mean": None, "logvar": None, kind: _numbers(where, tensors[kind].read_span, start, stop)}, **facts
-        )
+        return clip_of({kind: _numbers(where, tensors[kind].read_span, start, stop)})
 
     return StoredLatent(name, where, shape, facts, read, read_frames)
 
