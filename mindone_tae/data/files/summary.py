@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mindone_tae.zoo.atomic_file import replacing
 
 _INK, _FAINT, _PAPER, _BAR = (32, 32, 32), (120, 120, 120), (255, 255, 255), (70, 110, 170)
+_font = ImageFont.load_default
 _PANEL, _MARGIN, _TEXT = (460, 260), 24, 16
 _BINS = 16
 # Sizes, codecs and reasons named one by one; the rest are counted together.
@@ -84,7 +85,13 @@ def write_histograms(path: str | os.PathLike, rows: list[dict]) -> None:
     draw = ImageDraw.Draw(picture)
     for number, (title, bars) in enumerate(panels):
         left, top = number % 2 * _PANEL[0], number // 2 * _PANEL[1]
-        (_draw_columns if bars and isinstance(bars[0][0], float) else _draw_rows)(draw, left, top, title, bars)
+        draw.text((left + _MARGIN, top + _MARGIN // 2), title, fill=_INK, font=_font(_TEXT))
+        if not bars:
+            draw.text((left + _MARGIN, top + 2 * _MARGIN), "none", fill=_FAINT, font=_font(_TEXT))
+        elif isinstance(bars[0][0], float):
+            _draw_columns(draw, left, top, bars)
+        else:
+            _draw_rows(draw, left, top, bars)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG")
 
@@ -104,41 +111,24 @@ def _named(counts):
     return first + ([("others", rest)] if rest else [])
 
 
-def _draw_columns(draw, left, top, title, bars):
-    font = ImageFont.load_default(_TEXT)
-    draw.text((left + _MARGIN, top + _MARGIN // 2), title, fill=_INK, font=font)
+def _draw_columns(draw, left, top, bars):
+    left = left + _MARGIN
     ground, height = top + _PANEL[1] - _MARGIN - _TEXT, _PANEL[1] - 3 * _MARGIN - 2 * _TEXT
     most = max(count for _, count in bars[:-1])
     width = (_PANEL[0] - 2 * _MARGIN) / (len(bars) - 1)
     for number, (_, count) in enumerate(bars[:-1]):
-        x, tall = left + _MARGIN + number * width, height * count / most
-        draw.rectangle((x + 1, ground - tall, x + width - 2, ground), fill=_BAR if count else _PAPER)
         if count:
-            draw.text(
-                (x + width / 2, ground - tall - 2),
-                str(count),
-                fill=_FAINT,
-                font=ImageFont.load_default(11),
-                anchor="mb",
-            )
-    draw.line((left + _MARGIN, ground, left + _PANEL[0] - _MARGIN, ground), fill=_FAINT)
+            x, y = left + number * width, ground - height * count / most
+            draw.rectangle((x + 1, y, x + width - 2, ground), fill=_BAR)
+            draw.text((x + width / 2, y - 2), str(count), fill=_FAINT, font=_font(11), anchor="mb")
+    draw.line((left, ground, left + _PANEL[0] - 2 * _MARGIN, ground), fill=_FAINT)
     for number, anchor in ((0, "lt"), (len(bars) // 2, "mt"), (len(bars) - 1, "rt")):
-        draw.text(
-            (left + _MARGIN + number * width, ground + 4),
-            f"{bars[number][0]:.4g}",
-            fill=_FAINT,
-            font=font,
-            anchor=anchor,
-        )
+        edge = f"{bars[number][0]:.4g}"
+        draw.text((left + number * width, ground + 4), edge, fill=_FAINT, font=_font(_TEXT), anchor=anchor)
 
 
-def _draw_rows(draw, left, top, title, bars):
-    font = ImageFont.load_default(_TEXT)
-    small = ImageFont.load_default(13)
-    draw.text((left + _MARGIN, top + _MARGIN // 2), title, fill=_INK, font=font)
-    if not bars:
-        draw.text((left + _MARGIN, top + 2 * _MARGIN), "none", fill=_FAINT, font=font)
-        return
+def _draw_rows(draw, left, top, bars):
+    small = _font(13)
     most, middle = max(count for _, count in bars), left + _PANEL[0] // 2
     for number, (name, count) in enumerate(bars):
         y = top + 2 * _MARGIN + number * 22

@@ -6,14 +6,12 @@ import os
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from .base import UnreadableVideo, VideoReader
+from .base import VideoReader
 from .decord_reader import DecordReader, import_decord
 from .image_reader import ImageReader
 from .image_sequence import ImageSequenceReader
 from .isolated.bounded_reader import MEMORY_MB, BoundedReader
 from .pyav_reader import PyAVReader
-
-__all__ = ["IMAGE_SUFFIXES", "READERS", "VIDEO_SUFFIXES", "UnreadableVideo", "VideoReader", "open_video"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".apng", ".avif")
 VIDEO_SUFFIXES = (

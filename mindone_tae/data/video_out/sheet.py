@@ -47,32 +47,20 @@ def contact_sheet(
     tile_height, tile_width = height * factor, width * factor
 
     font = ImageFont.load_default(_TEXT)
-    label_width = max(int(font.getlength(label)) for label, _ in rows) + _MARGIN
-    left, top = _MARGIN + label_width, _MARGIN + _TEXT + _GAP
-    sheet = Image.new(
-        "RGB",
-        (
-            left + len(numbers) * (tile_width + _GAP) - _GAP + _MARGIN,
-            top + len(rows) * (tile_height + _GAP) - _GAP + _MARGIN,
-        ),
-        _PAPER,
-    )
+    left = _MARGIN + max(int(font.getlength(label)) for label, _ in rows) + _MARGIN
+    top = _MARGIN + _TEXT + _GAP
+    lefts = [left + column * (tile_width + _GAP) for column in range(len(numbers))]
+    tops = [top + row * (tile_height + _GAP) for row in range(len(rows))]
+    sheet = Image.new("RGB", (lefts[-1] + tile_width + _MARGIN, tops[-1] + tile_height + _MARGIN), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    for column, number in enumerate(numbers):
-        x = left + column * (tile_width + _GAP)
-        draw.text(
-            (x + tile_width // 2, _MARGIN + _TEXT // 2),
-            f"frame {number if frame_numbers is None else frame_numbers[number]}",
-            fill=_FAINT,
-            font=font,
-            anchor="mm",
-        )
-    for row, (label, frames) in enumerate(rows):
-        y = top + row * (tile_height + _GAP)
+    for x, number in zip(lefts, numbers):
+        title = f"frame {number if frame_numbers is None else frame_numbers[number]}"
+        draw.text((x + tile_width // 2, _MARGIN + _TEXT // 2), title, fill=_FAINT, font=font, anchor="mm")
+    for y, (label, frames) in zip(tops, rows):
         draw.text((_MARGIN, y + tile_height // 2), label, fill=_INK, font=font, anchor="lm")
-        for column, number in enumerate(numbers):
+        for x, number in zip(lefts, numbers):
             tile = Image.fromarray(frames[number]).resize((tile_width, tile_height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (left + column * (tile_width + _GAP), y))
+            sheet.paste(tile, (x, y))
     return sheet
 
 

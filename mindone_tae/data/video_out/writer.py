@@ -17,9 +17,6 @@ from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
 from ..transforms import to_pixels
-from .sheet import contact_sheet, write_contact_sheet
-
-__all__ = ["ImageWriter", "VideoWriter", "contact_sheet", "side_by_side", "write_contact_sheet", "write_video"]
 
 # Frames a second that a video may have.
 SLOWEST, FASTEST = 0.001, 1000.0
@@ -69,26 +66,19 @@ class VideoWriter:
         self._crf, self._reproducible = crf, reproducible
         self._stream = self._size = None
         self._reformatter = VideoReformatter()
-        self._exits = ExitStack()
 
     def __enter__(self):
-        temporary = self._exits.enter_context(replacing(self.path))
-        try:
-            self._container = av.open(temporary, "w")
-        except BaseException as error:
-            self._exits.__exit__(type(error), error, error.__traceback__)
-            raise
-        self._exits.push(lambda *_: self._container.close())
+        with ExitStack() as exits:
+            temporary = exits.enter_context(replacing(self.path))
+            self._container = exits.enter_context(av.open(temporary, "w"))
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is None:
-            try:
-                self._finish()
-            except BaseException as failure:
-                self._exits.__exit__(type(failure), failure, failure.__traceback__)
-                raise
-        return self._exits.__exit__(kind, error, trace)
+        if kind is not None:
+            return self._exits.__exit__(kind, error, trace)
+        with self._exits:
+            self._finish()
 
     def write(self, frame: np.ndarray) -> None:
         """Add one frame, uint8 (h, w, 3) RGB; all of one size."""

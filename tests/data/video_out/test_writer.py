@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from mindone_tae.data.readers.opening import open_video
-from mindone_tae.data.video_out.writer import VideoWriter, contact_sheet, side_by_side, write_contact_sheet, write_video
+from mindone_tae.data.video_out.sheet import contact_sheet, write_contact_sheet
+from mindone_tae.data.video_out.writer import VideoWriter, side_by_side, write_video
 from mindone_tae.zoo.errors import UserError
 
 
