@@ -121,24 +121,17 @@ class TAEVideoDataset:
         augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
-        for name, value, most in (
-            ("num_check_threads", num_check_threads, 1024),
-            ("clips_per_video", clips_per_video, 10**6),
+        for name, value, least, most, advice in (
+            ("num_check_threads", num_check_threads, 1, 1024, ": use 1 if unsure"),
+            ("clips_per_video", clips_per_video, 1, 10**6, ": use 1 if unsure"),
+            ("read_memory_mb", read_memory_mb, 256, 2**20, f" megabytes, or null: use {MEMORY_MB:g}"),
+            ("cache_mb", cache_mb, 0, 2**20, " megabytes: use 256, or 0 to keep no frames"),
         ):
-            if not 1 <= value <= most:
-                raise UserError(f"{name} is {value}; it must be from 1 to {most}: use 1 if unsure")
+            if value is not None and not least <= value <= most:
+                raise UserError(f"{name} is {value}; it must be from {least} to {most}{advice}")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
             raise UserError(
                 f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60"
-            )
-        if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
-            raise UserError(
-                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: "
-                f"use {MEMORY_MB:g}"
-            )
-        if not 0 <= cache_mb <= 2**20:
-            raise UserError(
-                f"cache_mb is {cache_mb}; it must be from 0 to 1048576 megabytes: use 256, or 0 to keep no frames"
             )
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
@@ -163,7 +156,7 @@ class TAEVideoDataset:
         self.output_columns = self._checked_columns(output_columns)
         found = self._files.check(num_check_threads) if found is None and check_files else found
         if found is not None:
-            self._files.learn(found, lambda path, info: self._suitable.refusal(path, info, self._counts.longest))
+            self._files.learn(found, lambda path, info: self._suitable.check(path, info, self._counts.longest))
         self._buckets = self._made_buckets(found is not None)
 
     def _checked_columns(self, output_columns):
@@ -255,9 +248,7 @@ class TAEVideoDataset:
         """One clip of a file, float32 (c, t, h, w)."""
         starts = None if self._deterministic else rng
         with self._files.open_kept(item, stretches=starts is not None) as reader:
-            refusal = self._suitable.refusal(item.path, info_of(reader), clip_frames)
-            if refusal is not None:
-                raise refusal
+            self._suitable.check(item.path, info_of(reader), clip_frames)
             stride = self._rate.stride(reader.fps)
             stride *= self._augmentation.draw_speed(
                 rng, lambda speed: frames_needed(clip_frames, stride * speed) <= len(reader)
@@ -283,9 +274,7 @@ class TAEVideoDataset:
             UnreadableVideo: the file can no longer be read.
         """
         with self._files.open(self._files.readable(index // self._clips_per_video)) as reader:
-            refusal = self._suitable.refusal(reader.path, info_of(reader), self._counts.default)
-            if refusal is not None:
-                raise refusal
+            self._suitable.check(reader.path, info_of(reader), self._counts.default)
             stride, clip = self._rate.stride(reader.fps), index % self._clips_per_video
             indices = clip_indices(len(reader), self._counts.default, stride, None, clip, self._clips_per_video)
             part = crop(*reader.size, self._sizes.of(reader.size))

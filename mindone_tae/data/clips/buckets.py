@@ -9,7 +9,7 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from ..files.inspection import ClipInfo, check_hdr, hdr_reason, is_refused
+from ..files.inspection import ClipInfo, check_hdr, hdr_refusal
 from ..readers.base import UnreadableVideo
 from ..transforms import parse_size
 from .sampling import SHORT_VIDEO, FrameRate, frames_needed
@@ -40,18 +40,18 @@ class Suitable:
         still = info.reader == "image" and info.frames == 1
         return still or info.frames >= frames_needed(clip_frames, self._rate.stride(info.fps))
 
-    def refusal(self, path: str, info: ClipInfo, clip_frames: int) -> UnreadableVideo | None:
-        """Why a file is left out, or None."""
-        if is_refused(info, self._hdr):
-            return UnreadableVideo(path, hdr_reason(info))
+    def check(self, path: str, info: ClipInfo, clip_frames: int) -> None:
+        """Raises UnreadableVideo for a file that is left out."""
+        reason = hdr_refusal(info, self._hdr)
+        if reason:
+            raise UnreadableVideo(path, reason)
         try:
             stride = self._rate.stride(info.fps)
         except ValueError as error:
-            return UnreadableVideo(path, str(error))
-        if not self._skips or self.long_enough(info, clip_frames):
-            return None
-        needed = frames_needed(clip_frames, stride)
-        return UnreadableVideo(path, f"too short: {info.frames} frames, and a clip needs {needed} (short_video: skip)")
+            raise UnreadableVideo(path, str(error)) from None
+        if self._skips and not self.long_enough(info, clip_frames):
+            told = f"{info.frames} frames, and a clip needs {frames_needed(clip_frames, stride)} (short_video: skip)"
+            raise UnreadableVideo(path, f"too short: {told}")
 
 
 class ClipSizes:

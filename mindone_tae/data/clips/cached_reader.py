@@ -48,13 +48,9 @@ class KeptReader(VideoReader):
         if self._kept is None:
             self._reader = open_file()
         self._info = info_of(self._reader) if self._kept is None else self._kept.info
-        self.fps, self.size, self.codec, self.name = (
-            self._info.fps,
-            self._info.size,
-            self._info.codec,
-            self._info.reader,
-        )
-        self.fps_is_guess, self.transfer = self._info.fps_is_guess, self._info.transfer
+        self.name = self._info.reader
+        for fact in ("fps", "fps_is_guess", "size", "codec", "transfer"):
+            setattr(self, fact, getattr(self._info, fact))
 
     def __len__(self):
         return self._info.frames
@@ -103,12 +99,10 @@ class KeptReader(VideoReader):
                 piece = self._read(range(first, min(first + _PIECE_FRAMES, end)), form)
                 found.update((number, piece[number]) for number in wanted if number in piece)
             return found
-        except UnreadableVideo:
-            pass
-        # The clip itself may be readable: it is read alone from now on.
-        self.close()
-        self._cache.leave_stretches(self.path, self._stamp)
-        return None
+        except UnreadableVideo:  # the clip itself may be readable: it is read alone from now on
+            self.close()
+            self._cache.leave_stretches(self.path, self._stamp)
+            return None
 
     def close(self):
         reader, self._reader = self._reader, None

@@ -58,24 +58,24 @@ class FileList:
         paths = [item.path for item in self.items]
         return inspect_files(paths, self._reader, num_threads, self._timeout_s, self._memory_mb)
 
-    def learn(
-        self, found: dict[str, ClipInfo | UnreadableVideo], refused: Callable[[str, ClipInfo], UnreadableVideo | None]
-    ) -> None:
+    def learn(self, found: dict[str, ClipInfo | UnreadableVideo], check: Callable[[str, ClipInfo], None]) -> None:
         """Store what is known of every file, and remove the bad ones.
 
         Args:
             found: by path.
-            refused: returns why a readable file cannot be used, or None.
+            check: raises UnreadableVideo for a readable file that cannot be used.
 
         Raises:
             UserError: none is left.
         """
         for path, info in found.items():
-            bad = info if isinstance(info, UnreadableVideo) else refused(path, info)
-            if bad is not None:
-                self.report(bad)
-            else:
+            try:
+                if isinstance(info, UnreadableVideo):
+                    raise info
+                check(path, info)
                 self._infos[path] = info
+            except UnreadableVideo as error:
+                self.report(error)
         self.items = [item for item in self.items if item.path not in self._bad]
         if not self.items:
             raise self._none_left()

@@ -15,7 +15,7 @@ from mindone_tae.zoo.errors import UserError
 from ..readers.base import UnreadableVideo
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from .collection import Item
-from .inspection import DEPTHS, check_hdr, hdr_reason, inspect_file, is_refused
+from .inspection import DEPTHS, check_hdr, hdr_refusal, inspect_file
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
 
 _logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class CollectionCheck:
                 inspect_file(item.path, "pyav", self._timeout_s, self._depth, self._memory_mb)
         except UnreadableVideo as error:
             return manifest_row(item, self._folder, error)
-        return manifest_row(item, self._folder, found, hdr_reason(found) if is_refused(found, self._hdr) else "")
+        return manifest_row(item, self._folder, found, hdr_refusal(found, self._hdr))
 
 
 def _row_of(line):

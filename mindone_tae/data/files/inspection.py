@@ -62,14 +62,11 @@ def check_hdr(hdr: str) -> None:
         raise UserError(f"hdr is '{hdr}'; it must be one of {', '.join(HDR)}{did_you_mean(hdr, HDR)}")
 
 
-def is_refused(info: ClipInfo, hdr: str) -> bool:
-    """Whether a file is left out for its high dynamic range."""
-    return hdr == "refuse" and info.transfer in HDR_TRANSFERS
-
-
-def hdr_reason(info: ClipInfo) -> str:
-    """The reason for which `is_refused` leaves a file out."""
-    return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
+def hdr_refusal(info: ClipInfo, hdr: str) -> str:
+    """Why a file is left out for its high dynamic range, "" where it is not."""
+    if hdr == "refuse" and info.transfer in HDR_TRANSFERS:
+        return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
+    return ""
 
 
 def inspect_file(

@@ -57,13 +57,10 @@ def import_parquet():
 
 def _delimited(path, delimiter, any_bytes):
     rows = _delimited_rows(path, delimiter, "surrogateescape" if any_bytes else "strict")
-    try:
-        columns = next(rows)[1]
-    except StopIteration:
-        raise UserError(
-            f"{path} is empty: it needs a header line with the columns' names, then one file a line"
-        ) from None
-    columns = [name.strip() for name in columns]
+    header = next(rows, None)
+    if header is None:
+        raise UserError(f"{path} is empty: it needs a header line with the columns' names, then one file a line")
+    columns = [name.strip() for name in header[1]]
     twice = [name for name, count in Counter(columns).items() if name and count > 1]
     if twice:
         raise UserError(f"{path} has the column '{twice[0]}' more than once: rename one")

@@ -12,6 +12,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +43,16 @@ def write_tars(folder: Path, latents: Iterable[StoredLatent], tar_size_mb: float
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there and not empty; tars need a folder of their own: choose another")
     tar, count = None, 0
-    with replacing_folder(folder) as temporary:
-        try:
-            for latent in latents:
-                if tar is None or tar.offset >= tar_size_mb * 1e6:
-                    if tar is not None:
-                        tar.close()
-                    tar, count = tarfile.open(temporary / f"latents-{count:05d}.tar", "w"), count + 1
-                for name, content in _members(latent.name, latent.read()):
-                    member = tarfile.TarInfo(name)
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
-        finally:
-            if tar is not None:
-                tar.close()
+    with replacing_folder(folder) as temporary, ExitStack() as open_tar:
+        for latent in latents:
+            if tar is None or tar.offset >= tar_size_mb * 1e6:
+                open_tar.close()
+                tar = open_tar.enter_context(tarfile.open(temporary / f"latents-{count:05d}.tar", "w"))
+                count += 1
+            for name, content in _members(latent.name, latent.read()):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
     return count
 
 
