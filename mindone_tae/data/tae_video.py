@@ -15,7 +15,6 @@ from .clips.sampling import FrameCounts, FrameRate, clip_indices, frames_needed
 from .files.collection import read_collection
 from .files.inspection import info_of
 from .files.manifest import known_items
-from .readers.base import UnreadableVideo
 from .readers.isolated.bounded_reader import MEMORY_MB
 from .readers.opening import check_reader_name
 from .transforms import crop, from_pixels
@@ -229,20 +228,16 @@ class TAEVideoDataset:
             if place == len(among) or among[place] != position:
                 place = int(np.random.default_rng([seed, 1]).integers(len(among)))
             position = place
-        while True:
-            item = self._files.readable(position, among)
-            try:
-                wanted = clip_frames or self._counts.default, clip, bucket
-                video = (
-                    self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
-                )
-            except UnreadableVideo as error:
-                self._files.report(error)
-                continue
-            return tuple(
-                video if name == "video" else np.asarray(item.path if name == "path" else item.extra[name])
-                for name in self.output_columns
-            )
+
+        def clip_of(item):
+            wanted = clip_frames or self._counts.default, clip, bucket
+            return self._clip(item, *wanted, np.random.default_rng(seed)) if "video" in self.output_columns else None
+
+        item, video = self._files.first_good(clip_of, position, among)
+        return tuple(
+            video if name == "video" else np.asarray(item.path if name == "path" else item.extra[name])
+            for name in self.output_columns
+        )
 
     def _clip(self, item, clip_frames, clip, bucket, rng):
         """One clip of a file, float32 (c, t, h, w)."""
@@ -296,18 +291,6 @@ class TAEVideoDataset:
 
         For a file that turned out bad it is the file that replaces it, as in `self[index]`.
         """
-        while True:
-            item = self._files.readable(index // self._clips_per_video)
-            try:
-                info = self._files.info(item)
-            except UnreadableVideo as error:
-                self._files.report(error)
-                continue
-            found = {
-                "path": item.path,
-                "relative_path": item.relative_path,
-                "frames": info.frames,
-                "fps": info.fps,
-                "size": info.size,
-            }
-            return {**item.extra, **found}
+        item, info = self._files.first_good(self._files.info, index // self._clips_per_video)
+        places = {"path": item.path, "relative_path": item.relative_path}
+        return {**item.extra, **places, "frames": info.frames, "fps": info.fps, "size": info.size}

@@ -114,11 +114,9 @@ def _check_kind(config):
 def _check_types(found):
     for key, value in found.items():
         if key == "block_out_channels":
-            right = (
-                isinstance(value, (list, tuple)) and value and all(type(width) is int and width > 0 for width in value)
-            )
+            wanted, listed = "list of widths", value if isinstance(value, (list, tuple)) else ()
+            right = listed and all(type(width) is int and width > 0 for width in listed)
         else:
-            right = type(value) is int or (key in _FACTORS and type(value) is float)
+            wanted, right = "number", type(value) is int or (key in _FACTORS and type(value) is float)
         if not right:
-            wanted = "list of widths" if key == "block_out_channels" else "number"
             raise UserError(f"config.json: {key} is {value!r}, which is no {wanted}: correct it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from mindone_tae.zoo.errors import UserError
 
@@ -18,6 +19,8 @@ from .cached_reader import KeptReader
 from .frame_cache import FrameCache
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 
 class FileList:
@@ -110,6 +113,26 @@ class FileList:
             if item.path not in self._bad:
                 return item
         raise self._none_left()
+
+    def first_good(
+        self, use: Callable[[Item], _Result], position: int, among: Sequence[int] | None = None
+    ) -> tuple[Item, _Result]:
+        """The first item from a position on that can be used, and the result; those that cannot are reported.
+
+        Args:
+            use: takes an item; raises UnreadableVideo where its file is bad.
+            position: see `readable`.
+            among: see `readable`.
+
+        Raises:
+            UserError: none is left.
+        """
+        while True:
+            item = self.readable(position, among)
+            try:
+                return item, use(item)
+            except UnreadableVideo as error:
+                self.report(error)
 
     def known(self, item: Item) -> ClipInfo | None:
         """A file's ClipInfo, or None before it was opened."""

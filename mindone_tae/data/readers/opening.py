@@ -28,8 +28,12 @@ def check_reader_name(reader: str) -> None:
     if reader not in ("auto", *READERS):
         known = ("auto", *READERS)
         raise UserError(f"reader is '{reader}'; it must be one of {', '.join(known)}{did_you_mean(reader, known)}")
-    if reader == "decord" and not _decord_installed():
-        raise UserError("reader is 'decord', which is not installed here: use 'auto' or 'pyav', or pip install decord")
+    if reader == "decord":
+        try:
+            import_decord()
+        except ImportError:
+            remedy = "use 'auto' or 'pyav', or pip install decord"
+            raise UserError(f"reader is 'decord', which is not installed here: {remedy}") from None
 
 
 def open_video(
@@ -61,11 +65,3 @@ def open_video(
     if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
         return ImageReader(path)
     return PyAVReader(path, tone_map) if reader in ("auto", "pyav") else READERS[reader](path)
-
-
-def _decord_installed():
-    try:
-        import_decord()
-    except ImportError:
-        return False
-    return True

@@ -27,11 +27,8 @@ from .stored import Stored, StoredTensor, check_axes
 # The one entry that is no weight: the writer's metadata, as JSON.
 _METADATA = "mindone_tae.metadata"
 _TEXT = "str"
-_DTYPES = {
-    **{name: np.dtype(name.lower()) for name in ("Float64", "Float32", "Float16", "Int64", "Int32", "Int16", "Int8")},
-    **{name: np.dtype(name.lower()) for name in ("UInt64", "UInt32", "UInt16", "UInt8", "Bool")},
-    "BFloat16": np.dtype(ml_dtypes.bfloat16),
-}
+_NUMPY_HAS = "Float64 Float32 Float16 Int64 Int32 Int16 Int8 UInt64 UInt32 UInt16 UInt8 Bool".split()
+_DTYPES = {name: np.dtype(name.lower()) for name in _NUMPY_HAS} | {"BFloat16": np.dtype(ml_dtypes.bfloat16)}
 # An optional trailer: this mark, and the checksum of all before it in ten bytes.
 _CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
 _MOST_BYTES = 2**31

@@ -25,15 +25,12 @@ class _DType:
         if type(code) is not str or not _NUMBERS.fullmatch(code):
             told = code[:20] if type(code) is str else type(code).__name__
             raise ValueError(f"an array is of type {told}, which is no number")
-        self.code, self.order = code, "<"
+        self.numpy = np.dtype(f"<{code}")
 
     def build(self, state):
         """(version, byte order, ...)."""
         if type(state) is not tuple or type(state[1]) is not str or state[1] not in ("<", "|"):
             raise ValueError("its numbers are not little-endian")
-
-    def numpy(self):
-        return np.dtype(self.order + self.code)
 
 
 class _Array:
@@ -51,9 +48,9 @@ class _Array:
             raise TypeError("an array without a type or without bytes")
         if type(shape) is not tuple or len(shape) > MOST_AXES or not all(_is_side(side) for side in shape):
             raise ValueError("an array whose shape is not one")
-        if math.prod(shape) * dtype.numpy().itemsize != len(data):
+        if math.prod(shape) * dtype.numpy.itemsize != len(data):
             raise ValueError(f"an array of shape {shape} with {len(data)} bytes")
-        self.shape, self.dtype, self.data, self.order = shape, dtype.numpy(), data, "F" if fortran is True else "C"
+        self.shape, self.dtype, self.data, self.order = shape, dtype.numpy, data, "F" if fortran is True else "C"
 
     def read(self):
         return np.frombuffer(self.data, self.dtype).reshape(self.shape, order=self.order)

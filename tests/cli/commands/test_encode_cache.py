@@ -17,7 +17,8 @@ from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
 from mindone_tae.data import VideoWriter, open_video, write_video
 from mindone_tae.data.latents.folder import find_latents
-from mindone_tae.data.tae_video import TAEVideoDataset, UnreadableVideo
+from mindone_tae.data.readers.base import UnreadableVideo
+from mindone_tae.data.tae_video import TAEVideoDataset
 from mindone_tae.weights import save_weights
 
 pytestmark = pytest.mark.apart
