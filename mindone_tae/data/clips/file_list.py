@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from mindone_tae.zoo.errors import UserError
 
 from ..files.collection import Item
-from ..files.inspection import ClipInfo, inspect_file, inspect_files
+from ..files.inspection import ClipInfo, inspect_file
 from ..readers.base import UnreadableVideo, VideoReader
 from ..readers.file_stamp import stamp_of
-from ..readers.isolated.bounded_reader import MEMORY_MB, bounded_stamp
+from ..readers.isolated.bounded_reader import bounded_stamp
 from ..readers.opening import open_video
 from .cached_reader import KeptReader
 from .frame_cache import FrameCache
@@ -42,11 +43,11 @@ class FileList:
     def __init__(
         self,
         items: list[Item],
-        reader: str = "auto",
-        timeout_s: float | None = None,
-        cache_mb: float = 0,
-        tone_map: bool = False,
-        memory_mb: float | None = MEMORY_MB,
+        reader: str,
+        timeout_s: float | None,
+        cache_mb: float,
+        tone_map: bool,
+        memory_mb: float | None,
     ):
         self.items = items
         self.unreadable: list[tuple[str, str]] = []
@@ -57,9 +58,20 @@ class FileList:
         self._lock = threading.Lock()  # guards what is known of files
 
     def check(self, num_threads: int) -> dict[str, ClipInfo | UnreadableVideo]:
-        """Open every file, for `learn`."""
-        paths = [item.path for item in self.items]
-        return inspect_files(paths, self._reader, num_threads, self._timeout_s, self._memory_mb)
+        """Open every file in threads, each once: by path what it holds or what is wrong with it, for `learn`."""
+
+        def inspect(path):
+            try:
+                return self._inspect(path)
+            except UnreadableVideo as error:
+                return error
+
+        paths = list(dict.fromkeys(item.path for item in self.items))
+        with ThreadPoolExecutor(num_threads, thread_name_prefix="check-files") as pool:
+            return dict(zip(paths, pool.map(inspect, paths)))
+
+    def _inspect(self, path):
+        return inspect_file(path, self._reader, self._timeout_s, memory_mb=self._memory_mb)
 
     def learn(self, found: dict[str, ClipInfo | UnreadableVideo], check: Callable[[str, ClipInfo], None]) -> None:
         """Store what is known of every file, and remove the bad ones.
@@ -144,7 +156,7 @@ class FileList:
         Raises:
             UnreadableVideo: it had to be opened, and could not be.
         """
-        info = self.known(item) or inspect_file(item.path, self._reader, self._timeout_s, memory_mb=self._memory_mb)
+        info = self.known(item) or self._inspect(item.path)
         with self._lock:
             self._infos[item.path] = info
         return info

@@ -1,14 +1,13 @@
-"""Opens every file of a collection once, to learn its length and size and find bad ones."""
+"""Opens a file to learn its length and size, and whether it can be decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mindone_tae.zoo.errors import UserError, did_you_mean
 
-from ..readers.base import HDR_TRANSFERS, UnreadableVideo, VideoReader
+from ..readers.base import HDR_TRANSFERS, VideoReader
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
 
@@ -104,27 +103,3 @@ def _numbers(frames: int, depth: str) -> Iterator[list[int]]:
     else:
         for start in range(0, frames, _CHUNK_FRAMES):
             yield list(range(start, min(start + _CHUNK_FRAMES, frames)))
-
-
-def inspect_files(
-    paths: list[str],
-    reader: str = "auto",
-    num_threads: int = 4,
-    timeout_s: float | None = None,
-    memory_mb: float | None = MEMORY_MB,
-) -> dict[str, ClipInfo | UnreadableVideo]:
-    """Inspect many files in threads, each path once.
-
-    Returns:
-        For each path what it holds, or what is wrong with it.
-    """
-
-    def inspect(path):
-        try:
-            return inspect_file(path, reader, timeout_s, memory_mb=memory_mb)
-        except UnreadableVideo as error:
-            return error
-
-    distinct = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(num_threads, thread_name_prefix="check-files") as pool:
-        return dict(zip(distinct, pool.map(inspect, distinct)))

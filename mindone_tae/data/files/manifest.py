@@ -105,28 +105,6 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
             writer.writerow([cells[name] for name in columns])
 
 
-def split_facts(items: list[Item], path: str) -> tuple[list[Item], dict[str, ClipInfo | UnreadableVideo]]:
-    """Separate a manifest's own columns from the files' other columns.
-
-    Args:
-        items: of the manifest, read as any table with the column "path".
-        path: the manifest, for messages.
-
-    Returns:
-        The items without the manifest's own columns, and by path what each file holds or what is wrong with it.
-
-    Raises:
-        UserError: a column is missing or holds no number.
-    """
-    missing = [name for name in _FACTS[1:] if name not in items[0].extra]
-    if missing:
-        raise UserError(
-            f"{path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: "
-            "write it with mindone-tae check-data"
-        )
-    return [_without_facts(item, path) for item in items], {item.path: _facts(item, path) for item in items}
-
-
 def _without_facts(item, manifest):
     others = other_columns(item)
     if not manifest.endswith(".parquet"):  # see `write_manifest`
@@ -185,9 +163,15 @@ def known_items(
             f"{manifest_path} has no column '{COLUMNS[0]}', so it is no manifest: "
             "give it as dataset.csv_path, or make one with mindone-tae check-data"
         )
-    items, facts = split_facts(
-        read_collection(manifest_path, folder, "path", allow_outside, any_bytes=True), manifest_path
-    )
+    missing = [name for name in _FACTS if name not in columns]
+    if missing:
+        raise UserError(
+            f"{manifest_path} has no column '{missing[0]}'; a manifest has {', '.join(_FACTS)}: "
+            "write it with mindone-tae check-data"
+        )
+    rows = read_collection(manifest_path, folder, "path", allow_outside, any_bytes=True)
+    facts = {row.path: _facts(row, manifest_path) for row in rows}
+    items = [_without_facts(row, manifest_path) for row in rows]
     if csv_path is not None:
         items = read_collection(csv_path, folder, video_column, allow_outside)
         unknown = [item.relative_path for item in items if item.path not in facts]
