@@ -95,8 +95,9 @@ def index_by_decoding(path: str) -> FrameIndex:
         bare = container.format.name in (*_BARE_STREAMS, "avi")
         if container.format.name == "avi":  # AVI stores decoding times only; FFmpeg invents the times of display
             found = [packet._replace(pts=packet.dts) for packet in found]
-        exact = not bare and clean and None not in decoded and len(set(decoded)) == len(decoded)
-        shown = [packet for packet in found if packet.pts in set(decoded)] if exact else found
+        distinct = set(decoded)
+        exact = not bare and clean and None not in decoded and len(distinct) == len(decoded)
+        shown = [packet for packet in found if packet.pts in distinct] if exact else found
         fps, guess = _rate(path, container, stream, shown)
         if not exact:
             return FrameIndex(len(decoded), None, [], fps, guess)
