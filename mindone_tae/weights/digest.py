@@ -20,12 +20,10 @@ def weights_sha256(model) -> str:
     Returns:
         64 hexadecimal digits, of each parameter's name, type, shape and numbers, in the order of the names.
     """
-    parameters = dict(model.parameters_and_names()) if hasattr(model, "parameters_and_names") else {}
-    parameters = sorted(
-        ((strip_wrappers(name), parameter) for name, parameter in parameters.items()), key=lambda entry: entry[0]
-    )
+    found = model.parameters_and_names() if hasattr(model, "parameters_and_names") else ()
+    parameters = {strip_wrappers(name): parameter for name, parameter in found}
     # One at a time, so that the model's parameters are never in memory twice.
-    return arrays_sha256((name, as_arrays({name: parameter})[name]) for name, parameter in parameters)
+    return arrays_sha256((name, as_arrays({name: parameters[name]})[name]) for name in sorted(parameters))
 
 
 def arrays_sha256(named_arrays: Iterable[tuple[str, np.ndarray]]) -> str:

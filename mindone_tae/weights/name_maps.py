@@ -95,11 +95,10 @@ def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:
     # MindONE's GeneratorWithLoss holds the autoencoder, under that name, beside other networks
     trained = [source for source in shapes if _AUTOENCODER.search(source) and not _OF_TRAINING.search(source)]
     for source, name in stripped.items():
+        beside = trained and not _AUTOENCODER.search(source) and not name.startswith(("encoder.", "decoder."))
         if _OF_TRAINING.search(source):
             skipped[source] = "of the optimizer or the training step"
-        elif trained and not _AUTOENCODER.search(source) and not name.startswith(("encoder.", "decoder.")):
-            skipped[source] = f"of another network ({network_of(name)})"
-        elif not name.startswith(prefix):
+        elif beside or not name.startswith(prefix):
             skipped[source] = f"of another network ({network_of(name)})"
         elif _DEAD.search(name):
             skipped[source] = "dead weight of the published checkpoint"

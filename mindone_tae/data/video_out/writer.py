@@ -105,19 +105,16 @@ class VideoWriter:
         else:
             self._stream.height, self._stream.width = (side + side % 2 for side in size)
             self._stream.pix_fmt = "yuv420p"  # what every player and browser takes
-            self._tag(self._stream.codec_context)
+            # Players would take untagged colours for BT.709 in large frames and BT.601 in small ones.
+            context = self._stream.codec_context
+            context.color_range = ColorRange.MPEG
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.sample_aspect_ratio = Fraction(1, 1)
             self._stream.options = {"crf": str(self._crf)}
             if self._reproducible:
                 # x264's output varies with the number of threads, and, with macroblock tree on small frames, at random.
                 self._stream.options["x264-params"] = "mbtree=0"
-                self._stream.codec_context.thread_count = 1
-
-    @staticmethod
-    def _tag(context):
-        """Tags the colours; players would take untagged ones for BT.709 in large frames and BT.601 in small ones."""
-        context.color_range = ColorRange.MPEG
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.sample_aspect_ratio = Fraction(1, 1)
+                context.thread_count = 1
 
     def _mp4_frame(self, frame):
         height, width = self._size
