@@ -177,11 +177,7 @@ def _from_table(csv_path, folder, video_column, allow_outside, any_bytes):
         what = "is a folder; to search it, give it as dataset.folder" if os.path.isdir(csv_path) else "does not exist"
         raise UserError(f"dataset.csv_path {what}: {csv_path}")
     absolute_allowed = folder is None if allow_outside is None else allow_outside
-    root = Root(
-        folder if folder is not None else os.path.dirname(os.path.abspath(csv_path)),
-        absolute_allowed,
-        bool(allow_outside),
-    )
+    root = Root(folder or os.path.dirname(csv_path), absolute_allowed, bool(allow_outside))
     columns, rows = read_table(csv_path, any_bytes)
     _check_columns(csv_path, columns, video_column)
     items = []

@@ -38,12 +38,12 @@ def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]
     return sorted(found, key=lambda latent: latent.name), problems
 
 
-def latent_paths(source: Path) -> list[Path]:
-    """The files below a folder that may be latents of a clip each, or the one file that it is."""
+def latent_paths(source: Path, suffix: str = SUFFIX) -> list[Path]:
+    """The files below a folder that may be latents of a clip each, or the one file that it is, whatever its suffix."""
     if not source.is_dir():
         return [source] if source.is_file() else []
     # hidden ones are being written, or were when their writer was killed
-    paths = source.rglob(f"*{SUFFIX}")
+    paths = source.rglob(f"*{suffix}")
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(source).parts))
 
 

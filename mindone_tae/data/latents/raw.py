@@ -46,13 +46,8 @@ def find_raw(source: Path) -> list[RawLatent]:
         UserError: a file is damaged, or an array in it no latent.
     """
     source = Path(source)
-    arrays = (
-        [source]
-        if source.is_file()
-        else sorted(path for path in source.rglob("*.npy") if not path.name.startswith("."))
-    )
     found = []
-    for path in dict.fromkeys([*arrays, *latent_paths(source)]):
+    for path in dict.fromkeys([*latent_paths(source, ".npy"), *latent_paths(source)]):
         name = path.relative_to(source).with_suffix("").as_posix() if source.is_dir() else path.stem
         found += _of_npy(path, name) if path.suffix == ".npy" else _of_safetensors(path, name)
     return sorted(found, key=lambda latent: latent.name)
@@ -117,8 +112,4 @@ def _videos(name, where, shape, dtype, read):
     if len(shape) == 4:
         return [RawLatent(name, where, tuple(shape), read)]
     names = [name] if shape[0] == 1 else [f"{name}_{i}" for i in range(shape[0])]
-    return [RawLatent(each, f"{where}[{i}]", tuple(shape[1:]), _entry(read, i)) for i, each in enumerate(names)]
-
-
-def _entry(read, i):
-    return lambda: read()[i]
+    return [RawLatent(each, f"{where}[{i}]", tuple(shape[1:]), lambda i=i: read()[i]) for i, each in enumerate(names)]
