@@ -81,14 +81,14 @@ class MindSporeContender:
         from mindone.trainers import create_optimizer
 
         from mindone_tae.losses.tae_loss import TAELoss
-        from mindone_tae.zoo.training.update import ForwardWithLoss, NetworkUpdate, TrainStep
+        from mindone_tae.zoo.training.update import ForwardWithLoss, Gradients, NetworkUpdate, TrainStep
 
         optimizer = create_optimizer(
             self.model.trainable_params(), name="adam", lr=[LEARNING_RATE] * 1000, weight_decay=0.0
         )
         network = ForwardWithLoss(self.model, TAELoss(perceptual_weight=0.0), 2)
-        scale = self.ms.Tensor(1.0, self.ms.float32)
-        self.step = TrainStep(network, NetworkUpdate(optimizer, scale, clip_norm=CLIP_NORM))
+        update = NetworkUpdate(optimizer, self.ms.Tensor(1.0, self.ms.float32), clip_norm=CLIP_NORM)
+        self.step = TrainStep(Gradients(network, update), update)
 
     def run(self, work):
         """Does the work, waits for its end, and returns one number of its result, to compare between contenders."""

@@ -6,13 +6,13 @@ from .. import registry
 from ..errors import UserError, did_you_mean
 from ..recipe.recipe import Recipe
 from ..run.checkpoints import MODEL
-from .adversarial_update import AdaptiveWeight, AdversarialStep
+from .adversarial_update import AdaptiveWeight, JudgedGradients
 from .single_network import loss_terms, trained_network
-from .update import StepResult
+from .update import ForwardWithLoss, Gradients, StepResult, TrainStep
 
 # The second network in checkpoints, and the prefix of its parameters.
 DISCRIMINATOR = "discriminator"
-# AdversarialStep's terms after those of the loss.
+# JudgedGradients' terms after those of the loss.
 _TERM_NAMES = ("gan_g", "gan_weight", "gan_d", "logits_real", "logits_fake")
 _ASKED = ("generator_loss", "discriminator_loss")
 
@@ -60,9 +60,12 @@ class AdversarialPair:
         if section.adaptive:
             last_layer = _last_layer(model, section.last_layer)
             adaptive = AdaptiveWeight(model, loss, model_inputs, judge, last_layer, trained.update)
-        self._step = AdversarialStep(
+        alone = Gradients(ForwardWithLoss(model, loss, model_inputs), trained.update)
+        judged = JudgedGradients(
             model, loss, model_inputs, judge, trained.update, opponent.update, section.weight, adaptive
         )
+        self._alone = TrainStep(alone, trained.update)
+        self._judged = TrainStep(judged, trained.update, opponent.update)
 
     def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.
@@ -75,7 +78,8 @@ class AdversarialPair:
         Returns:
             StepResult.
         """
-        return self._step(last_micro_step, number >= self.start_step, *tensors)
+        step = self._judged if number >= self.start_step else self._alone
+        return step(last_micro_step, *tensors)
 
 
 def _build(spec):

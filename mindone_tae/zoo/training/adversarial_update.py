@@ -6,7 +6,7 @@ Both gradients are of the same reconstruction, and either both networks are upda
 import mindspore as ms
 from mindspore import nn, ops
 
-from .update import ForwardWithLoss, Gradients, JointUpdate, StepResult, TrainStep, reducer, square_sum
+from .update import ForwardWithLoss, Gradients, reducer, square_sum
 
 # As VQGAN has them (Esser et al., arXiv 2012.09841, section 3.1, and its code).
 _RATIO_EPS = 1e-4
@@ -36,13 +36,15 @@ class JudgedForward(ForwardWithLoss):
         Returns:
             The scaled total; and the tuple of total, terms, adversarial loss and reconstruction.
         """
-        outputs = self.model(*tensors[: self.model_inputs])
-        result = self.loss(outputs, *tensors[self.model_inputs :])
-        terms = result if isinstance(result, tuple) else (result,)
-        recon = outputs[0] if isinstance(outputs, tuple) else outputs
-        charge = self.discriminator.generator_loss(self.discriminator(recon))
+        outputs, terms = self.outputs_and_terms(*tensors)
+        charge, recon = self.charge(outputs)
         total = ops.cast(terms[0], ms.float32) + weight * charge
         return total * scale, (total,) + terms[1:] + (charge, recon)
+
+    def charge(self, outputs):
+        """The adversarial loss of the model's outputs, and the reconstruction in them."""
+        recon = outputs[0] if isinstance(outputs, tuple) else outputs
+        return self.discriminator.generator_loss(self.discriminator(recon)), recon
 
 
 class DiscriminatorForward(nn.Cell):
@@ -63,19 +65,12 @@ class DiscriminatorForward(nn.Cell):
         return loss * scale, (loss, real.mean(), fake.mean())
 
 
-class _Charge(nn.Cell):
+class _Charge(JudgedForward):
     """The adversarial loss alone."""
 
-    def __init__(self, model, discriminator, model_inputs):
-        super().__init__(auto_prefix=False)
-        self.model = model
-        self.discriminator = discriminator
-        self.model_inputs = model_inputs
-
     def construct(self, scale, *tensors):
-        outputs = self.model(*tensors[: self.model_inputs])
-        recon = outputs[0] if isinstance(outputs, tuple) else outputs
-        return self.discriminator.generator_loss(self.discriminator(recon)) * scale
+        charge, _ = self.charge(self.model(*tensors[: self.model_inputs]))
+        return charge * scale
 
 
 class AdaptiveWeight(nn.Cell):
@@ -94,8 +89,9 @@ class AdaptiveWeight(nn.Cell):
         super().__init__(auto_prefix=False)
         weights = ms.ParameterTuple([last_layer])
         forward = ForwardWithLoss(model, loss, model_inputs)
+        charge = _Charge(model, loss, model_inputs, discriminator)
         self.gradient_of_loss = ops.value_and_grad(forward, None, weights, has_aux=True)
-        self.gradient_of_charge = ops.value_and_grad(_Charge(model, discriminator, model_inputs), None, weights)
+        self.gradient_of_charge = ops.value_and_grad(charge, None, weights)
         self.scale_sense = update.scale_sense
         # Averaged over devices, so that all take the ratio of the whole batch.
         self.reducer = reducer(weights)
@@ -114,62 +110,31 @@ class JudgedGradients(nn.Cell):
     """The gradients of both networks of one micro-batch.
 
     Args:
-        forward: a JudgedForward.
-        discriminator: by `protocols`.
-        update, discriminator_update: NetworkUpdate of the model and of the discriminator.
-        weight: of the discriminator's charge.
-        adaptive: AdaptiveWeight, whose ratio is a further factor of the weight; or None.
-    """
-
-    def __init__(self, forward, discriminator, update, discriminator_update, weight, adaptive):
-        super().__init__(auto_prefix=False)
-        self.of_model = Gradients(forward, update)
-        self.of_discriminator = Gradients(DiscriminatorForward(discriminator), discriminator_update)
-        self.weight = ms.Tensor(weight, ms.float32)
-        self.adaptive = adaptive
-        self.model_inputs = forward.model_inputs
-
-    def construct(self, *tensors):
-        """The terms, the sum of both losses, and the gradients as JointUpdate takes them."""
-        weight = self.weight
-        if self.adaptive is not None:
-            weight = weight * self.adaptive(*tensors)
-        terms, gradients = self.of_model(weight, *tensors)
-        verdict, discriminator_gradients = self.of_discriminator(tensors[self.model_inputs], terms[-1])
-        losses = ops.cast(terms[0], ms.float32) + verdict[0]
-        return terms[:-1] + (weight,) + verdict, losses, gradients + discriminator_gradients
-
-
-class AdversarialStep:
-    """The step of both networks.
-
-    Args:
         model, loss, model_inputs: as ForwardWithLoss takes them.
         discriminator: by `protocols`.
-        update, discriminator_update: NetworkUpdate of each, with as many micro-steps.
+        update, discriminator_update: NetworkUpdate of the model and of the discriminator, with as many micro-steps.
         weight: of the discriminator's charge.
         adaptive: AdaptiveWeight, whose ratio is a further factor of the weight; or None.
     """
 
     def __init__(self, model, loss, model_inputs, discriminator, update, discriminator_update, weight, adaptive):
-        self._model_step = TrainStep(ForwardWithLoss(model, loss, model_inputs), update)
-        forward = JudgedForward(model, loss, model_inputs, discriminator)
-        self._gradients = JudgedGradients(forward, discriminator, update, discriminator_update, weight, adaptive)
-        self._update = JointUpdate(update, discriminator_update)
+        super().__init__(auto_prefix=False)
+        self.of_model = Gradients(JudgedForward(model, loss, model_inputs, discriminator), update)
+        self.of_discriminator = Gradients(DiscriminatorForward(discriminator), discriminator_update)
+        self.weight = ms.Tensor(weight, ms.float32)
+        self.adaptive = adaptive
+        self.model_inputs = model_inputs
 
-    def __call__(self, last_micro_step, judged, *tensors):
-        """Runs one micro-step, and with the last of them the updates.
+    def construct(self, *tensors):
+        """What TrainStep takes: the terms, the sum of both losses, and the gradients.
 
-        Args:
-            last_micro_step: whether this one ends the accumulation.
-            judged: whether the discriminator takes part; without it this is the model's own step.
-            *tensors: the model's inputs, then the dataset's columns.
-
-        Returns:
-            StepResult; where judged, the terms continue with the adversarial loss, its weight, the discriminator's
-            loss, and the mean logits of the pixels and of the reconstruction. The norm is that of the model's gradient.
+        The terms are those of the loss, the adversarial loss, its weight, the discriminator's loss, and the mean logits
+        of the pixels and of the reconstruction.
         """
-        if not judged:
-            return self._model_step(last_micro_step, *tensors)
-        terms, losses, gradients = self._gradients(*tensors)
-        return StepResult(terms, *self._update(losses, *gradients)) if last_micro_step else StepResult(terms)
+        weight = self.weight
+        if self.adaptive is not None:
+            weight = weight * self.adaptive(*tensors)
+        terms, total, gradients = self.of_model(weight, *tensors)
+        verdict, loss, discriminator_gradients = self.of_discriminator(tensors[self.model_inputs], terms[-1])
+        losses = ops.cast(total, ms.float32) + loss
+        return terms[:-1] + (weight,) + verdict, losses, gradients + discriminator_gradients

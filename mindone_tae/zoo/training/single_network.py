@@ -15,7 +15,7 @@ from ..recipe.recipe import Recipe
 from ..recipe.schema import Train
 from ..run.checkpoints import MODEL
 from ..run.state import Trained
-from .update import ForwardWithLoss, NetworkUpdate, StepResult, TrainStep
+from .update import ForwardWithLoss, Gradients, NetworkUpdate, StepResult, TrainStep
 
 # How a step calls its loss, in the lines that a traceback quotes.
 _CALL = "self.loss(outputs, "
@@ -44,7 +44,8 @@ class SingleNetwork:
         trained = trained_network(model, learning_rates, recipe.optimizer, recipe.train.ema_decay, recipe.train)
         self.networks = {MODEL: trained}
         self.term_names = loss_terms(loss)
-        self._step = TrainStep(ForwardWithLoss(model, loss, model_inputs), trained.update)
+        gradients = Gradients(ForwardWithLoss(model, loss, model_inputs), trained.update)
+        self._step = TrainStep(gradients, trained.update)
 
     def step(self, number: int, last_micro_step: bool, *tensors) -> StepResult:
         """One micro-step.

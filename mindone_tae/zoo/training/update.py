@@ -49,10 +49,14 @@ class ForwardWithLoss(nn.Cell):
 
     def construct(self, scale, *tensors):
         """The scaled loss, and the tuple of the unscaled loss and its terms."""
+        _, terms = self.outputs_and_terms(*tensors)
+        return ops.cast(terms[0], ms.float32) * scale, terms
+
+    def outputs_and_terms(self, *tensors):
+        """The model's outputs, and the tuple of the loss and its terms."""
         outputs = self.model(*tensors[: self.model_inputs])
         result = self.loss(outputs, *tensors[self.model_inputs :])
-        terms = result if isinstance(result, tuple) else (result,)
-        return ops.cast(terms[0], ms.float32) * scale, terms
+        return outputs, result if isinstance(result, tuple) else (result,)
 
 
 class NetworkUpdate(nn.Cell):
@@ -67,7 +71,7 @@ class NetworkUpdate(nn.Cell):
 
     Attributes:
         weights: the optimizer's parameters.
-        average: the MovingAverage, which `JointUpdate` calls after the weights' update; or None.
+        average: the MovingAverage, which `TrainStep` calls after the weights' update; or None.
         scale_sense: loss scale, a parameter.
         sums: sums of the micro-batches' gradients, parameters; None where a step has one micro-batch.
         reducer: averages gradients over the devices.
@@ -93,7 +97,7 @@ class NetworkUpdate(nn.Cell):
     def reduce(self, gradients):
         """A step's summed gradients over all devices, and the norm of the gradient of the loss."""
         gradients = self.reducer(gradients)
-        return gradients, ops.sqrt(ops.addn(self.hyper_map(_square_sum, gradients))) * self._share()
+        return gradients, ops.sqrt(ops.addn(self.hyper_map(square_sum, gradients))) * self._share()
 
     def not_finite(self, figure):
         """Whether a figure is not finite, on this device or any other."""
@@ -133,12 +137,12 @@ class Gradients(nn.Cell):
         self.hyper_map = ops.HyperMap()
 
     def construct(self, *tensors):
-        """The terms, and the gradients of the scaled loss; () where these were added to the update's sums."""
+        """The terms, the loss, and the gradients of the scaled loss; () where these were added to the update's sums."""
         (_, terms), gradients = self.loss_and_gradients(self.scale_sense * 1.0, *tensors)
         if self.sums is None:
-            return terms, gradients
-        self.hyper_map(ops.partial(_add_to), self.sums, gradients)
-        return terms, ()
+            return terms, terms[0], gradients
+        self.hyper_map(ops.assign_add, self.sums, gradients)
+        return terms, terms[0], ()
 
 
 class MovingAverage(nn.Cell):
@@ -160,26 +164,6 @@ class MovingAverage(nn.Cell):
         share = 1 - self.ema.ema_decay * (1 - ops.exp(-updates / _AVERAGING_WARMUP))
         self.hyper_map(ops.partial(_move_towards, share), self.ema.ema_weight, self.ema.net_weight)
         return share
-
-
-class JointUpdate:
-    """The end of a step: all networks that train together are updated, or none, and then their moving averages.
-
-    Args:
-        updates: a NetworkUpdate for each network.
-    """
-
-    def __init__(self, *updates):
-        self.of_weights = WeightsUpdate(*updates)
-        self.averages = [update.average for update in updates if update.average is not None]
-
-    def __call__(self, losses, *gradients):
-        """As `WeightsUpdate`."""
-        norm, refused = self.of_weights(losses, *gradients)
-        if self.averages and not bool(refused):
-            for average in self.averages:
-                average()
-        return norm, refused
 
 
 class WeightsUpdate(nn.Cell):
@@ -224,29 +208,37 @@ class WeightsUpdate(nn.Cell):
 
 
 class TrainStep:
-    """The step of one network.
+    """The step of all networks that train together: all are updated, or none, and then their moving averages.
 
     Args:
-        forward: a ForwardWithLoss.
-        update: the NetworkUpdate of its weights.
+        gradients: cell that maps tensors to the terms, the sum of the networks' losses, and their gradients, one
+            network's after another's; `Gradients` for one network.
+        *updates: the NetworkUpdate of each network.
     """
 
-    def __init__(self, forward, update):
-        self._gradients = Gradients(forward, update)
-        self._update = JointUpdate(update)
+    def __init__(self, gradients, *updates):
+        self._gradients = gradients
+        self._weights_update = WeightsUpdate(*updates)
+        self._averages = [update.average for update in updates if update.average is not None]
 
     def __call__(self, last_micro_step, *tensors):
         """Runs one micro-step, and with the last of them the update.
 
         Args:
             last_micro_step: whether this one ends the accumulation.
-            *tensors: what the network takes after the scale.
+            *tensors: what `gradients` takes.
 
         Returns:
-            StepResult.
+            StepResult; the norm is that of the first network's gradient.
         """
-        terms, gradients = self._gradients(*tensors)
-        return StepResult(terms, *self._update(terms[0], *gradients)) if last_micro_step else StepResult(terms)
+        terms, losses, gradients = self._gradients(*tensors)
+        if not last_micro_step:
+            return StepResult(terms)
+        norm, refused = self._weights_update(losses, *gradients)
+        if self._averages and not bool(refused):
+            for average in self._averages:
+                average()
+        return StepResult(terms, norm, refused)
 
 
 def reducer(weights):
@@ -268,33 +260,13 @@ def square_sum(gradient):
     return ops.BatchMatMul(transpose_b=True)(rows, rows).sum()
 
 
-_multiply = ops.MultitypeFuncGraph("multiply")
-_square_sum = ops.MultitypeFuncGraph("square_sum")
-_add_to = ops.MultitypeFuncGraph("add_to")
-_clear = ops.MultitypeFuncGraph("clear")
-_move_towards = ops.MultitypeFuncGraph("move_towards")
-
-
-@_multiply.register("Tensor", "Tensor")
-def _multiply_tensor(factor, gradient):
+def _multiply(factor, gradient):
     return gradient * ops.cast(factor, gradient.dtype)
 
 
-@_square_sum.register("Tensor")
-def _square_sum_tensor(gradient):
-    return square_sum(gradient)
-
-
-@_add_to.register("Tensor", "Tensor")
-def _add_to_tensor(total, gradient):
-    return ops.assign_add(total, gradient)
-
-
-@_clear.register("Tensor")
-def _clear_tensor(total):
+def _clear(total):
     return ops.assign(total, ops.zeros_like(total))
 
 
-@_move_towards.register("Tensor", "Tensor", "Tensor")
-def _move_towards_tensor(share, average, weight):
+def _move_towards(share, average, weight):
     return ops.assign_add(average, (weight - average) * share)

@@ -6,8 +6,8 @@ import pytest
 import mindspore as ms
 from mindspore import nn
 
-from mindone_tae.zoo.training.adversarial_update import AdaptiveWeight, AdversarialStep
-from mindone_tae.zoo.training.update import NetworkUpdate
+from mindone_tae.zoo.training.adversarial_update import AdaptiveWeight, JudgedGradients
+from mindone_tae.zoo.training.update import ForwardWithLoss, Gradients, NetworkUpdate, TrainStep
 
 # Two networks small enough to work out by hand: recon = factor * x, logits = slope * pixels, the square error.
 
@@ -51,7 +51,7 @@ RATE, JUDGE_RATE, WEIGHT = 0.125, 0.25, 0.5
 X = np.random.default_rng(0).uniform(0.1, 0.9, (4, 3)).astype(np.float32)
 
 
-def build(adaptive=True, scale=1.0, micro_steps=1, clip_norm=None, spoilt=False):
+def build(adaptive=True, scale=1.0, micro_steps=1, clip_norm=None, spoilt=False, judged=True):
     model, loss, judge = Scale(), SquareError(), Slope(spoilt)
 
     def update(parameters, rate):
@@ -61,12 +61,15 @@ def build(adaptive=True, scale=1.0, micro_steps=1, clip_norm=None, spoilt=False)
     for parameter in of_judge.get_parameters():
         if "discriminator." not in parameter.name:
             parameter.name = "discriminator." + parameter.name
+    if not judged:
+        return model, judge, TrainStep(Gradients(ForwardWithLoss(model, loss, 1), of_model), of_model)
     ratio = AdaptiveWeight(model, loss, 1, judge, model.factor, of_model) if adaptive else None
-    return model, judge, AdversarialStep(model, loss, 1, judge, of_model, of_judge, WEIGHT, ratio)
+    gradients = JudgedGradients(model, loss, 1, judge, of_model, of_judge, WEIGHT, ratio)
+    return model, judge, TrainStep(gradients, of_model, of_judge)
 
 
-def run(step, x=X, last=True, judged=True):
-    return step(last, judged, ms.Tensor(x), ms.Tensor(x))
+def run(step, x=X, last=True):
+    return step(last, ms.Tensor(x), ms.Tensor(x))
 
 
 def by_hand(x, adaptive=True, factor=0.25, slope=0.5):
@@ -101,8 +104,8 @@ def test_one_step_is_what_the_formulas_give_at_any_loss_scale(mode, adaptive, sc
 
 
 def test_without_its_judge_it_is_the_models_own_step(mode):
-    model, judge, step = build()
-    terms, *_ = run(step, judged=False)
+    model, judge, step = build(judged=False)
+    terms, *_ = run(step)
     mse = ((0.75 * X.astype(np.float64)) ** 2).mean()
     gradient = 10 * (-1.5 * X.astype(np.float64) * X).mean()
     assert [float(term) for term in terms] == pytest.approx([10 * mse, mse], rel=1e-5)

@@ -7,7 +7,7 @@ import mindspore as ms
 from mindone.trainers import EMA
 from mindspore import nn
 
-from mindone_tae.zoo.training.update import ForwardWithLoss, NetworkUpdate, TrainStep
+from mindone_tae.zoo.training.update import ForwardWithLoss, Gradients, NetworkUpdate, TrainStep
 
 RATE, DECAY = 0.125, 0.9
 
@@ -30,7 +30,7 @@ def test_the_update_is_compiled_once_whatever_the_shapes_and_makes_the_step_of_t
     model = Factor()
     ema = EMA(model, DECAY)
     update = NetworkUpdate(nn.SGD(model.trainable_params(), RATE), ms.Tensor(8.0), ema, micro_steps)
-    step = TrainStep(ForwardWithLoss(model, square_error, 1), update)
+    step = TrainStep(Gradients(ForwardWithLoss(model, square_error, 1), update), update)
     factor, averaged = 0.25, 0.25
     for number, frames in enumerate((4, 1, 4), 1):
         x = np.random.default_rng(frames).uniform(0.1, 0.9, (frames, 3)).astype(np.float32)
@@ -44,4 +44,4 @@ def test_the_update_is_compiled_once_whatever_the_shapes_and_makes_the_step_of_t
         assert float(model.factor.asnumpy()[0]) == pytest.approx(factor, rel=1e-5)
         assert float(ema.ema_weight[0].asnumpy()[0]) == pytest.approx(averaged, rel=1e-5)
     if mode == ms.GRAPH_MODE:
-        assert (len(step._gradients.compile_cache), len(step._update.of_weights.compile_cache)) == (2, 1)
+        assert (len(step._gradients.compile_cache), len(step._weights_update.compile_cache)) == (2, 1)
