@@ -12,9 +12,9 @@ from mindone.trainers import create_optimizer
 
 from mindone_tae.zoo import recipe_names
 from mindone_tae.zoo.recipe.check import _FUNCTIONS
-from mindone_tae.zoo.recipe.schema import SECTIONS, signature_of_section
+from mindone_tae.zoo.recipe.schema import SECTIONS
 from mindone_tae.zoo.registry import entry_point
-from mindone_tae.zoo.signatures.signature import read_signature
+from mindone_tae.zoo.signatures.signature import read_signature, signature_of
 
 README = (Path(__file__).resolve().parents[2] / "configs/README.md").read_text(encoding="utf-8")
 COMPONENTS = {
@@ -37,7 +37,7 @@ def explained(section):
 
 def keys_of(section):
     if section in SECTIONS:
-        return {keyword.name for keyword in signature_of_section(section).keywords}
+        return {keyword.name for keyword in signature_of(SECTIONS[section]).keywords}
     if section in COMPONENTS:
         group, name = COMPONENTS[section]
         return {keyword.name for keyword in read_signature(entry_point(group, name).value).keywords}

@@ -4,18 +4,10 @@ from .. import registry
 from ..errors import UserError, did_you_mean, listed
 from ..printable import printable, shown
 from ..registry import names, noun_of
-from ..signatures.signature import Keyword, check_keywords, read_signature
+from ..signatures.signature import Keyword, check_keywords, read_signature, signature_of
 from ..signatures.values import plain
 from .renamed import without_left_over
-from .schema import (
-    OPTIMIZERS,
-    SCHEDULERS,
-    SECTIONS,
-    out_of_bounds,
-    signature_of_section,
-    wrong_optimizer,
-    wrong_scheduler,
-)
+from .schema import OPTIMIZERS, SCHEDULERS, SECTIONS, out_of_bounds, wrong_optimizer, wrong_scheduler
 from .yaml_marks import Mark, MarkedDict, Problem
 
 # Section: group of its component.
@@ -101,16 +93,14 @@ class RecipeCheck:
         return f", such as {section}: {{name: ...}} (known: {listed(names(group))})" if group else ""
 
     def _section(self, section):
-        if section in COMPONENTS:
-            given = self._tree.get(section)
-            return (
-                None
-                if given is None
-                else self._component(given, self._tree.marks[section], section, COMPONENTS[section])
-            )
-        return (
-            self._function(section, self._mapping(section), section) if section in _FUNCTIONS else self._schema(section)
-        )
+        if section in _FUNCTIONS:
+            return self._function(section, self._mapping(section), section)
+        if section in SECTIONS:
+            return self._schema(section)
+        given = self._tree.get(section)
+        if given is None:
+            return None
+        return self._component(given, self._tree.marks[section], section, COMPONENTS[section])
 
     def _mapping(self, section):
         """A section's mapping, empty where the file has none."""
@@ -173,7 +163,7 @@ class RecipeCheck:
 
     def _schema(self, section):
         given = self._mapping(section)
-        values, mistakes = check_keywords(signature_of_section(section), given)
+        values, mistakes = check_keywords(signature_of(SECTIONS[section]), given)
         mistakes += out_of_bounds(section, values)
         for key, text in mistakes:
             self._report(given.marks.get(key), f"{section}.{key}", text)
@@ -200,15 +190,13 @@ class RecipeCheck:
         if isinstance(values.get("optimizer"), dict):
             values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
         # A resolved recipe always has the section: only values that differ from the defaults need a discriminator.
+        if self._tree.get("discriminator") is not None:
+            return
+        text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
         defaults = SECTIONS["adversarial"]()
-        unheard = (
-            [key for key, value in values.items() if value != getattr(defaults, key)]
-            if self._tree.get("discriminator") is None
-            else []
-        )
-        for key in unheard:
-            text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
-            self._report(given.marks.get(key), f"adversarial.{key}", text)
+        for key, value in values.items():
+            if value != getattr(defaults, key):
+                self._report(given.marks.get(key), f"adversarial.{key}", text)
 
     def _eval_components(self, given, values):
         marks = given.marks
@@ -216,24 +204,31 @@ class RecipeCheck:
         if values.get("baseline") is not None:
             values["baseline"] = self._baselines(given["baseline"], marks["baseline"])
         for position, metric in enumerate(values.get("metrics", ())):
-            mark = getattr(metric, "mark", None) or marks["metrics"]
-            component = MarkedDict({"name": metric}, mark, {"name": mark}) if isinstance(metric, str) else metric
-            checked = self._component(component, mark, f"eval.metrics[{position}]", "mindone.metrics")
+            checked = self._item(metric, marks["metrics"], f"eval.metrics[{position}]", "mindone.metrics")
             values["metrics"][position] = metric if isinstance(metric, str) else checked
+
+    def _item(self, item, mark, path, group):
+        """A list's item, checked: a component, or its name alone; mark: of the list."""
+        mark = getattr(item, "mark", None) or mark
+        component = MarkedDict({"name": item}, mark, {"name": mark}) if isinstance(item, str) else item
+        return self._component(component, mark, path, group)
 
     def _baselines(self, given, mark):
         """eval.baseline, checked: a component, or a list of components and names."""
         if not isinstance(given, list):
             return self._component(given, mark, "eval.baseline", "mindone.models")
-        checked, names = [], set()
-        for position, item in enumerate(given):
-            path, place = f"eval.baseline[{position}]", getattr(item, "mark", None) or mark
-            component = MarkedDict({"name": item}, place, {"name": place}) if isinstance(item, str) else item
-            checked.append(self._component(component, place, path, "mindone.models"))
-            name = (checked[-1] or {}).get("name")
-            if name is not None and name in names:
-                self._report(place, path, f"'{name}' is there already: figures go by name, so measure one of each")
-            names.add(name)
+        paths = [f"eval.baseline[{position}]" for position in range(len(given))]
+        checked = [self._item(item, mark, path, "mindone.models") for path, item in zip(paths, given)]
+        measured = set()
+        for path, component in zip(paths, checked):
+            if component is None:
+                continue  # reported already
+            name = component["name"]
+            if name in measured:
+                self._report(
+                    component.mark, path, f"'{name}' is there already: figures go by name, so measure one of each"
+                )
+            measured.add(name)
         return checked
 
     def _eval_dataset(self, given, mark):

@@ -1,7 +1,7 @@
 """Recipes: a YAML file read, overridden, checked and resolved, before anything heavy is imported."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,8 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """The resolved recipe as YAML text; load_recipe reads it back as an equal Recipe."""
-        sections = {}
-        for name in SECTION_NAMES:
-            value = getattr(self, name)
-            sections[name] = (
-                {entry.name: getattr(value, entry.name) for entry in fields(value)} if name in SECTIONS else value
-            )
+        sections = asdict(self)
+        del sections["path"]
         return dump(sections)
 
     def require(self, section: str) -> dict:

@@ -7,8 +7,6 @@
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from ..signatures.signature import Keyword, Signature
-
 # Names that mindone.trainers can build.
 OPTIMIZERS = ("adam", "adamw", "adamw_re", "adamw_bf16", "adamw_mint", "sgd", "momentum", "came")
 SCHEDULERS = ("constant", "cosine_decay", "polynomial_decay", "multi_step_decay", "cosine_annealing_warm_restarts_lr")
@@ -122,11 +120,6 @@ class Eval:
 SECTIONS = {"env": Env, "loader": Loader, "adversarial": Adversarial, "train": Train, "eval": Eval}
 
 
-def signature_of_section(section: str) -> Signature:
-    """A section's keys as a Signature, to be checked like a component's keywords."""
-    return Signature(tuple(Keyword(entry.name, False, _text(entry.type)) for entry in fields(SECTIONS[section])))
-
-
 def out_of_bounds(section: str, values: dict) -> list[tuple[str, str]]:
     """The (key, text) pairs of numbers outside their bounds.
 
@@ -180,9 +173,3 @@ def _outside(value, bounds):
     if "below" in bounds and not value < bounds["below"]:
         return f"must be below {bounds['below']}, not {value}"
     return None
-
-
-def _text(annotation):
-    return (
-        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
-    )

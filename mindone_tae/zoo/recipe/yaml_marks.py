@@ -143,18 +143,24 @@ def dump(value: Any) -> str:
     )
 
 
-_RESOLVERS = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def _mark(source, yaml_mark):
     return Mark(source, yaml_mark.line + 1 if yaml_mark is not None and source != COMMAND_LINE else 0)
 
 
-class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {first: list(resolvers) for first, resolvers in _RESOLVERS.items()}
+class _Resolver(yaml.resolver.Resolver):
+    """Which plain words are numbers: 1e-5 is one, a date is not."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
+    }
+
+
+_EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
+_Resolver.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
+class _Loader(_Resolver, yaml.SafeLoader):
     yaml_constructors = {
         f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
         for kind in ("null", "bool", "int", "float", "str", "seq", "map")
@@ -163,10 +169,11 @@ class _Loader(yaml.SafeLoader):
     def mark_of(self, node):
         return _mark(self.source, node.start_mark)
 
+    def report(self, node, text, path=""):
+        self.problems.append(Problem(self.mark_of(node), path, text))
 
-class _Dumper(yaml.SafeDumper):
-    yaml_implicit_resolvers = {first: list(resolvers) for first, resolvers in _RESOLVERS.items()}
 
+class _Dumper(_Resolver, yaml.SafeDumper):
     def ignore_aliases(self, data):
         return True
 
@@ -178,11 +185,6 @@ def _represent_list(dumper, data):
     )
 
 
-_EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
-
-
 def _construct_mapping(loader, node):
     marks = {}
     for key_node, _ in node.value:  # before merge keys are expanded, which may repeat keys written here
@@ -191,12 +193,8 @@ def _construct_mapping(loader, node):
         key = loader.construct_object(key_node, deep=True)
         try:
             if key in marks:
-                text = (
-                    f"given twice, first in line {marks[key].line}: keep one"
-                    if marks[key].line
-                    else "given twice: keep one"
-                )
-                loader.problems.append(Problem(loader.mark_of(key_node), str(key), text))
+                first = f", first in line {marks[key].line}" if marks[key].line else ""
+                loader.report(key_node, f"given twice{first}: keep one", str(key))
             marks.setdefault(key, loader.mark_of(key_node))
         except TypeError:  # a list or mapping as a key
             raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark) from None
@@ -206,12 +204,7 @@ def _construct_mapping(loader, node):
 
 
 def _construct_unknown(loader, node):
-    loader.problems.append(
-        Problem(
-            loader.mark_of(node), "", f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag"
-        )
-    )
-    return None
+    loader.report(node, f"tag {node.tag} is not allowed: a recipe holds plain values only; remove the tag")
 
 
 def _construct_int(loader, node):
@@ -221,8 +214,7 @@ def _construct_int(loader, node):
         value = _LARGEST_INT
     if abs(value) < _LARGEST_INT:
         return value
-    text = "no whole number of 64 bits, and no key can have another: write a smaller one"
-    loader.problems.append(Problem(loader.mark_of(node), "", text))
+    loader.report(node, "no whole number of 64 bits, and no key can have another: write a smaller one")
     return 0
 
 
@@ -230,8 +222,7 @@ def _construct_str(loader, node):
     value = loader.construct_yaml_str(node)
     wrong = _IN_NO_TEXT.search(value)
     if wrong:
-        text = f"a text holds {wrong[0]!r}, which no name and no path can hold: remove it"
-        loader.problems.append(Problem(loader.mark_of(node), "", text))
+        loader.report(node, f"a text holds {wrong[0]!r}, which no name and no path can hold: remove it")
     return value
 
 

@@ -4,6 +4,9 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from ..recipe.schema import MOST_STEPS
 _ORDER, _ITEM, _CHOICE, _MODEL = range(4)
 
 
+@dataclass(frozen=True)
 class BatchLoader:
     """Draws batches from any dataset (see `zoo.protocols`).
 
@@ -34,30 +38,20 @@ class BatchLoader:
         UserError: for an empty dataset.
     """
 
-    def __init__(
-        self,
-        dataset,
-        batch_size: int,
-        seed: int,
-        shuffle: bool = True,
-        num_workers: int = 2,
-        prefetch_steps: int = 2,
-        rank: int = 0,
-        ranks: int = 1,
-    ):
-        if len(dataset) == 0:
+    dataset: Any
+    batch_size: int
+    seed: int
+    shuffle: bool = True
+    num_workers: int = 2
+    prefetch_steps: int = 2
+    rank: int = 0
+    ranks: int = 1
+
+    def __post_init__(self):
+        if len(self.dataset) == 0:
             raise UserError(
                 "the dataset is empty; training needs at least one item: check dataset.csv_path and dataset.folder"
             )
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.seed = seed
-        self.shuffle = shuffle
-        self.num_workers = num_workers
-        self.prefetch_steps = prefetch_steps
-        self.rank = rank
-        self.ranks = ranks
-        self._orders = {}
 
     def steps_of(self, epochs: int) -> int:
         """Steps for a number of epochs, rounded up in total: the last one may take items of the next epoch.
@@ -76,8 +70,10 @@ class BatchLoader:
         """(epoch, index in the dataset) of each item of this rank's batch."""
         found = []
         for place in self._places(step):
-            epoch, place = divmod(place, len(self.dataset))
-            found.append((epoch, int(self._order(epoch)[place])))
+            epoch, index = divmod(place, len(self.dataset))
+            if self.shuffle:
+                index = int(_order(self.seed, epoch, len(self.dataset))[index])
+            found.append((epoch, index))
         return found
 
     def model_rngs(self, step: int) -> list[np.random.Generator]:
@@ -154,12 +150,8 @@ class BatchLoader:
             )
         return tuple(np.stack(column) for column in zip(*items))
 
-    def _order(self, epoch):
-        if epoch not in self._orders:
-            for old in [known for known in self._orders if known < epoch - 1]:
-                del self._orders[old]
-            n = len(self.dataset)
-            self._orders[epoch] = (
-                np.random.default_rng([self.seed, _ORDER, epoch]).permutation(n) if self.shuffle else np.arange(n)
-            )
-        return self._orders[epoch]
+
+@lru_cache(maxsize=2)  # a batch may reach into the next epoch
+def _order(seed, epoch, items):
+    """The order of a shuffled epoch's items."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(items)
