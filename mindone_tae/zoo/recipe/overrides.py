@@ -29,9 +29,9 @@ def apply_overrides(tree: MarkedDict, overrides: Iterable[str | tuple[str, Any]]
         try:
             dotted, value, found = _split(override)
             problems += found or _set(tree, dotted.split("."), value)
-            other = _DISPLACES.get(dotted) if value is not None else None
-            if other in (tree.get("train") or {}) and tree["train"].marks[other] != _HERE:
-                tree["train"][other] = None
+            other, train = _DISPLACES.get(dotted), tree.get("train")
+            if other and value is not None and isinstance(train, MarkedDict) and train.marks.get(other, _HERE) != _HERE:
+                train[other] = None
         except UserError as error:
             problems.append(Problem(_HERE, "", str(error)))
     return problems

@@ -250,6 +250,11 @@ def test_steps_on_the_command_line_displace_the_files_epochs_and_the_other_way_r
     assert load(GOOD, "train.epochs=null").train.steps == 10
 
 
+def test_a_train_section_without_keys_is_a_mistake_on_the_command_line_too(mistakes):
+    text = GOOD.replace("train:\n      steps: 10", "train: 10 epochs")
+    assert any("must be keys and values, not '10 epochs'" in line for line in mistakes(text, "train.steps=7"))
+
+
 @pytest.mark.parametrize("steps, epochs, said", [("null", "null", "neither steps nor epochs"), ("5", "5", "both set")])
 def test_exactly_one_of_steps_and_epochs_is_set(mistakes, steps, epochs, said):
     (line,) = mistakes(GOOD, f"train.steps={steps}", f"train.epochs={epochs}")
