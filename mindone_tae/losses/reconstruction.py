@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import require_one_of
 
 from .outputs import pixels_of
 
@@ -24,11 +24,7 @@ class _PixelLoss(nn.Cell):
 
     def __init__(self, reduction: str = "frame_sum"):
         super().__init__()
-        if reduction not in REDUCTIONS:
-            raise UserError(
-                f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}: "
-                "the published recipe has frame_sum"
-            )
+        require_one_of(REDUCTIONS, reduction, "reduction", "the published recipe has frame_sum")
         self.frame_sum = reduction == "frame_sum"
 
     def construct(self, outputs, *batch):

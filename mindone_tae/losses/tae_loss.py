@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError, require_one_of
 
 from .kl import KLLoss
 from .lpips.distance import LPIPS
@@ -58,11 +58,7 @@ class TAELoss(nn.Cell):
         opl_radius: float = 3.0,
     ):
         super().__init__()
-        if reconstruction not in RECONSTRUCTIONS:
-            known = ", ".join(RECONSTRUCTIONS)
-            raise UserError(
-                f"reconstruction is {reconstruction!r}; it must be one of {known}: the published recipe has l1"
-            )
+        require_one_of(RECONSTRUCTIONS, reconstruction, "reconstruction", "the published recipe has l1")
         for name, weight in (
             ("kl_weight", kl_weight),
             ("perceptual_weight", perceptual_weight),

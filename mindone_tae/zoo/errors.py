@@ -34,6 +34,22 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f"'{by_lower[match]}'" for match in near) + "?"
 
 
+def require_one_of(known: Iterable[str], value: object, what: str, remedy: str) -> None:
+    """Refuses a value that is none of the known names.
+
+    Args:
+        known: the names.
+        value: what was given.
+        what: its name in the message, such as "reduction".
+        remedy: which to use.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if value not in known:
+        raise UserError(f"{what} is {value!r}; it must be one of {', '.join(known)}: {remedy}")
+
+
 def listed(names: Iterable[str]) -> str:
     """'a, b, c', or '(none)'."""
     return ", ".join(names) or "(none)"

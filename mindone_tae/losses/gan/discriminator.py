@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import require_one_of
 
 OBJECTIVES = ("hinge", "vanilla")
 
@@ -27,11 +27,7 @@ class Discriminator(nn.Cell):
 
     def __init__(self, objective: str = "hinge"):
         super().__init__()
-        if objective not in OBJECTIVES:
-            raise UserError(
-                f"the discriminator's objective is {objective!r}; it must be one of {', '.join(OBJECTIVES)}: "
-                "VQGAN's is hinge"
-            )
+        require_one_of(OBJECTIVES, objective, "the discriminator's objective", "VQGAN's is hinge")
         self.hinge = objective == "hinge"
 
     def generator_loss(self, fake):

@@ -33,27 +33,35 @@ class _PatchGAN(Discriminator):
 
     The norms are group norms, over each sample by itself: with the paper's batch norms the logits of a clip would
     depend on the other clips of the batch and on the number of devices.
+
+    A subclass has `convolution_type` and `kernel`, the size of its kernels.
     """
 
     def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
         super().__init__(objective)
+        given, usual = (
+            f"in_channels is {in_channels}, width {width} and layers {layers}",
+            "the usual ones are 3, 64 and 3",
+        )
         if min(in_channels, width, layers) < 1:
-            given = f"in_channels is {in_channels}, width {width} and layers {layers}"
-            raise UserError(f"{given}; each must be 1 or more: the usual ones are 3, 64 and 3")
-        if in_channels > _MOST_CHANNELS or width > _MOST_CHANNELS or layers > _MOST_LAYERS:
-            given = f"in_channels is {in_channels}, width {width} and layers {layers}"
+            raise UserError(f"{given}; each must be 1 or more: {usual}")
+        if max(in_channels, width) > _MOST_CHANNELS or layers > _MOST_LAYERS:
             most = f"{_MOST_CHANNELS}, {_MOST_CHANNELS} and {_MOST_LAYERS}"
-            raise UserError(f"{given}; they must be at most {most}: the usual ones are 3, 64 and 3")
+            raise UserError(f"{given}; they must be at most {most}: {usual}")
         widths = [width * min(2**i, _WIDEST) for i in range(layers + 1)]
-        self.first = self.convolution(in_channels, widths[0], 2, True)
+        self.first = self._convolution(in_channels, widths[0], stride=2, has_bias=True)
         pairs = list(zip(widths[:-1], widths[1:]))
         self.convs = nn.CellList(
-            [self.convolution(a, b, 2 if i < layers - 1 else 1, False) for i, (a, b) in enumerate(pairs)]
+            [self._convolution(a, b, 2 if i < layers - 1 else 1, has_bias=False) for i, (a, b) in enumerate(pairs)]
         )
         self.norms = nn.CellList([nn.GroupNorm(_groups(b), b, eps=1e-6) for b in widths[1:]])
-        self.last = self.convolution(widths[-1], 1, 1, True)
+        self.last = self._convolution(widths[-1], 1, stride=1, has_bias=True)
         self.in_channels = in_channels
         self.layers = layers
+
+    def _convolution(self, a, b, stride, has_bias):
+        common = {"pad_mode": "pad", "padding": 1, "weight_init": Normal(0.02), "bias_init": "zeros"}
+        return self.convolution_type(a, b, self.kernel, stride, has_bias=has_bias, **common)
 
     def logits(self, x):
         """(n, c, ..., h, w) to (n, 1, ..., h', w')."""
@@ -80,11 +88,7 @@ class PatchGAN2D(_PatchGAN):
         UserError: if a number is below 1 or the objective unknown.
     """
 
-    def convolution(self, a, b, stride, has_bias):
-        """4 x 4."""
-        return nn.Conv2d(
-            a, b, 4, stride, pad_mode="pad", padding=1, has_bias=has_bias, weight_init=Normal(0.02), bias_init="zeros"
-        )
+    convolution_type, kernel = nn.Conv2d, 4
 
     def construct(self, x):
         """Judges frames.
@@ -119,19 +123,7 @@ class PatchGAN3D(_PatchGAN):
         UserError: if a number is below 1 or the objective unknown.
     """
 
-    def convolution(self, a, b, stride, has_bias):
-        """3 x 4 x 4."""
-        return nn.Conv3d(
-            a,
-            b,
-            (3, 4, 4),
-            stride,
-            pad_mode="pad",
-            padding=1,
-            has_bias=has_bias,
-            weight_init=Normal(0.02),
-            bias_init="zeros",
-        )
+    convolution_type, kernel = nn.Conv3d, (3, 4, 4)
 
     def construct(self, x):
         """Judges clips.

@@ -1,5 +1,7 @@
 """Where LPIPS's weights are published, and under which names."""
 
+import re
+
 from ..frozen_network import Published
 from .network import NETWORK, STAGES
 
@@ -21,12 +23,7 @@ def _flax():
 
 def _torch():
     """torchvision's vgg16-397923af.pth, and weights/v0.1/vgg.pth of the lpips package."""
-    names = _state_dict()
-    for stage, layers in enumerate(STAGES, start=1):
-        for layer in layers:
-            for kind in ("weight", "bias"):
-                names[f"net.slice{stage}.{layer}.{kind}"] = (f"features.{layer}.{kind}", None)
-    return names
+    return {name: (re.sub(r"^net\.slice\d\.", "features.", name), None) for name in NETWORK.shapes}
 
 
 def _state_dict():
