@@ -82,16 +82,10 @@ def read_curves(path: str | Path) -> Curves:
             continue
         if entry.get("refused"):
             curves.refused.append(entry["step"])
-        figures = {name: value for name, value in entry.items() if name not in NOT_DRAWN}
-        _add_all(
-            points, "figures", entry["step"], {name: value for name, value in figures.items() if name in STEP_FIGURES}
-        )
-        _add_all(
-            points,
-            "losses",
-            entry["step"],
-            {name: value for name, value in figures.items() if name not in STEP_FIGURES},
-        )
+        losses = {name: value for name, value in entry.items() if name not in NOT_DRAWN}
+        figures = {name: losses.pop(name) for name in STEP_FIGURES if name in losses}
+        _add_all(points, "figures", entry["step"], figures)
+        _add_all(points, "losses", entry["step"], losses)
     for (kind, name), pairs in points.items():
         steps, values = zip(*pairs)
         getattr(curves, kind)[name] = np.asarray(steps, float), np.asarray(values, float)

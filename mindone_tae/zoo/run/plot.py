@@ -18,7 +18,6 @@ from .curves import STEP_FIGURES, Curves
 _INK, _FAINT, _GRID = "#222222", "#777777", "#e4e4e4"
 _COLOURS = ("#2166ac", "#d6604d", "#1b7837", "#8073ac", "#b8860b", "#01665e", "#c51b7d", "#4d4d4d")
 _LONGEST_TEXT = 120
-_DRAWN_FIGURES = ("learning_rate", "seconds")
 _METRIC_TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
 
 
@@ -32,6 +31,7 @@ def draw_curves(path: str | os.PathLike, runs: list[Curves]) -> None:
     Raises:
         UserError: the file cannot be written.
     """
+    coloured = [(run, _COLOURS[number % len(_COLOURS)]) for number, run in enumerate(runs)]
     panels = _panels(runs)
     columns = min((3, 4, 2), key=lambda count: -len(panels) % count)  # the fewest empty places
     rows = math.ceil(len(panels) / columns)
@@ -41,31 +41,27 @@ def draw_curves(path: str | os.PathLike, runs: list[Curves]) -> None:
         warnings.simplefilter("ignore")  # characters that the font lacks, curves of NaN only
         figure = Figure(figsize=(4.6 * columns, 3.1 * rows + 0.7), dpi=110, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(runs))]
-        for number, draw in enumerate(panels, 1):
+        for number, (draw, name) in enumerate(panels, 1):
             axes = _axes(figure, rows, columns, number)
-            draw(axes, colours)
+            draw(axes, coloured, name)
             axes.set_xlim(0, 1.02 * last)
-        _name_runs(figure, runs, colours)
+        _name_runs(figure, coloured)
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png")
 
 
 def _panels(runs):
-    """A function (axes, colours) for each panel: the losses, the metrics, then the rest."""
+    """A function (axes, coloured, name), and the name, for each panel: the losses, the metrics, then the rest."""
     names = {
         kind: list(dict.fromkeys(name for run in runs for name in getattr(run, kind)))
         for kind in ("losses", "metrics", "figures")
     }
-    panels = [lambda axes, colours, name=name: _draw_loss(axes, colours, runs, name) for name in names["losses"]]
-    panels += [lambda axes, colours, name=name: _draw_metric(axes, colours, runs, name) for name in names["metrics"]]
-    drawn = {"learning_rate": _draw_learning_rate, "seconds": _draw_seconds}
-    panels += [
-        lambda axes, colours, draw=drawn[name]: draw(axes, colours, runs)
-        for name in _DRAWN_FIGURES
-        if name in names["figures"]
+    figures = {"learning_rate": _draw_learning_rate, "seconds": _draw_seconds}
+    return [
+        *((_draw_loss, name) for name in names["losses"]),
+        *((_draw_metric, name) for name in names["metrics"]),
+        *((draw, name) for name, draw in figures.items() if name in names["figures"]),
     ]
-    return panels
 
 
 def _axes(figure, rows, columns, number):
@@ -91,25 +87,19 @@ def _plain(text):
     return printable(text, _LONGEST_TEXT).replace("$", r"\$")
 
 
-def _name_runs(figure, runs, colours):
-    if len(runs) == 1:
-        figure.suptitle(_plain(runs[0].name), x=0.01, ha="left", fontsize=13, color=_INK)
+def _name_runs(figure, coloured):
+    names = [_plain(run.name) for run, _ in coloured]
+    if len(names) == 1:
+        figure.suptitle(names[0], x=0.01, ha="left", fontsize=13, color=_INK)
         return
-    handles = [Line2D([], [], color=colour, linewidth=3) for colour in colours]
-    figure.legend(
-        handles,
-        [_plain(run.name) for run in runs],
-        loc="outside upper left",
-        ncols=min(len(runs), 5),
-        frameon=False,
-        fontsize=11,
-    )
+    handles = [Line2D([], [], color=colour, linewidth=3) for _, colour in coloured]
+    figure.legend(handles, names, loc="outside upper left", ncols=min(len(names), 5), frameon=False, fontsize=11)
 
 
-def _draw_loss(axes, colours, runs, name):
+def _draw_loss(axes, coloured, name):
     """The logged values, faint, and their running mean."""
     lowest, highest = np.inf, -np.inf
-    for run, colour in zip(runs, colours):
+    for run, colour in coloured:
         if name not in run.losses:
             continue
         steps, values = run.losses[name]
@@ -118,26 +108,20 @@ def _draw_loss(axes, colours, runs, name):
         axes.plot(middle, mean, color=colour, linewidth=1.8)
         lowest, highest = min([lowest, *mean]), max([highest, *mean])
         if name == "loss" and run.refused:
-            axes.plot(
-                run.refused,
-                np.full(len(run.refused), 0.02),
-                "|",
-                color="#b2182b",
-                transform=axes.get_xaxis_transform(),
-                markersize=9,
-            )
+            bottom, place = np.full(len(run.refused), 0.02), axes.get_xaxis_transform()
+            axes.plot(run.refused, bottom, "|", color="#b2182b", transform=place, markersize=9)
     logarithmic = bool(0 < 10 * lowest < highest)
     if logarithmic:
         axes.set_yscale("log")
-    refused = sum(len(run.refused) for run in runs) if name == "loss" else 0
+    refused = sum(len(run.refused) for run, _ in coloured) if name == "loss" else 0
     remarks = ["log scale"] * logarithmic + [f"| {refused} steps refused"] * bool(refused)
     _title(axes, name, ", ".join(remarks))
 
 
-def _draw_metric(axes, colours, runs, name):
+def _draw_metric(axes, coloured, name):
     """Evaluations as points on a line, each run's baseline as a dashed one."""
     baselines = {}
-    for run, colour in zip(runs, colours):
+    for run, colour in coloured:
         if name in run.metrics:
             axes.plot(*run.metrics[name], color=colour, linewidth=1.6, marker="o", markersize=4)
         if name in run.baselines:
@@ -145,7 +129,7 @@ def _draw_metric(axes, colours, runs, name):
     for (label, value), owners in baselines.items():
         if not np.isfinite(value):
             continue
-        colour = owners[0] if len(owners) < len(runs) else _FAINT
+        colour = owners[0] if len(owners) < len(coloured) else _FAINT
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
         axes.annotate(
             _plain(f"{label.replace('_', ' ')} {value:.4g}"),
@@ -161,35 +145,33 @@ def _draw_metric(axes, colours, runs, name):
     _title(axes, _METRIC_TITLES.get(name, name), "on fixed clips")
 
 
-def _draw_learning_rate(axes, colours, runs):
-    for run, colour in zip(runs, colours):
-        if "learning_rate" in run.figures:
-            axes.plot(*run.figures["learning_rate"], color=colour, linewidth=1.8)
+def _figures(coloured, name):
+    """(steps, values, colour) of each run that has a figure."""
+    return [(*run.figures[name], colour) for run, colour in coloured if name in run.figures]
+
+
+def _draw_learning_rate(axes, coloured, name):
+    for steps, values, colour in _figures(coloured, name):
+        axes.plot(steps, values, color=colour, linewidth=1.8)
     axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
     axes.set_ylim(bottom=0)
-    _title(axes, STEP_FIGURES["learning_rate"])
+    _title(axes, STEP_FIGURES[name])
 
 
-def _draw_seconds(axes, colours, runs):
+def _draw_seconds(axes, coloured, name):
     """Seconds a step, scaled to usual steps: the few that compile would flatten all others."""
-    timed = [(run.figures["seconds"], colour) for run, colour in zip(runs, colours) if "seconds" in run.figures]
-    waits = [
-        (run.figures["data_seconds"], colour) for run, colour in zip(runs, colours) if "data_seconds" in run.figures
-    ]
-    for (steps, values), colour in timed:
+    timed, waits = _figures(coloured, name), _figures(coloured, "data_seconds")
+    for steps, values, colour in timed:
         axes.plot(steps, values, ".", color=colour, markersize=2.5, alpha=0.35)
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.8)
-    for (steps, values), colour in waits:
+    for steps, values, colour in waits:
         axes.plot(*_running(steps, values, np.median), color=colour, linewidth=1.2, linestyle=":")
-    top = 1.5 * max(np.nanpercentile(values, 90, method="lower") for (_, values), _ in timed)
-    beyond = sum(int((values > top).sum()) for (_, values), _ in timed)
+    top = 1.5 * max(np.nanpercentile(values, 90, method="lower") for _, values, _ in timed)
+    beyond = sum(int((values > top).sum()) for _, values, _ in timed)
     if top > 0:  # not where all are NaN
         axes.set_ylim(0, top)
-    _title(
-        axes,
-        STEP_FIGURES["seconds"],
-        "; ".join([f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)),
-    )
+    remarks = [f"{beyond} beyond"] * bool(beyond) + ["dotted: waiting for data"] * bool(waits)
+    _title(axes, STEP_FIGURES[name], "; ".join(remarks))
 
 
 def _running(steps, values, reduce):
