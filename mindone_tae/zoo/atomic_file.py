@@ -36,18 +36,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     # hidden, and with the same suffix, by which video writers choose their format
-    temporary = path.with_name(_temporary_name(path.stem, path.suffix))
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _in_work.add(temporary)
-        try:
-            yield temporary
-            _to_disk(temporary)
-            os.replace(temporary, path)
-            _to_disk(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-            _in_work.discard(temporary)
+    with _moved_into_place(path, _temporary_name(path.stem, path.suffix)) as temporary:
+        yield temporary
 
 
 @contextmanager
@@ -61,21 +51,30 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
         UserError: it cannot be written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(_temporary_name(path.name))
+    with _moved_into_place(path, _temporary_name(path.name)) as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+@contextmanager
+def _moved_into_place(path, temporary_name):
+    """Yields a temporary path, and moves the file or folder that the block makes there to `path`."""
+    temporary = path.with_name(temporary_name)
     with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         _in_work.add(temporary)
         try:
-            temporary.mkdir(parents=True)
             yield temporary
-            for file in temporary.iterdir():
+            folder = temporary.is_dir()
+            for file in temporary.iterdir() if folder else ():
                 _to_disk(file)
             _to_disk(temporary)
-            if path.exists():
+            if folder and path.exists():
                 shutil.rmtree(path)
             os.replace(temporary, path)
             _to_disk(path.parent)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
             _in_work.discard(temporary)
 
 
