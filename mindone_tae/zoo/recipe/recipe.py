@@ -49,17 +49,16 @@ class Recipe:
         return dump(sections)
 
     def require(self, section: str) -> dict:
-        """A section that the caller needs.
+        """A component's section that the caller needs.
 
         Raises:
             UserError: the recipe has none.
         """
         value = getattr(self, section)
         if value is None:
-            known = f" (known: {listed(names(COMPONENTS[section]))})" if section in COMPONENTS else ""
             raise UserError(
                 f"{self.path}: {section}: the recipe has none, and it is needed here: "
-                f"add {section}: {{name: ...}}{known}"
+                f"add {section}: {{name: ...}} (known: {listed(names(COMPONENTS[section]))})"
             )
         return value
 

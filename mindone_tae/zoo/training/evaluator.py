@@ -89,8 +89,8 @@ class Evaluator:
         figures, pictures = Figures(self.metrics), []
         simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
         found = {
-            "model": figures.results(),
-            "baselines": {name: its.results() for name, its in simple.items()},
+            "model": figures.results,
+            "baselines": {name: its.results for name, its in simple.items()},
             "unreadable": [],
         }
         with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:

@@ -12,15 +12,14 @@ class Figures:
         metrics: by `protocols`, of both kinds.
 
     Attributes:
-        rows: a dict for each clip, with the figures of metrics that measure a clip.
-        collected: name of each metric over a set to the list of its statistics, one for each clip.
+        results: the input of `over`, JSON values: `rows`, a dict for each clip, with the figures of metrics that
+            measure a clip; and `collected`, name of each metric over a set to the list of its statistics, one for each
+            clip.
     """
 
     def __init__(self, metrics: list):
-        self._of_clips = [metric for metric in metrics if not is_set_metric(metric)]
-        self._of_sets = [metric for metric in metrics if is_set_metric(metric)]
-        self.rows = []
-        self.collected = {metric.name: [] for metric in self._of_sets}
+        self._metrics = metrics
+        self.results = {"rows": [], "collected": {metric.name: [] for metric in metrics if is_set_metric(metric)}}
 
     def add(self, facts: dict, recon: np.ndarray, x: np.ndarray) -> None:
         """Measures a clip.
@@ -30,13 +29,13 @@ class Figures:
             recon: (c, t, h, w).
             x: the same shape.
         """
-        self.rows.append({**facts, **{metric.name: float(metric(recon, x)) for metric in self._of_clips}})
-        for metric in self._of_sets:
-            self.collected[metric.name].append(metric.collect(recon, x))
-
-    def results(self) -> dict:
-        """The input of `over`, as JSON values."""
-        return {"rows": self.rows, "collected": self.collected}
+        row = dict(facts)
+        for metric in self._metrics:
+            if is_set_metric(metric):
+                self.results["collected"][metric.name].append(metric.collect(recon, x))
+            else:
+                row[metric.name] = float(metric(recon, x))
+        self.results["rows"].append(row)
 
 
 def over(metrics: list, parts: list[dict]) -> tuple[list[dict], dict, dict]:
@@ -44,7 +43,7 @@ def over(metrics: list, parts: list[dict]) -> tuple[list[dict], dict, dict]:
 
     Args:
         metrics: by `protocols`, of both kinds.
-        parts: the `Figures.results` of each rank.
+        parts: `Figures.results` of each rank.
 
     Returns:
         (rows, mean, sets): the rows of all clips; metric to the mean over clips, or to the figure of the whole set; and

@@ -72,16 +72,8 @@ def training_loop(
 
     # Data, and the number of steps.
     dataset = registry.build("mindone.datasets", recipe.dataset)
-    loader = BatchLoader(
-        dataset,
-        train.batch_size,
-        train.seed,
-        shuffle=recipe.loader.shuffle,
-        num_workers=recipe.loader.num_workers,
-        prefetch_steps=recipe.loader.prefetch_steps,
-        rank=ranks.rank,
-        ranks=ranks.count,
-    )
+    shared = {"rank": ranks.rank, "ranks": ranks.count}
+    loader = BatchLoader(dataset, train.batch_size, train.seed, **vars(recipe.loader), **shared)
     micro_steps = train.gradient_accumulation_steps
     steps = train.steps or -(-loader.steps_of(train.epochs) // micro_steps)
     evaluations = Evaluations(recipe, run_folder, checkpoints, first, steps, on_pictures, ranks)
@@ -162,6 +154,7 @@ def training_loop(
                 log.step(done, {**terms, **entry})
             if not refused:
                 losses.append(terms["loss"])
+                refused_in_a_row = 0
             mean = {"mean": f"{sum(losses) / len(losses):.4g}"} if len(losses) > 1 else {}
             figures = {"loss": f"{terms['loss']:.4g}", **mean, "s/step": f"{seconds:.2f}", **evaluations.figures}
             bar.advance(figures, usual=shape in shapes)
@@ -171,10 +164,8 @@ def training_loop(
             if refused:
                 why = listed_figures(terms)
                 _logger.warning("step %d changed nothing: not finite (%s, gradient norm %g)", done, why, norm)
-            if not refused:
-                refused_in_a_row = 0
-            elif not (train.dynamic_loss_scale and loss_scale > _LEAST_LOSS_SCALE):
-                refused_in_a_row += 1
+                if not (train.dynamic_loss_scale and loss_scale > _LEAST_LOSS_SCALE):
+                    refused_in_a_row += 1
             saves = done == steps or done % train.save_every == 0
             unreadable.report(everywhere=saves)
             if refused_in_a_row >= train.max_nonfinite_steps:
