@@ -59,11 +59,8 @@ class TAELoss(nn.Cell):
     ):
         super().__init__()
         require_one_of(RECONSTRUCTIONS, reconstruction, "reconstruction", "the published recipe has l1")
-        for name, weight in (
-            ("kl_weight", kl_weight),
-            ("perceptual_weight", perceptual_weight),
-            ("opl_weight", opl_weight),
-        ):
+        weights = {"kl_weight": kl_weight, "perceptual_weight": perceptual_weight, "opl_weight": opl_weight}
+        for name, weight in weights.items():
             if weight < 0:
                 raise UserError(f"{name} is {weight}; it must be 0 or more: 0 leaves the term out")
 

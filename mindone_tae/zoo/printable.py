@@ -29,9 +29,9 @@ def printable(text: object, most: int = _LONGEST_LINE) -> str:
     return _ACTING.sub(lambda match: _escape(match[0]), text)
 
 
-def shown(value: object, most: int = _LONGEST_VALUE) -> str:
+def shown(value: object) -> str:
     """A user's value as errors show it: its repr, cut to a length."""
-    return printable(_repr(value, most), most)
+    return printable(_repr(value), _LONGEST_VALUE)
 
 
 def _escape(character):
@@ -43,27 +43,27 @@ def _escape(character):
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def _repr(value, most):
+def _repr(value):
     """A repr limited while it is made: a value of a few bytes may expand to any length."""
     if isinstance(value, str):
-        return repr(value[: most + 1])
-    if isinstance(value, int) and abs(value) >= 10**most:
-        return f"a whole number of more than {most} digits"
+        return repr(value[: _LONGEST_VALUE + 1])
+    if isinstance(value, int) and abs(value) >= 10**_LONGEST_VALUE:
+        return f"a whole number of more than {_LONGEST_VALUE} digits"
     if isinstance(value, dict):
-        return f"{{{_joined((f'{_repr(key, most)}: {_repr(inner, most)}' for key, inner in value.items()), most)}}}"
+        return f"{{{_joined(f'{_repr(key)}: {_repr(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):
-        return f"[{_joined((_repr(inner, most) for inner in value), most)}]"
+        return f"[{_joined(map(_repr, value))}]"
     if isinstance(value, tuple):
-        return f"({_joined((_repr(inner, most) for inner in value), most)}{',' * (len(value) == 1)})"
+        return f"({_joined(map(_repr, value))}{',' * (len(value) == 1)})"
     return repr(value)
 
 
-def _joined(parts, most):
+def _joined(parts):
     taken, length = [], 0
     for part in parts:
         taken.append(part)
         length += len(part)
-        if length > most:
+        if length > _LONGEST_VALUE:
             break
     return ", ".join(taken)
 

@@ -34,21 +34,11 @@ class _Stage(nn.Cell):
         super().__init__()
         convs = []
         for layer in STAGES[number - 1]:
-            weight = weights[f"net.slice{number}.{layer}.weight"]
-            bias = weights[f"net.slice{number}.{layer}.bias"]
+            weight = ms.Tensor(weights[f"net.slice{number}.{layer}.weight"])
+            bias = ms.Tensor(weights[f"net.slice{number}.{layer}.bias"])
             width, before = weight.shape[:2]
-            convs.append(
-                nn.Conv2d(
-                    before,
-                    width,
-                    3,
-                    pad_mode="pad",
-                    padding=1,
-                    has_bias=True,
-                    weight_init=ms.Tensor(weight),
-                    bias_init=ms.Tensor(bias),
-                )
-            )
+            published = {"has_bias": True, "weight_init": weight, "bias_init": bias}
+            convs.append(nn.Conv2d(before, width, 3, pad_mode="pad", padding=1, **published))
         self.convs = nn.CellList(convs)
 
     def construct(self, x):

@@ -27,13 +27,8 @@ def read_arrays(path: str | Path, remedy: str | None = "use an earlier checkpoin
     """
     try:
         return load_file(path)
-    except (
-        OSError,
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # the last three: types that NumPy lacks
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        # the last three are raised for types that NumPy lacks
         rule = f"; it must be a whole safetensors file: {remedy}" if remedy else ""
         raise UserError(f"{path} cannot be read: {error}{rule}") from error
 
@@ -79,9 +74,8 @@ def restore(
         elif tuple(found.shape) != tuple(parameter.shape):
             problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
     if problems:
-        shown = "; ".join(problems[:_SHOWN]) + (
-            f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        )
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        shown = "; ".join([*problems[:_SHOWN], *more])
         count = f"{len(problems)} of {len(parameters)} parameters"
         raise UserError(
             f"{source} does not fit this recipe in {count}: {shown}: "

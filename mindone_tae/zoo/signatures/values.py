@@ -14,16 +14,10 @@ from typing import Any
 from ..errors import UserError, did_you_mean
 from ..printable import shown
 
-_SEQUENCES = {
-    "list": list,
-    "List": list,
-    "tuple": tuple,
-    "Tuple": tuple,
-    "Sequence": None,
-    "Iterable": None,
-    "Collection": None,
-}
-_MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
+# None: any sequence, kept as it is.
+_SEQUENCES = {"list": list, "tuple": tuple, "Sequence": None, "Iterable": None, "Collection": None}
+_MAPPINGS = {"dict", "Mapping", "MutableMapping"}
+_ALIASES = {"List": "list", "Tuple": "tuple", "Dict": "dict", "NoneType": "None"}
 _MODULES = {"typing", "typing_extensions", "t", "collections", "abc", "pathlib", "builtins"}
 
 
@@ -73,14 +67,10 @@ def _parsed(annotation):
 
 
 def _name(form):
-    """The bare name of a type that is checked here, or None."""
-    if isinstance(form, ast.Name):
-        return form.id
-    if isinstance(form, ast.Attribute):
-        root = form.value
-        root_name = root.id if isinstance(root, ast.Name) else root.attr if isinstance(root, ast.Attribute) else None
-        return form.attr if root_name in _MODULES else None
-    return None
+    """The bare name of a type, or None for one of a module whose types are not checked here."""
+    module, _, name = ast.unparse(form).rpartition(".")
+    known = not module or module.rpartition(".")[2] in _MODULES
+    return _ALIASES.get(name, name) if known else None
 
 
 def _arguments(form):
@@ -117,8 +107,6 @@ def _fit(form, value, exact):
                     remedies.append(str(misfit))
         raise _Misfit(next(filter(None, remedies), ""))
     form = members[0]
-    if isinstance(form, ast.Constant) and form.value is None:
-        return _require(value is None, value)
     if isinstance(form, ast.Subscript):
         return _fit_subscript(_name(form.value), _arguments(form), value, exact)
     return _fit_simple(_name(form), value, exact)
@@ -148,7 +136,7 @@ def _fit_simple(name, value, exact):
     if name == "Path":
         _require(isinstance(value, (str, Path)), value)
         return value if exact else Path(value)
-    if name in ("None", "NoneType"):
+    if name == "None":
         return _require(value is None, value)
     if name in _SEQUENCES:
         return _sequence(name, value, exact)
@@ -168,7 +156,7 @@ def _fit_subscript(name, arguments, value, exact):
     if name in _SEQUENCES:
         kept = _sequence(name, value, exact)
         open_ended = len(arguments) == 2 and isinstance(arguments[1], ast.Constant) and arguments[1].value is Ellipsis
-        if name in ("tuple", "Tuple") and not open_ended:
+        if name == "tuple" and not open_ended:
             _require(len(kept) == len(arguments), value, f"write {len(arguments)} values")
         else:
             arguments = [arguments[0]] * len(kept)
