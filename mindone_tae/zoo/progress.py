@@ -113,10 +113,11 @@ class Progress:
         total: units in all, None where it is not known.
         unit: what is counted, in the plural.
         done: units done before.
+        shown: False shows nothing.
     """
 
-    def __init__(self, title: str, total: int | None, unit: str = "steps", done: int = 0):
-        self.lines = not getattr(sys.stderr, "isatty", lambda: False)()
+    def __init__(self, title: str, total: int | None, unit: str = "steps", done: int = 0, shown: bool = True):
+        self.lines = shown and not getattr(sys.stderr, "isatty", lambda: False)()
         self._stream = Tolerant(sys.stderr)
         self.bar = _Bar(
             desc=title,
@@ -126,6 +127,7 @@ class Progress:
             file=io.StringIO() if self.lines else self._stream,
             dynamic_ncols=not self.lines,
             mininterval=0.2,
+            disable=not shown,
         )
         self.tenth = self._tenth()
         self._last = time.monotonic()
@@ -175,19 +177,6 @@ class Progress:
 
     def __exit__(self, *exception):
         self.bar.close()
-
-
-class NoProgress:
-    """Replaces Progress where no bar is wanted."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    def advance(self, figures: dict[str, str] | None = None, count: int = 1, usual: bool = True) -> None:
-        """Shows nothing."""
 
 
 class BarFriendlyHandler(logging.StreamHandler):

@@ -100,6 +100,11 @@ def reconstruct(model, x: np.ndarray) -> np.ndarray:
     return np.asarray(recon, np.float32)
 
 
+def unreadable_files(dataset) -> list[list[str]]:
+    """The [path, reason] of each file that a dataset could not read, JSON values."""
+    return [[str(path), str(reason)] for path, reason in getattr(dataset, "unreadable", ())]
+
+
 def is_set_metric(metric) -> bool:
     """Whether a metric measures a whole set of clips rather than each."""
     return hasattr(metric, "collect") and hasattr(metric, "finish")

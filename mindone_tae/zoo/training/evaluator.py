@@ -12,8 +12,8 @@ from .. import registry
 from ..compiling import FirstCalls
 from ..device.ranks import Ranks
 from ..errors import UserError
-from ..progress import NoProgress, Progress
-from ..protocols import reconstruct
+from ..progress import Progress
+from ..protocols import reconstruct, unreadable_files
 from ..recipe.schema import Eval
 from .figures import Figures, over
 
@@ -91,9 +91,8 @@ class Evaluator:
         found = {
             "model": figures.results,
             "baselines": {name: its.results for name, its in simple.items()},
-            "unreadable": [],
         }
-        with Progress(self.title, len(share), "clips") if self.title else NoProgress() as progress:
+        with Progress(self.title, len(share), "clips", shown=self.title is not None) as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
                     found = None
@@ -114,9 +113,7 @@ class Evaluator:
                         on_clip(index, x, recon)
                     progress.advance()
         if found:
-            found["unreadable"] += [
-                [str(path), str(reason)] for path, reason in getattr(self.dataset, "unreadable", [])
-            ]
+            found["unreadable"] = unreadable_files(self.dataset)
         return self._together(self.ranks.gather(found), compute_baselines, with_baseline, pictures, started)
 
     def _together(self, parts, compute_baselines, with_baseline, pictures, started):

@@ -15,7 +15,7 @@ from ..compiling import FirstCalls
 from ..device import environment
 from ..device.ranks import Ranks
 from ..errors import UserError
-from ..progress import NoProgress, Progress
+from ..progress import Progress
 from ..protocols import build_model, model_inputs
 from ..recipe.changes import section_changes
 from ..recipe.recipe import Recipe
@@ -110,7 +110,7 @@ def training_loop(
         _announce_learning_rate(run_folder, learning_rates, first)
 
     log = TrainingLog(run_folder, first) if ranks.first else NoLog()
-    bar = Progress("train", steps, done=first) if ranks.first else NoProgress()
+    bar = Progress("train", steps, done=first, shown=ranks.first)
     first_steps = FirstCalls("a training step", recipe.env.mode == 0 and ranks.first)
     shapes, losses, refused_in_a_row = set(), deque(maxlen=_MEAN_STEPS), 0
     with _naming_the_last(checkpoints), log, bar, StopRequest() as stop:

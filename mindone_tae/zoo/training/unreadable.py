@@ -2,6 +2,8 @@
 
 import logging
 
+from ..protocols import unreadable_files
+
 _logger = logging.getLogger(__name__)
 
 
@@ -26,7 +28,7 @@ class UnreadableFiles:
         Args:
             everywhere: include files found on all ranks, which must call this together; otherwise on this one only.
         """
-        found = [[str(path), str(reason)] for path, reason in getattr(self._dataset, "unreadable", ())]
+        found = unreadable_files(self._dataset)
         parts = self._ranks.gather(found) if everywhere else [found]
         before = len(self._known)
         for part in parts:
