@@ -189,14 +189,13 @@ class RecipeCheck:
     def _adversarial(self, given, values):
         if isinstance(values.get("optimizer"), dict):
             values["optimizer"] = self._function("optimizer", given["optimizer"], "adversarial.optimizer")
-        # A resolved recipe always has the section: only values that differ from the defaults need a discriminator.
         if self._tree.get("discriminator") is not None:
             return
-        text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
+        # A resolved recipe always has the section: only values that differ from the defaults need a discriminator.
         defaults = SECTIONS["adversarial"]()
-        for key, value in values.items():
-            if value != getattr(defaults, key):
-                self._report(given.marks.get(key), f"adversarial.{key}", text)
+        for key in [key for key, value in values.items() if value != getattr(defaults, key)]:
+            text = f"has no effect without a discriminator: add a section discriminator{self._example('discriminator')}"
+            self._report(given.marks.get(key), f"adversarial.{key}", text)
 
     def _eval_components(self, given, values):
         marks = given.marks
