@@ -2,6 +2,8 @@
 
 import re
 from argparse import ArgumentTypeError
+from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 # Longer ones are no size, and Python reads none of over 4300 digits.
@@ -19,6 +21,29 @@ WHOLE_CLIPS = [
     ("dataset.mixed_strategy", None),
     ("dataset.mixed_lengths", None),
 ]
+
+
+def add_number(parser, flag, help, least, most=inf, default=None, metavar="N"):
+    """A flag of a number from least to most, of the type of least; its help ends with the default."""
+    kind = type(least)
+
+    def number(text):
+        with suppress(ValueError):
+            value = kind(text)
+            if least <= value <= most:
+                return value
+        noun = "a whole number" if kind is int else "a number"
+        bounds = f"from {least:.12g} up" if most == inf else f"from {least:.12g} to {most:.12g}"
+        raise ArgumentTypeError(f"is {text or repr(text)}; it must be {noun} {bounds}: leave it out if unsure")
+
+    help += "" if default is None else f" (default: {default:.12g})"
+    parser.add_argument(flag, type=number, default=default, metavar=metavar, help=help)
+
+
+def add_output_path(parser, help, default=None, required=False):
+    """The flag of the folder that a command writes to; its help ends with the default."""
+    help += f" (default: {default})" if default else ""
+    parser.add_argument("--output_path", default=default, required=required, metavar="DIR", help=help)
 
 
 def add_videos(parser):
@@ -47,9 +72,10 @@ def add_data(parser):
 
 
 def add_trained(parser):
-    """Flags that choose the model, for a command that does not train."""
+    """Flags that choose the model and the clips, for a command that does not train."""
     _add_config(parser)
     add_model(parser)
+    add_data(parser)
 
 
 def add_weights(parser):
@@ -60,7 +86,7 @@ def add_weights(parser):
 
 def add_model(parser):
     """Flags that choose weights, batch size and tiling."""
-    parser.add_argument("--batch_size", type=int, metavar="N", help="clips per batch")
+    add_number(parser, "--batch_size", "clips per batch", 1)
     _add_ckpt_path(parser)
     parser.add_argument(
         "--enable_tile",

@@ -57,6 +57,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **{**keywords, "allow_abbrev": False})
 
     def error(self, message):
+        message = re.sub("^argument ([^:]*): is ", r"\1 is ", message)  # of `flags.add_number`
         raise UserError(f"{message}: see {self.prog} --help")
 
 
@@ -97,16 +98,13 @@ def parse(arguments):
 
 
 def _check_values(options, command):
-    """Raises UserError for an empty argument, such as a shell's variable that is not set, or a batch of no clips."""
+    """Raises UserError for an empty argument, such as a shell's variable that is not set."""
     for action in command._actions:
         value = getattr(options, action.dest, None)
         for word in value if isinstance(value, list) else [value]:
             if isinstance(word, str) and not word.strip():
                 flag = action.option_strings[0] if action.option_strings else action.metavar
                 raise UserError(f"{flag} is {word!r}; it must name something: give it a value, or leave it out")
-    batch_size = getattr(options, "batch_size", None)
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"--batch_size is {batch_size}; it must be 1 or more: leave it out if unsure")
 
 
 def _add_others(commands, word):

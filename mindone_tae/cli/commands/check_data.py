@@ -5,6 +5,9 @@ from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
+from .. import flags
+
+_MOST_WORKERS = 1024
 _FLAG_OF = {
     "set dataset.allow_outside=true": "add --allow_outside",
     "dataset.video_column": "--video_column",
@@ -26,11 +29,8 @@ def add_to(commands):
         metavar="CSV_OR_FOLDER",
         help="table (csv, tsv, jsonl, parquet) with one file per row, or folder to search",
     )
-    parser.add_argument(
-        "--output_path",
-        required=True,
-        metavar="DIR",
-        help="where to write manifest.csv or .parquet, summary.json, histograms.png",
+    flags.add_output_path(
+        parser, "where to write manifest.csv or .parquet, summary.json, histograms.png", required=True
     )
     parser.add_argument(
         "--video_folder",
@@ -54,26 +54,12 @@ def add_to(commands):
         help="frames to decode: the first; first, middle and last; all (default: ends)",
     )
     parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (default: auto)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="files checked in parallel (default: the number of cores)"
-    )
+    flags.add_number(parser, "--workers", "files checked in parallel (default: the number of cores)", 1, _MOST_WORKERS)
     parser.add_argument(
         "--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (default: refuse)"
     )
-    parser.add_argument(
-        "--timeout_s",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds that opening or reading may take (default: 60)",
-    )
-    parser.add_argument(
-        "--memory_mb",
-        type=float,
-        default=2048.0,
-        metavar="MB",
-        help="megabytes that each process may take (default: 2048)",
-    )
+    flags.add_number(parser, "--timeout_s", "seconds that opening or reading may take", 0.001, 86400, 60.0, "S")
+    flags.add_number(parser, "--memory_mb", "megabytes that each process may take", 256.0, 2**20, 2048.0, "MB")
     parser.add_argument(
         "--allow_outside", action="store_true", help="allow absolute paths and links that lead out of the folder"
     )
@@ -92,14 +78,6 @@ def run(options, console):
     from mindone_tae.zoo.progress import Progress
     from mindone_tae.zoo.run.folder import RunFolder
 
-    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
-    for flag, value, least, most in (
-        ("--workers", workers, 1, 1024),
-        ("--timeout_s", options.timeout_s, 0.001, 86400),
-        ("--memory_mb", options.memory_mb, 256, 2**20),
-    ):
-        if not least <= value <= most:
-            raise UserError(f"{flag} is {value:g}; it must be from {least:g} to {most:g}: leave it out if unsure")
     check_reader_name(options.reader)
     if options.format == "parquet":
         import_parquet()  # before the work, not after
@@ -145,7 +123,7 @@ def run(options, console):
             bad += bool(row["reason"])
             progress.advance({"bad": str(bad)})
 
-        rows = check.run(workers, looked_at)
+        rows = check.run(options.workers or min(len(os.sched_getaffinity(0)), _MOST_WORKERS), looked_at)
     write_manifest(str(manifest), rows)
     summary = summarize(rows)
     RunFolder(folder).write_json(

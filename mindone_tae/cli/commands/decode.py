@@ -31,12 +31,7 @@ def add_to(commands):
         metavar="DIR",
         help="what `encode` or a sampler wrote: a file, or a folder including subfolders",
     )
-    parser.add_argument(
-        "--output_path",
-        required=True,
-        metavar="DIR",
-        help="where to write a video for each latent, in the same subfolder",
-    )
+    flags.add_output_path(parser, "where to write a video for each latent, in the same subfolder", required=True)
     parser.add_argument(
         "--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4); images become png"
     )
@@ -53,7 +48,6 @@ def add_to(commands):
         help="frames per second, if the latent does not say, as in a bare array (default: 24)",
     )
     flags.add_trained(parser)
-    flags.add_data(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
 
 

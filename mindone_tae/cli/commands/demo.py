@@ -31,7 +31,7 @@ def add_to(commands):
         "each command, so that you can repeat it. To train on your own clips give --csv_path and --video_folder; for "
         "another recipe, --config.",
     )
-    parser.add_argument("--output_path", default="outputs/demo", metavar="DIR", help="default: outputs/demo")
+    flags.add_output_path(parser, "where to write everything", "outputs/demo")
     parser.add_argument("--config", default=RECIPE, help=f"training recipe, by name or file; default: {RECIPE}")
     parser.add_argument("--force", action="store_true", help="first delete what an earlier demo left in --output_path")
     flags.add_data(parser)

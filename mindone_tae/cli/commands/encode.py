@@ -29,10 +29,8 @@ def add_to(commands):
         "were encoded from another source, checkpoint or settings.",
     )
     flags.add_videos(parser)
-    parser.add_argument(
-        "--output_path",
-        metavar="DIR",
-        help="where to write a file for each clip, in the same subfolder, or shards (default: outputs/encode/NAME)",
+    flags.add_output_path(
+        parser, "where to write a file for each clip, in the same subfolder, or shards (default: outputs/encode/NAME)"
     )
     parser.add_argument(
         "--convention",
@@ -45,22 +43,12 @@ def add_to(commands):
         action="store_true",
         help="write a sample instead of mean and logvar; train.seed and the clip's name determine it",
     )
-    parser.add_argument(
-        "--shard_size_mb",
-        type=float,
-        metavar="MB",
-        help="put many clips into files of about this size, with an index.json; a kill loses only the unfinished file",
-    )
-    parser.add_argument(
-        "--verify",
-        type=int,
-        default=0,
-        metavar="N",
-        help="afterwards encode N clips again, chosen by train.seed, and compare the results with their files",
-    )
+    shards = "put many clips into files of about this size, with an index.json; a kill loses only the unfinished file"
+    flags.add_number(parser, "--shard_size_mb", f"{shards}; 256 suits most", 1e-6, _MOST_SHARD_MB, metavar="MB")
+    verify = "afterwards encode N clips again, chosen by train.seed, and compare the results with their files"
+    flags.add_number(parser, "--verify", verify, 0, default=0)
     rank_share.add_to(parser)
     flags.add_trained(parser)
-    flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 
@@ -71,13 +59,6 @@ def run(options, console):
     if rank_share.leave_msrun():
         return
     rank, world = rank_share.rank_and_ranks(options)
-    if options.shard_size_mb is not None and not 0 < options.shard_size_mb <= _MOST_SHARD_MB:
-        raise UserError(
-            f"--shard_size_mb is {options.shard_size_mb:g}; it must be above 0 and at most {_MOST_SHARD_MB}: "
-            "256 suits most"
-        )
-    if options.verify < 0:
-        raise UserError(f"--verify is {options.verify}; it must be 0 or more: leave it out if unsure")
     options.overrides = [*options.overrides, "env.distributed=false"]
     take_default_weights(options, console)
     recipe = load(options, flags.data_overrides(options), "tae/infer/default", flags.WHOLE_CLIPS)

@@ -20,13 +20,10 @@ def add_to(commands):
         "evaluation.json, pictures, and report.html, a page with synchronized players and metrics of every frame.",
     )
     flags.add_videos(parser)
-    parser.add_argument(
-        "--output_path",
-        metavar="DIR",
-        help="where to write evaluation.json and the pictures (default: below the run's folder, or outputs/evaluate)",
+    flags.add_output_path(
+        parser, "where to write evaluation.json and the pictures (default: below the run's folder, or outputs/evaluate)"
     )
     flags.add_trained(parser)
-    flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 

@@ -19,12 +19,7 @@ def add_to(commands):
         "(--video_folder or --csv_path, with --ckpt_path or --config).",
     )
     parser.add_argument("--latent_folder", metavar="DIR", help="folder that `encode` wrote, including subfolders")
-    parser.add_argument(
-        "--output_path",
-        default="outputs/latent_stats",
-        metavar="DIR",
-        help="where to write latent_stats.json (default: outputs/latent_stats)",
-    )
+    flags.add_output_path(parser, "where to write latent_stats.json", "outputs/latent_stats")
     parser.add_argument(
         "--save",
         metavar="FILE",
@@ -34,7 +29,6 @@ def add_to(commands):
         "--convention", choices=("mindone", "diffusers"), help="convention of the factors that --save stores"
     )
     flags.add_trained(parser)
-    flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 

@@ -21,14 +21,12 @@ def add_to(commands):
         "report.html, a page with synchronized players, metrics of every frame and the latent.",
     )
     flags.add_videos(parser)
-    parser.add_argument(
-        "--output_path",
-        metavar="DIR",
-        help="where to write report.html, reconstruction/, side_by_side/, sheets/ (default: outputs/reconstruct/NAME)",
+    flags.add_output_path(
+        parser,
+        "where to write report.html, reconstruction/, side_by_side/, sheets/ (default: outputs/reconstruct/NAME)",
     )
     parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4)")
     flags.add_trained(parser)
-    flags.add_data(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
 

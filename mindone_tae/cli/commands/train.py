@@ -18,12 +18,7 @@ def add_to(commands):
         "--config",
         help="name of a recipe (see mindone-tae list) or a file; with --resume, default: the run's own",
     )
-    parser.add_argument(
-        "--output_path",
-        required=True,
-        metavar="DIR",
-        help="the run's folder: config, log, metrics, checkpoints, pictures",
-    )
+    flags.add_output_path(parser, "the run's folder: config, log, metrics, checkpoints, pictures", required=True)
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in --output_path; start one if there is none"
     )

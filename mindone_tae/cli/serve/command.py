@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mindone_tae.zoo import UserError
 
+from .. import flags
 from ..inference import DEFAULT_WEIGHTS
 from .jobs import Jobs, Limits
 from .server import HOST, Server
@@ -21,12 +22,7 @@ def add_to(commands):
         description="Serves a page on 127.0.0.1, reachable from this machine only: drop a video, pick size, frames and "
         "weights, and see the report that reconstruct makes.",
     )
-    parser.add_argument(
-        "--output_path",
-        default="outputs/serve",
-        metavar="DIR",
-        help="holds a folder for each report (default: outputs/serve)",
-    )
+    flags.add_output_path(parser, "holds a folder for each report", "outputs/serve")
     parser.add_argument(
         "--ckpt_path",
         nargs="+",
@@ -34,32 +30,16 @@ def add_to(commands):
         metavar="PATH",
         help=f"weights to pick from, as reconstruct takes them (default: {DEFAULT_WEIGHTS})",
     )
-    parser.add_argument(
-        "--port", type=int, default=7860, metavar="N", help="port of the page; 0 takes a free one (default: 7860)"
-    )
-    parser.add_argument(
-        "--max_mb", type=float, default=100.0, metavar="MB", help="largest upload, in megabytes (default: 100)"
-    )
-    parser.add_argument(
-        "--max_frames",
-        type=int,
-        default=150,
-        metavar="N",
-        help="largest number of frames to reconstruct (default: 150)",
-    )
-    parser.add_argument(
-        "--max_pixels",
-        type=int,
-        default=4096 * 2304,
-        metavar="N",
-        help="largest frame of an upload, in pixels (default: 9437184)",
-    )
+    flags.add_number(parser, "--port", "port of the page; 0 takes a free one", 0, 65_535, 7860)
+    flags.add_number(parser, "--max_mb", "largest upload, in megabytes", 1.0, 10_000, 100.0, "MB")
+    flags.add_number(parser, "--max_frames", "largest number of frames to reconstruct", 1, 150, 150)
+    flags.add_number(parser, "--max_pixels", "largest frame of an upload, in pixels", 1, 2**28, 4096 * 2304)
     parser.set_defaults(command=run)
 
 
 def run(options, console):
     """Serves until Ctrl-C."""
-    limits = _limits(options)
+    limits = Limits(options.max_mb, options.max_frames, options.max_pixels)
     # absolute, as `reconstruct` runs in the report's folder
     weights = [str(Path(path).resolve()) if Path(path).exists() else path for path in options.ckpt_path]
     folder = Path(options.output_path)
@@ -78,11 +58,3 @@ def run(options, console):
         server.server_close()
         jobs.close()
         shutil.rmtree(uploads, ignore_errors=True)
-
-
-def _limits(options):
-    for name, most in (("max_mb", 10_000), ("max_frames", 150), ("max_pixels", 2**28), ("port", 65_535)):
-        value, least = getattr(options, name), 0 if name == "port" else 1
-        if not least <= value <= most:
-            raise UserError(f"--{name} is {value:g}; it must be from {least} to {most}: leave it out if unsure")
-    return Limits(options.max_mb, options.max_frames, options.max_pixels)

@@ -49,8 +49,8 @@ def test_a_mistake_is_status_2_and_one_line_without_traceback(words, message, ca
     [
         (["--image_size", "9" * 5000], "size is '9999"),
         (["--image_size", "²"], "size is '²'"),
-        (["--shard_size_mb", "inf"], "--shard_size_mb is inf; it must be above 0 and at most 1000000"),
-        (["--batch_size", "-1"], "--batch_size is -1; it must be 1 or more"),
+        (["--shard_size_mb", "inf"], "--shard_size_mb is inf; it must be a number from 1e-06 to 1000000"),
+        (["--batch_size", "-1"], "--batch_size is -1; it must be a whole number from 1 up"),
         (["--num_frames", "9" * 5000], "--num_frames"),
         (["dataset.csv_path=[a, b]"], "must be str or None, not ['a', 'b']"),
         ([f"dataset.output_columns=[{', '.join(['video'] * 200)}]", "model.dropout=[]"], "model.dropout"),

@@ -24,15 +24,10 @@ def add_to(commands):
         "--batch_size, --num_frames and --image_size.",
     )
     parser.add_argument("--format", choices=("onnx", "mindir"), required=True, help="format of the files")
-    parser.add_argument(
-        "--output_path",
-        default="outputs/export",
-        metavar="DIR",
-        help="where to write the files (default: outputs/export)",
-    )
+    flags.add_output_path(parser, "where to write the files", "outputs/export")
     flags.add_weights(parser)
-    parser.add_argument("--batch_size", type=int, metavar="N", help="MINDIR: videos per batch (default: 1)")
-    parser.add_argument("--num_frames", type=int, metavar="N", help="MINDIR: frames per video")
+    flags.add_number(parser, "--batch_size", "MINDIR: videos per batch (default: 1)", 1)
+    flags.add_number(parser, "--num_frames", "MINDIR: frames per video", 1)
     parser.add_argument(
         "--image_size", metavar="SIZE", help="MINDIR: in pixels: 256 (square) or 480,832 (height,width)"
     )
@@ -152,10 +147,6 @@ def _fixed_size(options):
             "--format mindir is compiled for one shape; --num_frames and --image_size must say which: add, say, "
             "--num_frames 16 --image_size 256"
         )
-    for name in ("num_frames", "batch_size"):
-        count = getattr(options, name)
-        if count is not None and count < 1:
-            raise UserError(f"--{name} is {count}; a MINDIR is of one shape, so it must be 1 or more: give the number")
     size = flags.size(options.image_size)
     if isinstance(size, str) or (isinstance(size, list) and len(size) != 2):
         raise UserError(

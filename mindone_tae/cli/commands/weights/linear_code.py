@@ -14,16 +14,10 @@ def add_to(commands):
     )
     parser.add_argument("--output_path", required=True, metavar="FILE", help="file to write, ending in .safetensors")
     flags.add_data(parser)
-    parser.add_argument(
-        "--crops", type=int, default=4000, metavar="N", help="number of random crops to fit (default: 4000)"
-    )
-    parser.add_argument("--time_ratio", type=int, default=8, metavar="N", help="frames per block (default: 8)")
-    parser.add_argument(
-        "--space_ratio", type=int, default=8, metavar="N", help="pixels per block, in height and in width (default: 8)"
-    )
-    parser.add_argument(
-        "--latent_channels", type=int, default=16, metavar="N", help="numbers kept of each block (default: 16)"
-    )
+    flags.add_number(parser, "--crops", "number of random crops to fit", 1, default=4000)
+    flags.add_number(parser, "--time_ratio", "frames per block", 1, default=8)
+    flags.add_number(parser, "--space_ratio", "pixels per block, in height and in width", 1, default=8)
+    flags.add_number(parser, "--latent_channels", "numbers kept of each block", 1, default=16)
     parser.set_defaults(command=run)
 
 
@@ -41,11 +35,6 @@ def run(options, console):
     if not options.output_path.endswith(".safetensors"):
         raise UserError(
             f"--output_path is {options.output_path}; a linear code is a .safetensors file: end the name in that"
-        )
-    if min(options.crops, *blocks) < 1:
-        raise UserError(
-            "--crops, --time_ratio, --space_ratio and --latent_channels must be 1 or more: "
-            "leave out what you are unsure of"
         )
     keywords = dict(flags.data_overrides(options))
     keywords = {key.partition(".")[2]: value for key, value in keywords.items()}
