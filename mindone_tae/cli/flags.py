@@ -8,9 +8,9 @@ from pathlib import Path
 
 # Longer ones are no size, and Python reads none of over 4300 digits.
 _SIDE = re.compile("[0-9]{1,9}")
-# Flags that are on when bare, and take true or false.
+# Flags that are on when bare, and take true or false; see `parser._joined`.
 SWITCHES = ("--enable_tile", "--use_outlier_penalty_loss")
-_SWITCH_VALUES = {"true": True, "false": False}
+SWITCH_VALUES = {"true": True, "false": False}
 _PAPERS_OPL_WEIGHT = 1e5
 # Clips are whole, from the first frame and the centre, unflipped, whatever the recipe trained on.
 WHOLE_CLIPS = [
@@ -122,26 +122,25 @@ def _add_ckpt_path(parser):
     )
 
 
+def data_keywords(options):
+    """The data flags as keywords of a dataset, those that are given."""
+    videos, table, folder = getattr(options, "videos", None), options.csv_path, options.video_folder
+    found = {}
+    if videos:
+        found = {"csv_path": None, "folder": videos[0] if len(videos) == 1 else videos}
+    elif table is not None or folder is not None:
+        found = {"csv_path": table, "folder": str(Path(table).parent) if folder is None else folder}
+    others = {
+        "video_column": options.video_column,
+        "sample_n_frames": options.num_frames,
+        "size": size(options.image_size),
+    }
+    return found | {key: value for key, value in others.items() if value is not None}
+
+
 def data_overrides(options, section="dataset"):
     """The data flags as (dotted path, value) pairs of a section."""
-    pairs, videos = [], getattr(options, "videos", None)
-    if videos:
-        pairs += [(f"{section}.csv_path", None), (f"{section}.folder", videos[0] if len(videos) == 1 else videos)]
-    if options.csv_path is not None:
-        pairs.append((f"{section}.csv_path", options.csv_path))
-        if options.video_folder is None:
-            pairs.append((f"{section}.folder", str(Path(options.csv_path).parent)))
-    if options.video_folder is not None:
-        pairs.append((f"{section}.folder", options.video_folder))
-        if options.csv_path is None:
-            pairs.append((f"{section}.csv_path", None))
-    if options.video_column is not None:
-        pairs.append((f"{section}.video_column", options.video_column))
-    if options.num_frames is not None:
-        pairs.append((f"{section}.sample_n_frames", options.num_frames))
-    if options.image_size is not None:
-        pairs.append((f"{section}.size", size(options.image_size)))
-    return pairs
+    return [(f"{section}.{key}", value) for key, value in data_keywords(options).items()]
 
 
 def names_clips(options):
@@ -175,21 +174,10 @@ def loss_overrides(options):
     return [] if asked is None else [("loss.opl_weight", _PAPERS_OPL_WEIGHT if asked else 0.0)]
 
 
-def with_switch_values(words):
-    """The words with a bare switch made "--switch=True": argparse would take a video behind it for its value."""
-    found, words = [], list(words)
-    while words:
-        word = words.pop(0)
-        if word in SWITCHES:
-            word += f"={words.pop(0)}" if words and words[0].lower() in _SWITCH_VALUES else "=True"
-        found.append(word)
-    return found
-
-
 def _true_or_false(text):
-    if text.lower() not in _SWITCH_VALUES:
+    if text.lower() not in SWITCH_VALUES:
         raise ArgumentTypeError(f"{text!r} is neither True nor False: write the flag bare, =True or =False")
-    return _SWITCH_VALUES[text.lower()]
+    return SWITCH_VALUES[text.lower()]
 
 
 def size(text):

@@ -29,7 +29,7 @@ from .commands.weights import card, export, inflate, linear_code, published_weig
 from .serve import command as serve
 
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
-_KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|(?P<section>[a-z_]+)=.*", re.DOTALL)
+_KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|[a-z_]+=.*", re.DOTALL)
 
 _EPILOG = """\
 Any key of a recipe can be changed on the command line by its dotted path:
@@ -82,7 +82,7 @@ def parse(arguments):
     if not arguments:
         parser.print_help(sys.stdout)
         raise SystemExit(2)
-    options, rest = parser.parse_known_args(_joined(flags.with_switch_values(arguments)))
+    options, rest = parser.parse_known_args(_joined(arguments))
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")
     command = commands.choices[options.name]
@@ -146,13 +146,19 @@ def _add_other(commands, name, claim, package):
 
 
 def _joined(words):
-    """The words with "--a.b c" joined to "--a.b=c", as argparse would take c for a video."""
+    """The words with "--a.b c" joined to "--a.b=c", and a bare switch made "--switch=True".
+
+    argparse would take c for a video, and a video behind a switch for the switch's value.
+    """
     joined, words = [], list(words)
     while words:
         word = words.pop(0)
         match = _KEY.fullmatch(word)
-        takes_next = match and match["key"] and word.startswith("--") and "=" not in word and words
-        joined.append(f"{word}={words.pop(0)}" if takes_next else word)
+        if word in flags.SWITCHES:
+            word += f"={words.pop(0)}" if words and words[0].lower() in flags.SWITCH_VALUES else "=True"
+        elif match and match["key"] and word.startswith("--") and "=" not in word and words:
+            word += f"={words.pop(0)}"
+        joined.append(word)
     return joined
 
 
@@ -188,18 +194,12 @@ def _check_folder(path):
 
 
 def _overrides(words, parser, taken):
-    """Texts "key=value" from `a.b=c`, `--a.b=c`, `--a.b c` and `a={b: c}`."""
-    found, words = [], list(words)
-    while words:
-        word = words.pop(0)
+    """Texts "key=value" from `a.b=c`, `--a.b=c` and `a={b: c}`."""
+    for word in words:
         match = _KEY.fullmatch(word)
         if match is None or not taken:
             known = [flag for action in parser._actions for flag in action.option_strings]
             raise UserError(f"unknown argument {word!r}{did_you_mean(word, known)}: see {parser.prog} --help")
-        path, (_, sign, value) = match["key"] or match["section"], word.partition("=")
-        if not sign:
-            if not word.startswith("--") or not words:
-                raise UserError(f"{word} has no value: write {path}=VALUE")
-            value = words.pop(0)
-        found.append(f"{path}={value}")
-    return found
+        if "=" not in word:
+            raise UserError(f"{word} has no value: write {match['key']}=VALUE")
+    return [word.removeprefix("--") for word in words]

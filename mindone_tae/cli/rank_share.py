@@ -6,23 +6,17 @@ import re
 from mindone_tae.zoo import UserError
 from mindone_tae.zoo.device.msrun import end_with_msrun
 
+from . import flags
+
 _COUNT = re.compile("[0-9]{1,9}")
 
 
 def add_to(parser):
     """The flags."""
-    parser.add_argument(
-        "--rank",
-        type=int,
-        metavar="N",
-        help="rank of this process among those that share the work; default: RANK_ID, which msrun sets, or 0",
-    )
-    parser.add_argument(
-        "--world",
-        type=int,
-        metavar="N",
-        help="number of processes that share it; default: RANK_SIZE, which msrun sets, or 1",
-    )
+    rank = "rank of this process among those that share the work; default: RANK_ID, which msrun sets, or 0"
+    flags.add_number(parser, "--rank", rank, 0)
+    world = "number of processes that share it; default: RANK_SIZE, which msrun sets, or 1"
+    flags.add_number(parser, "--world", world, 1)
 
 
 def rank_and_ranks(options):
@@ -36,9 +30,8 @@ def rank_and_ranks(options):
     if rank is None and ranks in (None, 1):
         return 0, 1
     if rank is None or ranks is None:
-        given, missing = (
-            ("--world (RANK_SIZE)", "--rank (RANK_ID)") if rank is None else ("--rank (RANK_ID)", "--world (RANK_SIZE)")
-        )
+        flags_of = ("--rank (RANK_ID)", "--world (RANK_SIZE)")
+        given, missing = flags_of if ranks is None else reversed(flags_of)
         raise UserError(
             f"{given} is {ranks if rank is None else rank} and {missing} is missing; processes that share work need "
             f"both: give {missing.split()[0]}"

@@ -36,10 +36,7 @@ def run(options, console):
         raise UserError(
             f"--output_path is {options.output_path}; a linear code is a .safetensors file: end the name in that"
         )
-    keywords = dict(flags.data_overrides(options))
-    keywords = {key.partition(".")[2]: value for key, value in keywords.items()}
-    keywords.setdefault("sample_n_frames", options.time_ratio)
-    keywords.setdefault("size", (64, 64))
+    keywords = {"sample_n_frames": options.time_ratio, "size": (64, 64), **flags.data_keywords(options)}
     dataset = TAEVideoDataset(random_crop=True, random_flip=True, cache_mb=2048, **keywords)
 
     def crops():
