@@ -5,8 +5,7 @@ import os
 import re
 import sys
 import tempfile
-from contextlib import suppress
-from functools import partial
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained
@@ -61,7 +60,7 @@ class Console:
                 stream.reconfigure(errors="backslashreplace")  # for terminals without UTF-8
         self.out, self.err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
         self.noise = None
-        self._undo = []
+        self._undo = ExitStack()
 
     def print(self, *lines):
         """Prints lines on stdout, an empty one without any; a closed stdout (| head) is ignored."""
@@ -91,34 +90,31 @@ class Console:
         self._set_up_logging()
         if "MS_DEV_SAVE_GRAPHS_PATH" not in os.environ:  # dumps of graphs that failed to compile
             os.environ["MS_DEV_SAVE_GRAPHS_PATH"] = str(folder / "graphs")
-            self._undo.append(lambda: os.environ.pop("MS_DEV_SAVE_GRAPHS_PATH", None))
+            self._undo.callback(os.environ.pop, "MS_DEV_SAVE_GRAPHS_PATH", None)
         # MindSpore's logger keeps the stderr of its first message; the file stays open as long as the process.
-        terminal = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = open(self.noise, "a", encoding="utf-8", buffering=1)
-        try:
+        noise = open(self.noise, "a", encoding="utf-8", buffering=1)
+        with redirect_stdout(noise), redirect_stderr(noise):
             from mindspore import log
 
             log.warning("log of MindSpore and its libraries")
             from mindone_tae.models import first_calls
-        finally:
-            sys.stdout, sys.stderr = terminal
-        self._undo.append(partial(setattr, first_calls, "show", first_calls.show))
+        self._undo.callback(setattr, first_calls, "show", first_calls.show)
         first_calls.show = compiling
 
     def _move_descriptors(self):
-        saved_out, saved_err = os.dup(1), os.dup(2)
+        are_pythons = self.out is sys.__stdout__ and self.err is sys.__stderr__
         noise = os.open(self.noise, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(noise, 1)
-        os.dup2(noise, 2)
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            saved = os.dup(descriptor)
+            os.dup2(noise, descriptor)
+            self._undo.callback(os.close, saved)
+            self._undo.callback(os.dup2, saved, descriptor)
+            if are_pythons:
+                self._undo.callback(setattr, sys, name, getattr(sys, name))
+                setattr(sys, name, os.fdopen(os.dup(saved), "w", buffering=1, errors="backslashreplace"))
         os.close(noise)
-        self._undo.append(
-            lambda: (os.dup2(saved_out, 1), os.dup2(saved_err, 2), os.close(saved_out), os.close(saved_err))
-        )
-        if self.out is sys.__stdout__ and self.err is sys.__stderr__:
-            before = self.out, self.err
-            self.out = sys.stdout = os.fdopen(os.dup(saved_out), "w", buffering=1, errors="backslashreplace")
-            self.err = sys.stderr = os.fdopen(os.dup(saved_err), "w", buffering=1, errors="backslashreplace")
-            self._undo.append(lambda: setattr(sys, "stdout", before[0]) or setattr(sys, "stderr", before[1]))
+        if are_pythons:
+            self.out, self.err = sys.stdout, sys.stderr
 
     def _set_up_logging(self):
         root, ours = logging.getLogger(), logging.getLogger("mindone_tae")
@@ -131,22 +127,17 @@ class Console:
         ours.setLevel(logging.INFO)
         logging.captureWarnings(True)
         logging.raiseExceptions = False  # a log on a full disk must not print a traceback into the progress bar
-        self._undo.append(
-            lambda: (
-                root.removeHandler(to_file),
-                ours.removeHandler(to_terminal),
-                logging.captureWarnings(False),
-                setattr(logging, "raiseExceptions", True),
-            )
-        )
+        self._undo.callback(root.removeHandler, to_file)
+        self._undo.callback(ours.removeHandler, to_terminal)
+        self._undo.callback(logging.captureWarnings, False)
+        self._undo.callback(setattr, logging, "raiseExceptions", True)
 
     def close(self):
         """Undoes all redirections."""
         for stream in (self.out, self.err):
             with suppress(OSError, ValueError):
                 stream.flush()
-        while self._undo:
-            self._undo.pop()()
+        self._undo.close()
 
 
 def _open_closed_descriptors():
