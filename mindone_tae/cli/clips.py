@@ -47,6 +47,16 @@ class Clip:
     dataset: Any
     index: int
 
+    @classmethod
+    def of(cls, dataset, index, stride=1):
+        """A dataset's clip; stride, the source's frames for each of the clip's, is for datasets without clip_fps."""
+        facts = dataset.describe(index) if hasattr(dataset, "describe") else {}
+        frames = dataset.clip_frames(index) if hasattr(dataset, "clip_frames") else 0
+        name = str(facts.get("relative_path", index))
+        fps = dataset.clip_fps(index) if hasattr(dataset, "clip_fps") else facts.get("fps", 0.0) / stride
+        size = tuple(facts["size"]) if facts.get("size") else None
+        return cls(name, frames, fps, size, facts.get("path"), dataset, index)
+
     @property
     def streams(self):
         """Whether its dataset gives it in chunks."""
@@ -78,14 +88,7 @@ class Clips:
         self.run_folder.unreadable = self.run_folder.path / f"unreadable{part}.csv"
         self.run_folder.write_unreadable(getattr(self.dataset, "unreadable", ()))
         stride = section.get("sample_stride", 1)
-        self.clips = []
-        for index in range(len(self.dataset)):
-            facts = self.dataset.describe(index) if hasattr(self.dataset, "describe") else {}
-            frames = self.dataset.clip_frames(index) if hasattr(self.dataset, "clip_frames") else 0
-            name = str(facts.get("relative_path", index))
-            fps = self.dataset.clip_fps(index) if hasattr(self.dataset, "clip_fps") else facts.get("fps", 0.0) / stride
-            size = tuple(facts["size"]) if facts.get("size") else None
-            self.clips.append(Clip(name, frames, fps, size, facts.get("path"), self.dataset, index))
+        self.clips = [Clip.of(self.dataset, index, stride) for index in range(len(self.dataset))]
         twice = [name for name, count in Counter(clip.name for clip in self.clips).items() if count > 1]
         if twice:
             raise UserError(

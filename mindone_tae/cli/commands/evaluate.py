@@ -51,21 +51,18 @@ def evaluate(recipe, folder, console):
     from mindone_tae.zoo.protocols import build_model
     from mindone_tae.zoo.run.folder import RunFolder
 
-    from ..clips import warn_if_random
+    from ..clips import Clip, warn_if_random
     from ..pictures import write_pictures
-    from ..report.showing import Showing, run_of, source_facts
+    from ..report.showing import Showing
 
     warn_if_random(recipe)
     ranks = environment.start(recipe.env, recipe.model, recipe.train.seed)
     evaluator = Evaluator(recipe.eval, ranks=ranks)
     model = build_model(recipe.model)
-    dataset, showing = evaluator.dataset, Showing(Path(folder), "evaluate", recipe, model) if ranks.first else None
+    showing = Showing(folder, "evaluate", recipe, model) if ranks.first else None
 
     def show(index, x, recon):
-        facts = dataset.describe(index) if hasattr(dataset, "describe") else {}
-        fps = dataset.clip_fps(index) if hasattr(dataset, "clip_fps") else facts.get("fps", 0.0)
-        source = source_facts(facts.get("size"), facts.get("path"))
-        showing.show(str(facts.get("relative_path", index)), fps, source, x, recon)
+        showing.show(Clip.of(evaluator.dataset, index), x, recon)
 
     result = evaluator.run(model, on_clip=show if showing else None)
     if not ranks.first:
@@ -92,7 +89,7 @@ def evaluate(recipe, folder, console):
             + "; ".join(f"{path}: {why}" for path, why in result["unreadable"])
         )
     console.print("", Path(folder) / "evaluation.json", *([Path(folder) / "pictures"] if written else []))
-    page = showing.write(page_rows(result), [run_of(recipe.model.get("pretrained"))])
+    page = showing.write(page_rows(result))
     if page:
         console.print(f"open in a browser: {page}")
     return result

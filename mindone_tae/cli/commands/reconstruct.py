@@ -74,7 +74,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     from mindone_tae.zoo.progress import Progress
 
     from ..clips import Clips, over_groups, start
-    from ..report.showing import Showing, run_of
+    from ..report.showing import Showing
     from ..streams import reconstructed
 
     model, folder = start(recipe), Path(folder)
@@ -107,7 +107,7 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
 
         for group, _ in over_groups(clips.groups(batch_size), write, failed):
             written.extend(group)
-    page = showing.write(runs=[run_of(recipe.model.get("pretrained"))])
+    page = showing.write()
     count = "1 clip" if len(written) == 1 else f"{len(written)} clips"
     console.print(f"{count}: {folder / 'reconstruction'}, {folder / 'side_by_side'}, {folder / 'sheets'}")
     clips.report(console, failed)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindone_tae.data import from_pixels, to_pixels
 from mindone_tae.version import __version__
 from mindone_tae.zoo import build
 from mindone_tae.zoo.atomic_file import replacing
@@ -41,7 +42,7 @@ class Recorder:
         self.path = Path(folder) / FOLDER
         self.baselines = list(baselines)
         self.model = model
-        self._clips, self._table, self._opened = [], [], 0
+        self._clips, self._opened = [], 0
         self._facts = {
             "format": FORMAT,
             "version": __version__,
@@ -59,34 +60,29 @@ class Recorder:
         """Whether the page has its full number of clips."""
         return len(self._clips) >= MOST_CLIPS
 
-    def clip(self, name, fps, source=None, frames=None):
+    def clip(self, name, fps, source):
         """A ClipRecorder for the next clip that the page shows.
 
         Args:
             name: of the clip.
             fps: frames a second; 0 for an image.
             source: dict of the source's "size" (h, w) and "bytes", where they are known.
-            frames: of the whole clip; None counts those added.
         """
         folder = self.path / "clips" / f"{self._opened:03d}"
         self._opened += 1
-        return ClipRecorder(self, folder, name, fps, source or {}, frames)
+        return ClipRecorder(self, folder, name, fps, source)
 
     def keep(self, clip):
         """Adds the dict of a finished clip."""
         self._clips.append(clip)
 
-    def add_rows(self, rows):
-        """Sets the table of all measured clips.
+    def finish(self, rows=()):
+        """Writes report.json, last: without it there is no report.
 
         Args:
-            rows: dicts: "name", "frames", "size" [h, w] and "figures", contestant to metric to value. Rows with a value
-                that is not finite are left out.
-        """
-        self._table = [row for row in rows if _are_finite(row["figures"].values())]
-
-    def finish(self):
-        """Writes report.json, last: without it there is no report.
+            rows: of the table of all measured clips, dicts: "name", "frames", "size" [h, w] and "figures", contestant
+                to metric to value. Rows with a value that is not finite are left out; without rows the table is of the
+                clips on the page.
 
         Returns:
             Its path; None where no clip was kept.
@@ -97,7 +93,7 @@ class Recorder:
         facts = {
             **self._facts,
             "protocol": protocol,
-            "table": self._table or list(map(_row, self._clips)),
+            "table": [row for row in rows if _are_finite(row["figures"].values())] or list(map(_row, self._clips)),
             "clips": self._clips,
         }
         path = self.path / INDEX
@@ -112,13 +108,12 @@ class ClipRecorder:
     Args:
         recorder: the Recorder.
         path: folder of the clip's files.
-        name, fps, source, frames: see `Recorder.clip`.
+        name, fps, source: see `Recorder.clip`.
     """
 
-    def __init__(self, recorder, path, name, fps, source, frames):
+    def __init__(self, recorder, path, name, fps, source):
         self._recorder, self._path = recorder, path
         self._facts = {"name": name, "fps": fps, "source": source, "folder": path.name}
-        self._frames = frames
         self._seen, self._shown, self._kept, self._latents = 0, 0, {}, []
         self._figures = {}
 
@@ -136,19 +131,17 @@ class ClipRecorder:
             return
         x = x[:, :count]
         self._shown += count
-        self._kept.setdefault("source", []).append(_pixels(x))
+        self._kept.setdefault("source", []).append(to_pixels(x))
         for name, recon in recons.items():
             self._take(name, x, recon[:, :count])
 
     def add_latent(self, mean):
-        """Adds the next latent frames, (zc, lt_chunk, lh, lw); None adds nothing."""
-        if mean is not None and sum(part.shape[1] for part in self._latents) < MOST_FRAMES:
+        """Adds the next latent frames, (zc, lt_chunk, lh, lw)."""
+        if sum(part.shape[1] for part in self._latents) < MOST_FRAMES:
             self._latents.append(np.array(mean, np.float32))
 
     def finish(self):
         """Runs the baselines and writes the clip's files; nothing where a reconstruction is not finite."""
-        from mindone_tae.data import from_pixels
-
         source = np.concatenate(self._kept["source"])
         for name, baseline in self._recorder.baselines:
             if name not in self._kept:
@@ -160,18 +153,18 @@ class ClipRecorder:
         contestants = {}
         for name, figures in self._figures.items():
             frames = np.concatenate(self._kept[name])
-            write_frames(self._path / f"{_file_name(name)}.mkv", frames)
+            write_frames(self._path / frames_file(name), frames)
             contestants[name] = {
                 **figures,
                 "errors": np.bincount(error_levels(frames, source).ravel(), minlength=256).tolist(),
             }
         write_frames(self._path / "source.mkv", source)
-        counts = {"frames": self._frames or self._seen, "shown": len(source), "size": list(source.shape[1:3])}
+        counts = {"frames": self._seen, "shown": len(source), "size": list(source.shape[1:3])}
         clip = {**self._facts, **counts, "sha256": hashlib.sha256(source).hexdigest()}
         self._recorder.keep({**clip, "contestants": contestants, "latent": self._write_latent(len(source))})
 
     def _take(self, name, x, recon):
-        self._kept.setdefault(name, []).append(_pixels(recon))
+        self._kept.setdefault(name, []).append(to_pixels(recon))
         figures = self._figures.setdefault(name, {})
         for metric, values in frame_figures(recon, x).items():
             figures.setdefault(metric, []).extend(values)
@@ -229,14 +222,9 @@ def _frames_of_a_latent_frame(model, frames, latent_frames):
     return max(round(frames / latent_frames), 1)
 
 
-def _pixels(x):
-    from mindone_tae.data import to_pixels
-
-    return to_pixels(x)
-
-
-def _file_name(contestant):
-    return "model" if contestant == "model" else f"baseline_{contestant}"
+def frames_file(contestant):
+    """The name of the file with a contestant's frames, in the clip's folder."""
+    return "model.mkv" if contestant == "model" else f"baseline_{contestant}.mkv"
 
 
 def _row(clip):

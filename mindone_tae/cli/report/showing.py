@@ -22,46 +22,47 @@ class Showing:
 
     def __init__(self, folder, command, recipe, model):
         baselines = [(spec["name"], build("mindone.models", spec)) for spec in baseline_specs(recipe.eval.baseline)]
-        self._folder, self.model = Path(folder), model
+        self._folder, self._model, self._run = Path(folder), model, run_of(recipe.model.get("pretrained"))
         self._recorder = Recorder(folder, command, recipe, model, baselines)
 
     def clip(self, clip):
         """A ClipRecorder of a `clips.Clip`, None where the page is full."""
         if self._recorder.is_full:
             return None
-        return self._recorder.clip(clip.name, clip.fps, source_facts(clip.size, clip.path), clip.frames or None)
+        return self._recorder.clip(clip.name, clip.fps, _source_facts(clip))
 
-    def show(self, name, fps, source, x, recon):
-        """Records a whole clip, (c, t, h, w) each, and the latent that the model encodes of it.
+    def show(self, clip, x, recon):
+        """Records a whole `clips.Clip`, and the latent that the model encodes of it.
 
         Args:
-            name, fps, source: see `Recorder.clip`.
-            x: source in [-1, 1].
-            recon: the model's.
+            clip: a `clips.Clip`.
+            x: source (c, t, h, w) in [-1, 1].
+            recon: the model's, of the same shape.
         """
-        if self._recorder.is_full:
-            return
-        clip = self._recorder.clip(name, fps, source)
-        clip.add(x, {"model": recon})
-        clip.add_latent(latent_of(self.model, x))
-        clip.finish()
+        import mindspore as ms
 
-    def write(self, rows=(), runs=None):
+        page = self.clip(clip)
+        if page is None:
+            return
+        page.add(x, {"model": recon})
+        if hasattr(self._model, "encode"):
+            page.add_latent(self._model.encode(ms.Tensor(x[None]))[1].asnumpy()[0])
+        page.finish()
+
+    def write(self, rows=()):
         """Writes the page.
 
         Args:
-            rows: see `Recorder.add_rows`.
-            runs: see `write_page`.
+            rows: see `Recorder.finish`.
 
         Returns:
             Its path; None where no clip was shown.
         """
         from .page import write_page
 
-        self._recorder.add_rows(rows)
-        if self._recorder.finish() is None:
+        if self._recorder.finish(rows) is None:
             return None
-        return write_page(self._folder / PAGE, [self._folder], runs)
+        return write_page(self._folder / PAGE, [self._folder], [self._run])
 
 
 def run_of(weights):
@@ -75,18 +76,9 @@ def run_of(weights):
     return next((place for place in places if (place / "metrics.jsonl").is_file()), None)
 
 
-def source_facts(size, path):
+def _source_facts(clip):
     """A clip's facts for the page: size (h, w) and bytes of its file, where known."""
     from mindone_tae.data.files.manifest import file_state
 
-    facts = {"size": list(size)} if size else {}
-    return {**facts, "bytes": file_state(path)[0]} if path else facts
-
-
-def latent_of(model, x):
-    """The posterior's mean (zc, lt, lh, lw) of a clip (c, t, h, w); None for a model that does not encode."""
-    import mindspore as ms
-
-    if not hasattr(model, "encode"):
-        return None
-    return model.encode(ms.Tensor(x[None]))[1].asnumpy()[0]
+    facts = {"size": list(clip.size)} if clip.size else {}
+    return {**facts, "bytes": file_state(clip.path)[0]} if clip.path else facts

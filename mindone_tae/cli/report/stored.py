@@ -7,7 +7,7 @@ from pathlib import Path
 from mindone_tae.zoo.errors import UserError
 
 from .checked import wrong_place
-from .recording import FOLDER, FORMAT, INDEX
+from .recording import FOLDER, FORMAT, INDEX, frames_file
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def clips(reports):
                 key = _key(name, i, len(reports))
                 if key in clip.files:
                     continue  # a baseline that another report has measured on this clip
-                clip.files[key] = folder / ("model.mkv" if name == "model" else f"baseline_{name}.mkv")
+                clip.files[key] = folder / frames_file(name)
                 clip.figures[key] = {
                     metric: figures[metric] for metric in report.facts["protocol"] if metric in figures
                 }

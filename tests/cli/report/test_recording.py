@@ -96,7 +96,7 @@ def test_chunks_of_any_length_give_the_same_report_as_the_whole(tmp_path):
     found = []
     for edges in ([0, 11], [0, 1, 5, 11]):
         kept = Kept()
-        clip = ClipRecorder(kept, tmp_path / str(len(found)), "a", 5.0, {}, None)
+        clip = ClipRecorder(kept, tmp_path / str(len(found)), "a", 5.0, {})
         for start, stop in zip(edges, edges[1:]):
             clip.add(x[:, start:stop], {"model": recon[:, start:stop]})
         clip.finish()
