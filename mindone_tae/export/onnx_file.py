@@ -39,7 +39,7 @@ def onnx_model(part: str, model, facts: dict[str, str]):
     if part == "encoder":
         graph, given, results = encoder_graph(model.encoder), {"x": pixels}, {"mean": latents, "logvar": latents}
     else:
-        recon = (model.decoder.conv_out.conv_spat.weight.shape[0], ("batch", "channels", "frames", "height", "width"))
+        recon = (model.decoder.conv_out.conv_spat.weight.shape[0], _PIXEL_AXES)
         graph, given, results = decoder_graph(model.decoder), {"z": latents}, {"recon": recon}
     size = sum(len(numbers.raw_data) for numbers in graph.numbers.values())
     if size > _MOST_BYTES:
