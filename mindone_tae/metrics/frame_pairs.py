@@ -1,6 +1,6 @@
 """Frames of a reconstruction and its video, in pairs, as pixels for a metric."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -27,34 +27,36 @@ def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, 
     return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
 
 
-def frame_strips(
-    recon: np.ndarray, x: np.ndarray, around: int = 0
-) -> Iterator[Iterator[tuple[float, np.ndarray, np.ndarray]]]:
-    """`frame_pairs` with every frame cut into strips of rows: a metric's temporary arrays stay small for a 4K frame.
+def frame_means(
+    measure: Callable[[np.ndarray, np.ndarray], float], recon: np.ndarray, x: np.ndarray, around: int = 0
+) -> list[float]:
+    """A metric that is a mean over a frame's pixels, of each frame of `frame_pairs`.
+
+    Frames are measured in strips of rows: the metric's temporary arrays stay small for a 4K frame.
 
     Args:
+        measure: called with the rows (c, rows, w) of x and of recon.
         recon: as `frame_pairs` takes it.
         x: as `frame_pairs` takes it.
-        around: rows shared with each neighbour, for a metric of windows of 2 * around + 1 rows.
+        around: rows that strips share with each neighbour, for a metric of windows of 2 * around + 1 rows.
 
     Returns:
-        iterable of t frames, each an iterable of (share, recon, x): the share of the frame's windows that lie in this
-        strip, which add up to 1, and its rows (c, rows, w).
+        t numbers.
 
     Raises:
         UserError: as `frame_pairs` does.
     """
     recon, x = check_pair(recon, x)
-    return (_strips(recon[:, i], x[:, i], around) for i in range(x.shape[1]))
-
-
-def _strips(recon, x, around):
-    h, w = x.shape[1:]
-    windows, rows = h - 2 * around, max(_STRIP_PX // w, 1)
-    for start in range(0, windows, rows):
-        stop = min(start + rows, windows)
-        taken = slice(start, stop + 2 * around)
-        yield (stop - start) / windows, _unit(recon[:, taken]), _unit(x[:, taken])
+    h, w = x.shape[2:]
+    windows, rows, means = h - 2 * around, max(_STRIP_PX // w, 1), []
+    for i in range(x.shape[1]):
+        total = 0.0
+        for start in range(0, windows, rows):
+            stop = min(start + rows, windows)
+            taken = slice(start, stop + 2 * around)
+            total += (stop - start) / windows * measure(_unit(x[:, i, taken]), _unit(recon[:, i, taken]))
+        means.append(total)
+    return means
 
 
 def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

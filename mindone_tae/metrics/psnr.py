@@ -3,7 +3,7 @@
 import numpy as np
 from skimage.metrics import mean_squared_error
 
-from .frame_pairs import frame_strips
+from .frame_pairs import frame_means
 
 # Equal frames have an infinite PSNR, which JSON cannot hold and which would make the mean infinite.
 _CAP_DB = 100.0
@@ -38,9 +38,6 @@ class PSNR:
         Raises:
             UserError: if the shapes differ or are not (c, t, h, w).
         """
-        errors = [
-            sum(share * mean_squared_error(target, rows) for share, rows, target in frame)
-            for frame in frame_strips(recon, x)
-        ]
+        errors = frame_means(mean_squared_error, recon, x)
         with np.errstate(divide="ignore"):
             return float(np.mean(np.minimum(-10 * np.log10(errors), _CAP_DB)))

@@ -1,11 +1,13 @@
 """Structural similarity."""
 
+from functools import partial
+
 import numpy as np
 from skimage.metrics import structural_similarity
 
 from mindone_tae.zoo.errors import UserError
 
-from .frame_pairs import frame_strips
+from .frame_pairs import check_pair, frame_means
 
 _WINDOW_PX = 7
 
@@ -39,18 +41,12 @@ class SSIM:
         Raises:
             UserError: if the shapes differ, are not (c, t, h, w), or the frames are smaller than the window.
         """
-        frames = frame_strips(recon, x, around=_WINDOW_PX // 2)
-        h, w = np.shape(x)[2:]
+        recon, x = check_pair(recon, x)
+        h, w = x.shape[2:]
         if min(h, w) < _WINDOW_PX:
             raise UserError(
                 f"the frames are {h}x{w} pixels; SSIM's window of {_WINDOW_PX}x{_WINDOW_PX} must fit in: "
                 "use larger frames, or leave ssim out"
             )
-        means = [
-            sum(
-                share * structural_similarity(target, rows, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0)
-                for share, rows, target in frame
-            )
-            for frame in frames
-        ]
-        return float(np.mean(means))
+        similarity = partial(structural_similarity, data_range=1.0, win_size=_WINDOW_PX, channel_axis=0)
+        return float(np.mean(frame_means(similarity, recon, x, around=_WINDOW_PX // 2)))
