@@ -73,40 +73,31 @@ def _steps(options, folder, train_csv, test_csv):
     mine = ["--csv_path", options.csv_path] if options.csv_path else []
     mine += ["--video_column", options.video_column] if options.video_column else []
     mine += ["--video_folder", options.video_folder] if options.video_folder else []
+    inflated, averaged = folder / "inflated.safetensors", folder / "averaged.safetensors"
     train = ["--config", options.config, *(mine or ["--csv_path", train_csv, "--video_folder", train_csv.parent])]
     train += ["--batch_size", options.batch_size] if options.batch_size else []
-    inflated, averaged = folder / "inflated.safetensors", folder / "averaged.safetensors"
+    train += [f"model.pretrained={averaged}", "--output_path", folder / "run", *SHORT_TRAINING, *options.overrides]
+
+    def measure(weights, place):
+        return ["evaluate", *clips, *weights, *size, "--output_path", folder / place]
+
     return [
         (
             "1. Clips that the weights have not seen, beside the best linear code of the same size",
             ["reconstruct", *clips, *shipped, "--image_size", 96, "--output_path", folder / "unseen"],
         ),
-        (None, ["evaluate", *clips, *shipped, *size, "--output_path", folder / "measured"]),
+        (None, measure(shipped, "measured")),
         (
             "2. The guide's way: an image VAE inflated. As it stands it repeats one frame of eight",
             ["inflate", "--src", "tiny_image_vae", "--target", inflated],
         ),
-        (None, ["evaluate", *clips, "--ckpt_path", inflated, *size, "--output_path", folder / "inflated"]),
+        (None, measure(["--ckpt_path", inflated], "inflated")),
         (
             "Halvings of time averaged, and trained on video for a short while",
             ["inflate", "--src", "tiny_image_vae", "--temporal_downsample", "average", "--target", averaged],
         ),
-        (
-            None,
-            [
-                "train",
-                *train,
-                f"model.pretrained={averaged}",
-                "--output_path",
-                folder / "run",
-                *SHORT_TRAINING,
-                *options.overrides,
-            ],
-        ),
-        (
-            None,
-            ["evaluate", *clips, "--ckpt_path", folder / "run", *size, "--output_path", folder / "run" / "evaluation"],
-        ),
+        (None, ["train", *train]),
+        (None, measure(["--ckpt_path", folder / "run"], "run/evaluation")),
         (
             "3. Latents, and back",
             ["encode", test_csv.parent / "test", *shipped, "--image_size", 96, "--output_path", folder / "latents"],
@@ -145,18 +136,8 @@ def _make_room(folder, force):
     """Empties an earlier demo's folder if forced; raises UserError for any other folder that is not empty."""
     if not folder.exists() or not any(folder.iterdir()):
         return
-    made_here = {
-        "clips",
-        "unseen",
-        "unseen.png",
-        "measured",
-        "inflated",
-        "inflated.safetensors",
-        "averaged.safetensors",
-        "run",
-        "latents",
-        "decoded",
-    }
+    made_here = {"clips", "unseen", "unseen.png", "measured", "inflated", "run", "latents", "decoded"}
+    made_here |= {"inflated.safetensors", "averaged.safetensors"}
     made_here |= {"reconstructions", "evaluation", ".lock"}  # by versions before
     if not force or {entry.name for entry in folder.iterdir()} - made_here:
         remedy = "add --force to replace an earlier demo" if not force else "it holds other things than a demo"

@@ -4,7 +4,6 @@ import logging
 import shutil
 import time
 from collections import Counter
-from contextlib import ExitStack
 
 from tqdm import tqdm
 
@@ -111,6 +110,8 @@ class Encoding:
 
     def run(self, folder, batch_size):
         """Encodes what is missing or stale."""
+        from mindone_tae.zoo.progress import NoProgress, Progress
+
         from ..clips import in_groups, over_groups
 
         todo = self._compare()
@@ -119,7 +120,7 @@ class Encoding:
         todo.sort(key=lambda wanted: (self._cache.place(wanted.name), wanted.shape, wanted.clip.index))
         groups = in_groups(todo, batch_size, lambda wanted: (self._cache.place(wanted.name), wanted.shape))
         figures = _Figures(estimate)
-        with self._progress(todo) as progress:
+        with Progress("encode", _frames(todo) or None, "frames") if todo else NoProgress() as progress:
 
             def encode(group, chunks):
                 with progress.attempt():
@@ -191,11 +192,6 @@ class Encoding:
                 "free space, or choose another --output_path"
             )
         return estimate
-
-    def _progress(self, todo):
-        from mindone_tae.zoo.progress import Progress
-
-        return Progress("encode", _frames(todo) or None, "frames") if todo else ExitStack()
 
 
 class _Figures:

@@ -40,11 +40,7 @@ def run(options, console):
 
 
 def evaluate(recipe, folder, console):
-    """Measures a recipe's model, prints the table and writes evaluation.json and the pictures.
-
-    Returns:
-        The evaluator's result.
-    """
+    """Measures a recipe's model, prints the table and writes evaluation.json and the pictures."""
     console.quiet(folder)
     from mindone_tae.zoo import Evaluator
     from mindone_tae.zoo.device import environment
@@ -66,7 +62,7 @@ def evaluate(recipe, folder, console):
 
     result = evaluator.run(model, on_clip=show if showing else None)
     if not ranks.first:
-        return result
+        return
     written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
     result["model"] = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
     result["dataset"] = recipe.eval.dataset
@@ -92,7 +88,6 @@ def evaluate(recipe, folder, console):
     page = showing.write(page_rows(result))
     if page:
         console.print(f"open in a browser: {page}")
-    return result
 
 
 def page_rows(result):

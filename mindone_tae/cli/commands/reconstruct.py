@@ -56,7 +56,7 @@ def _say_whose_clips(recipe, console):
     console.print(f"no video is named: these are the clips that the recipe trains on{where}")
 
 
-def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=False):
+def reconstruct(recipe, folder, console, suffix, batch_size, names_size):
     """Reconstructs the clips of a recipe's dataset; one that cannot be read is left out, and listed.
 
     Args:
@@ -66,9 +66,6 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
         suffix: "mp4" or "gif".
         batch_size: clips at a time.
         names_size: print the size that frames are resized to, where no flag gave it.
-
-    Returns:
-        The report page's path, None where no clip could be read.
     """
     console.quiet(folder)
     from mindone_tae.zoo.progress import Progress
@@ -113,7 +110,6 @@ def reconstruct(recipe, folder, console, suffix="mp4", batch_size=1, names_size=
     clips.report(console, failed)
     if page:
         console.print("", f"open in a browser: {page}")
-    return page
 
 
 def _size_taken(clips, size):

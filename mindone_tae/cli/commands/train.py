@@ -29,14 +29,41 @@ def add_to(commands):
 
 
 def run(options, console):
-    """Trains."""
+    """Trains a recipe and prints the paths of its files."""
     from mindone_tae.zoo import load_recipe
 
     pairs = flags.data_overrides(options) + flags.model_overrides(options) + flags.loss_overrides(options)
     if options.batch_size is not None:
         pairs.append(("train.batch_size", options.batch_size))
     recipe = load_recipe(_config(options), pairs + options.overrides)
-    train(recipe, options.output_path, console, resume=options.resume)
+    console.quiet(options.output_path)
+    from mindone_tae.zoo import Trainer
+
+    from ..pictures import write_pictures
+
+    def draw(step, pictures):
+        folder = trainer.run_folder.pictures / f"step_{step:08d}"
+        write_pictures(folder, pictures)
+        return folder
+
+    trainer = Trainer(recipe, options.output_path, resume=options.resume, on_pictures=draw)
+    saved = trainer.run()
+    if not trainer.ranks.first:
+        return
+    if saved is None:
+        made, asked = trainer.checkpoints.step, trainer.steps
+        state = "has made all its steps"
+        if made != asked:
+            state = f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
+        console.print(f"nothing to do: {options.output_path} {state}; raise train.steps to go on")
+    else:
+        console.print(f"weights   {saved}")
+        console.print(f"metrics   {trainer.run_folder.metrics}")
+        console.print(f"log       {trainer.run_folder.path / 'log.txt'}")
+    best = trainer.best
+    if best:
+        weights = trainer.checkpoints.weights(best["step"])
+        console.print(f"best      {weights} ({best['metric']} {best['value']:.4g} at step {best['step']})")
 
 
 def _config(options):
@@ -48,40 +75,3 @@ def _config(options):
         return own
     where = f"; --resume takes that of a run, and {own} is not there" if options.resume else ""
     raise UserError(f"--config is not given{where}: add --config with a recipe's name (see mindone-tae list) or file")
-
-
-def train(recipe, output_path, console, resume=False):
-    """Trains a recipe and prints the paths of its files.
-
-    Returns:
-        The path of the last checkpoint's weights, or None where nothing was left to do.
-    """
-    console.quiet(output_path)
-    from mindone_tae.zoo import Trainer
-
-    from ..pictures import write_pictures
-
-    def draw(step, pictures):
-        folder = trainer.run_folder.pictures / f"step_{step:08d}"
-        write_pictures(folder, pictures)
-        return folder
-
-    trainer = Trainer(recipe, output_path, resume=resume, on_pictures=draw)
-    saved = trainer.run()
-    if not trainer.ranks.first:
-        return saved
-    if saved is None:
-        made, asked = trainer.checkpoints.step, trainer.steps
-        state = "has made all its steps"
-        if made != asked:
-            state = f"is at step {made}, past the {asked} that the recipe asks for, and is left as it is"
-        console.print(f"nothing to do: {output_path} {state}; raise train.steps to go on")
-    else:
-        console.print(f"weights   {saved}")
-        console.print(f"metrics   {trainer.run_folder.metrics}")
-        console.print(f"log       {trainer.run_folder.path / 'log.txt'}")
-    best = trainer.best
-    if best:
-        weights = trainer.checkpoints.weights(best["step"])
-        console.print(f"best      {weights} ({best['metric']} {best['value']:.4g} at step {best['step']})")
-    return saved

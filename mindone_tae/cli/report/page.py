@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from importlib import resources
@@ -90,7 +91,7 @@ def _html(data, media):
         f'<script type="text/plain" id="media-{i}">{content}</script>' for i, content in enumerate(media)
     )
     filled = {
-        "TITLE": _escaped(title),
+        "TITLE": html.escape(printable(title), quote=False),
         "STYLE_HASH": _hash(style),
         "SCRIPT_HASH": _hash(script),
         "STYLE": style,
@@ -104,10 +105,3 @@ def _html(data, media):
 def _hash(text):
     """The hash by which the page's Content-Security-Policy allows its own style and script only."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _escaped(text):
-    text = printable(text)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, entity)
-    return text

@@ -24,12 +24,12 @@ class Limits:
     Attributes:
         megabytes: largest file, in units of 1e6 bytes.
         frames: most frames that are reconstructed.
-        source_pixels: most pixels of a frame, height * width.
+        pixels: most pixels of a frame of the upload, height * width.
     """
 
     megabytes: float
     frames: int
-    source_pixels: int
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Jobs:
 
     def __init__(self, folder, limits):
         self._folder, self._limits = Path(folder).resolve(), limits
-        self._process, self._last = None, self._numbers(default=0)
+        earlier = [int(path.name) for path in self._folder.glob("*") if path.name.isascii() and path.name.isdigit()]
+        self._process, self._last = None, max(earlier, default=0)
 
     def run(self, upload, choice, tell=lambda share, text: None):
         """Reconstructs an upload.
@@ -102,11 +103,6 @@ class Jobs:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def _numbers(self, default):
-        """The largest number of an earlier report in the folder."""
-        found = [int(path.name) for path in self._folder.glob("*") if path.name.isascii() and path.name.isdigit()]
-        return max(found, default=default)
-
     def _taken(self, upload, folder):
         """Moves the upload to a fixed name; only a known suffix of its own name is kept."""
         from mindone_tae.data.readers.opening import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -133,20 +129,18 @@ class Jobs:
         except UnreadableVideo as error:
             raise UserError(f"the file cannot be used: {error.reason}") from None
         height, width = info.size
-        if height * width > limits.source_pixels:
+        if height * width > limits.pixels:
             raise UserError(
-                f"a frame has {width}x{height} pixels; at most {limits.source_pixels:,} in all are taken: "
-                "give a smaller video"
+                f"a frame has {width}x{height} pixels; at most {limits.pixels:,} in all are taken: give a smaller video"
             )
         return info.frames
 
     def _call(self, words, folder, tell):
         """Runs the command in a folder and reports its progress."""
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mindone_tae", *words],
             cwd=folder,
-            env=environment,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

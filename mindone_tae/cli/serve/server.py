@@ -54,12 +54,7 @@ class Server(ThreadingHTTPServer):
     @property
     def settings(self):
         """What the page offers."""
-        limits = {
-            "megabytes": self.limits.megabytes,
-            "frames": self.limits.frames,
-            "pixels": self.limits.source_pixels,
-        }
-        return {"sizes": SIZES, "weights": self.weights, "limits": limits}
+        return {"sizes": SIZES, "weights": self.weights, "limits": vars(self.limits)}
 
     def handle_error(self, request, client_address):
         """Prints nothing: browsers close connections early."""

@@ -7,7 +7,7 @@ from mindone_tae.cli.serve.jobs import Choice, Jobs, Limits
 from mindone_tae.data import write_video
 from mindone_tae.zoo import UserError
 
-LIMITS = Limits(megabytes=1.0, frames=8, source_pixels=64 * 64)
+LIMITS = Limits(megabytes=1.0, frames=8, pixels=64 * 64)
 CHOICE = Choice("64px", 8, "tiny")
 
 

@@ -22,7 +22,7 @@ class Served:
         self.folder, self.uploads = folder / "out", folder / "out/uploads"
         self.uploads.mkdir(parents=True)
         self.go, self.worked = threading.Event(), []
-        limits = Limits(megabytes=0.001, frames=8, source_pixels=1000)
+        limits = Limits(megabytes=0.001, frames=8, pixels=1000)
         line = WaitingLine(self.work, most=2)
         self.server = Server(0, Jobs(self.folder, limits), line, ["tiny", "/secret/b.ckpt"], limits, self.uploads)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
