@@ -40,6 +40,12 @@ def add_number(parser, flag, help, least, most=inf, default=None, metavar="N"):
     parser.add_argument(flag, type=number, default=default, metavar=metavar, help=help)
 
 
+def add_choice(parser, flag, help, choices, default=None):
+    """A flag of one of some words, by default the first; its help ends with the default."""
+    default = default or choices[0]
+    parser.add_argument(flag, choices=choices, default=default, help=f"{help} (default: {default})")
+
+
 def add_output_path(parser, help, default=None, required=False):
     """The flag of the folder that a command writes to; its help ends with the default."""
     help += f" (default: {default})" if default else ""

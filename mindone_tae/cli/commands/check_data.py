@@ -41,23 +41,12 @@ def add_to(commands):
     parser.add_argument(
         "--video_column", default="video", metavar="NAME", help="the table's column of paths (default: video)"
     )
-    parser.add_argument(
-        "--format",
-        choices=("csv", "parquet"),
-        default="csv",
-        help="format of the manifest; parquet needs pyarrow (default: csv)",
-    )
-    parser.add_argument(
-        "--decode",
-        choices=("first", "ends", "all"),
-        default="ends",
-        help="frames to decode: the first; first, middle and last; all (default: ends)",
-    )
+    flags.add_choice(parser, "--format", "format of the manifest; parquet needs pyarrow", ("csv", "parquet"))
+    decode = "frames to decode: the first; first, middle and last; all"
+    flags.add_choice(parser, "--decode", decode, ("first", "ends", "all"), "ends")
     parser.add_argument("--reader", default="auto", help="auto (pyav), pyav, decord or image (default: auto)")
     flags.add_number(parser, "--workers", "files checked in parallel (default: the number of cores)", 1, _MOST_WORKERS)
-    parser.add_argument(
-        "--hdr", choices=("refuse", "tonemap"), default="refuse", help="whether HDR counts as usable (default: refuse)"
-    )
+    flags.add_choice(parser, "--hdr", "whether HDR counts as usable", ("refuse", "tonemap"))
     flags.add_number(parser, "--timeout_s", "seconds that opening or reading may take", 0.001, 86400, 60.0, "S")
     flags.add_number(parser, "--memory_mb", "megabytes that each process may take", 256.0, 2**20, 2048.0, "MB")
     parser.add_argument(

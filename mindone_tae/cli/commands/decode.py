@@ -32,9 +32,7 @@ def add_to(commands):
         help="what `encode` or a sampler wrote: a file, or a folder including subfolders",
     )
     flags.add_output_path(parser, "where to write a video for each latent, in the same subfolder", required=True)
-    parser.add_argument(
-        "--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4); images become png"
-    )
+    flags.add_choice(parser, "--format", "format of the videos; images become png", ("mp4", "gif"))
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,

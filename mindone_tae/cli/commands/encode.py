@@ -31,12 +31,8 @@ def add_to(commands):
     flags.add_output_path(
         parser, "where to write a file for each clip, in the same subfolder, or shards (default: outputs/encode/NAME)"
     )
-    parser.add_argument(
-        "--convention",
-        choices=CONVENTIONS,
-        default="none",
-        help="scaling of the latents, for a generator; default: none, as the encoder gives them",
-    )
+    scaling = "scaling of the latents, for a generator; none leaves them as the encoder gives them"
+    flags.add_choice(parser, "--convention", scaling, CONVENTIONS)
     parser.add_argument(
         "--sample",
         action="store_true",

@@ -25,7 +25,7 @@ def add_to(commands):
         parser,
         "where to write report.html, reconstruction/, side_by_side/, sheets/ (default: outputs/reconstruct/NAME)",
     )
-    parser.add_argument("--format", choices=("mp4", "gif"), default="mp4", help="format of the videos (default: mp4)")
+    flags.add_choice(parser, "--format", "format of the videos", ("mp4", "gif"))
     flags.add_trained(parser)
     parser.set_defaults(command=run, takes_overrides=True)
 
