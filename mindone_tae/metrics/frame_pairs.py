@@ -1,6 +1,6 @@
-"""Frames of a reconstruction and its video, in pairs, as pixels for a metric."""
+"""Frames of a reconstruction and its video, in pairs, for a metric."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,41 +10,25 @@ from mindone_tae.zoo.errors import UserError
 _STRIP_PX = 2**20
 
 
-def frame_pairs(recon: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pair the frames of two clips, mapped from [-1, 1] to [0, 1] and clipped; no rounding to 8 bits.
-
-    Args:
-        recon: reconstruction (c, t, h, w) in about [-1, 1].
-        x: video, the same shape and range.
-
-    Returns:
-        iterable of t pairs (recon, x), each (c, h, w) float64 in [0, 1], made one at a time to save memory.
-
-    Raises:
-        UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
-    """
-    recon, x = check_pair(recon, x)
-    return ((_unit(recon[:, i]), _unit(x[:, i])) for i in range(x.shape[1]))
-
-
 def frame_means(
     measure: Callable[[np.ndarray, np.ndarray], float], recon: np.ndarray, x: np.ndarray, around: int = 0
 ) -> list[float]:
-    """A metric that is a mean over a frame's pixels, of each frame of `frame_pairs`.
+    """A metric that is a mean over a frame's pixels, of each frame of a clip.
 
     Frames are measured in strips of rows: the metric's temporary arrays stay small for a 4K frame.
 
     Args:
-        measure: called with the rows (c, rows, w) of x and of recon.
-        recon: as `frame_pairs` takes it.
-        x: as `frame_pairs` takes it.
+        measure: called with the rows of x and of recon, each (c, rows, w) float64, mapped from [-1, 1] to [0, 1] and
+            clipped; no rounding to 8 bits.
+        recon: reconstruction (c, t, h, w) in about [-1, 1].
+        x: video, the same shape and range.
         around: rows that strips share with each neighbour, for a metric of windows of 2 * around + 1 rows.
 
     Returns:
         t numbers.
 
     Raises:
-        UserError: as `frame_pairs` does.
+        UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
     """
     recon, x = check_pair(recon, x)
     h, w = x.shape[2:]

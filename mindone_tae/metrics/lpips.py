@@ -6,7 +6,7 @@ import mindspore as ms
 
 from mindone_tae.losses.lpips.distance import LPIPS
 
-from .frame_pairs import frame_pairs
+from .frame_pairs import check_pair
 
 
 class LPIPSMetric:
@@ -47,12 +47,11 @@ class LPIPSMetric:
         Raises:
             UserError: if the shapes differ, are not (3, t, h, w), or the frames are too small.
         """
+        recon, x = check_pair(recon, x)
         # A frame at a time: VGG16's features of a whole clip take far more memory than the clip.
-        frames = [
-            float(self._lpips(_tensor(frame), _tensor(target)).asnumpy()[0]) for frame, target in frame_pairs(recon, x)
-        ]
+        frames = [float(self._lpips(_tensor(recon[:, i]), _tensor(x[:, i])).asnumpy()[0]) for i in range(x.shape[1])]
         return float(np.mean(frames))
 
 
 def _tensor(frame):
-    return ms.Tensor((2 * frame - 1)[None].astype(np.float32))  # (1, 3, h, w)
+    return ms.Tensor(np.clip(frame, -1, 1)[None].astype(np.float32))  # (1, 3, h, w)

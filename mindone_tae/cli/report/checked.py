@@ -1,6 +1,7 @@
 """Whether a report.json holds what `recording` writes: the page is made of it value by value."""
 
 import math
+from typing import Any, NamedTuple
 
 _LARGEST = 2**53
 _ERROR_LEVELS = 256
@@ -44,26 +45,21 @@ def _is_source(value):
     return isinstance(value, dict) and _is_size(value.get("size", [1, 1])) and _is_count(value.get("bytes", 0))
 
 
-def _is_text_or_null(value):
-    return value is None or isinstance(value, str)
-
-
 def _is_levels(value):
     return isinstance(value, list) and len(value) == _ERROR_LEVELS and all(map(_is_count, value))
 
 
-class _Each:
+class _Each(NamedTuple):
     """Every entry of a list, or every value of a dict."""
 
-    def __init__(self, kind, of):
-        self.kind, self.of = kind, of
+    kind: type
+    of: Any
 
 
-class _Optional:
+class _Optional(NamedTuple):
     """A key that may be missing, or null."""
 
-    def __init__(self, of):
-        self.of = of
+    of: Any
 
 
 _FIGURES = _Each(dict, _is_number)
@@ -87,7 +83,7 @@ _CLIP = {
 }
 _REPORT = {
     **dict.fromkeys(("format", "version", "made", "command", "recipe"), _is_text),
-    "model": {"name": _is_text, "pretrained": _is_text_or_null, "sha256": _is_text, "parameters": _is_count},
+    "model": {"name": _is_text, "pretrained": _Optional(_is_text), "sha256": _is_text, "parameters": _is_count},
     "baselines": _Each(list, _is_name),
     "protocol": _Each(dict, _is_text),
     "table": _Each(list, {"name": _is_text, "frames": _is_count, "size": _is_size, "figures": _Each(dict, _FIGURES)}),
