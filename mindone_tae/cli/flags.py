@@ -94,22 +94,19 @@ def add_model(parser):
     """Flags that choose weights, batch size and tiling."""
     add_number(parser, "--batch_size", "clips per batch", 1)
     _add_ckpt_path(parser)
-    parser.add_argument(
-        "--enable_tile",
-        type=_true_or_false,
-        metavar="BOOL",
-        help="work in tiles of time and space, which takes less memory; without a value: true; sets model.use_tile",
-    )
+    tiles = "work in tiles of time and space, which takes less memory; without a value: true; sets model.use_tile"
+    _add_switch(parser, "--enable_tile", tiles)
 
 
 def add_outlier_penalty(parser):
     """The guide's flag of the outlier penalty, for the command that trains."""
-    parser.add_argument(
-        "--use_outlier_penalty_loss",
-        type=_true_or_false,
-        metavar="BOOL",
-        help="add the paper's outlier penalty: sets loss.opl_weight to its 1e5, or with False to 0",
-    )
+    penalty = "add the paper's outlier penalty: sets loss.opl_weight to its 1e5, or with False to 0"
+    _add_switch(parser, "--use_outlier_penalty_loss", penalty)
+
+
+def _add_switch(parser, flag, help):
+    """A flag of SWITCHES."""
+    parser.add_argument(flag, type=_true_or_false, metavar="BOOL", help=help)
 
 
 def _add_config(parser):

@@ -63,10 +63,8 @@ def _object(kind, name):
 
 
 def _check_apart(found):
-    kinds_of = {}
-    for kind, name in found:
-        kinds_of.setdefault(name, []).append(kind)
-    for name, kinds in kinds_of.items():
+    for _, name in found:
+        kinds = [kind for kind, other in found if other == name]
         if len(kinds) > 1:
             raise UserError(
                 f"{name!r} is a name in {' and in '.join(kinds)}, and the host's register takes a name alone: "
