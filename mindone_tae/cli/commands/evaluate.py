@@ -68,8 +68,7 @@ def evaluate(recipe, folder, console):
     result["dataset"] = recipe.eval.dataset
     RunFolder(folder).write_json(Path(folder) / "evaluation.json", result)
 
-    for line in table(result):
-        console.print(line)
+    console.print(*table(result))
     for name, protocol in result["protocol"].items():
         console.print(f"{name}: {_FIRST_CLAUSE.match(protocol)[0]}")  # whole in evaluation.json
         facts = {key: value for key, value in result["sets"].get(name, {}).items() if key != "warnings"}

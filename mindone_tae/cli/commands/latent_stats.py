@@ -49,11 +49,7 @@ def run(options, console):
     result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
     path = Path(options.output_path) / "latent_stats.json"
     RunFolder(options.output_path).write_json(path, result)
-    for line in table(result):
-        console.print(line)
-    for line in how_far(result["overall"], given):
-        console.print(line)
-    console.print("", path)
+    console.print(*table(result), *how_far(result["overall"], given), "", path)
     if options.save:
         save_factors(options, result)
         console.print(f"{options.save}: the weights, with factors for --convention {options.convention}")
