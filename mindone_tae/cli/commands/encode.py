@@ -106,7 +106,7 @@ class Encoding:
 
     def run(self, folder, batch_size):
         """Encodes what is missing or stale."""
-        from mindone_tae.zoo.progress import NoProgress, Progress
+        from mindone_tae.zoo.progress import Progress
 
         from ..clips import in_groups, over_groups
 
@@ -116,7 +116,7 @@ class Encoding:
         todo.sort(key=lambda wanted: (self._cache.place(wanted.name), wanted.shape, wanted.clip.index))
         groups = in_groups(todo, batch_size, lambda wanted: (self._cache.place(wanted.name), wanted.shape))
         figures = _Figures(estimate)
-        with Progress("encode", _frames(todo) or None, "frames") if todo else NoProgress() as progress:
+        with Progress("encode", _frames(todo) or None, "frames", shown=bool(todo)) as progress:
 
             def encode(group, chunks):
                 with progress.attempt():
