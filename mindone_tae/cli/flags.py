@@ -34,7 +34,7 @@ def add_number(parser, flag, help, least, most=inf, default=None, metavar="N"):
                 return value
         noun = "a whole number" if kind is int else "a number"
         bounds = f"from {least:.12g} up" if most == inf else f"from {least:.12g} to {most:.12g}"
-        raise ArgumentTypeError(f"is {text or repr(text)}; it must be {noun} {bounds}: leave it out if unsure")
+        raise ArgumentTypeError(f"is {text or repr(text)}; it must be {noun} {bounds}, or left out")
 
     help += "" if default is None else f" (default: {default:.12g})"
     parser.add_argument(flag, type=number, default=default, metavar=metavar, help=help)
