@@ -123,14 +123,18 @@ class TAEVideoDataset:
         for name, value, least, most, advice in (
             ("num_check_threads", num_check_threads, 1, 1024, ": use 1 if unsure"),
             ("clips_per_video", clips_per_video, 1, 10**6, ": use 1 if unsure"),
-            ("read_memory_mb", read_memory_mb, 256, 2**20, f" megabytes, or null: use {MEMORY_MB:g}"),
             ("cache_mb", cache_mb, 0, 2**20, " megabytes: use 256, or 0 to keep no frames"),
         ):
-            if value is not None and not least <= value <= most:
+            if not least <= value <= most:
                 raise UserError(f"{name} is {value}; it must be from {least} to {most}{advice}")
         if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
             raise UserError(
                 f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60"
+            )
+        if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
+            raise UserError(
+                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: "
+                f"use {MEMORY_MB:g}"
             )
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)

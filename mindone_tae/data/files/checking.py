@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained, replacing, set_aside
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import require_one_of
 
 from ..readers.base import UnreadableVideo
 from ..readers.isolated.bounded_reader import MEMORY_MB
@@ -58,8 +58,7 @@ class CollectionCheck:
         memory_mb: float | None = MEMORY_MB,
     ):
         check_hdr(hdr)
-        if depth not in DEPTHS:
-            raise UserError(f"decode is '{depth}'; it must be one of {', '.join(DEPTHS)}: ends suits most")
+        require_one_of(DEPTHS, depth, "decode", "ends suits most")
         self.items = list({item.path: item for item in items}.values())
         self._folder, self._journal = folder, os.fspath(journal)
         self._reader, self._depth, self._hdr = reader, depth, hdr

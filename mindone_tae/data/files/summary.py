@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mindone_tae.zoo.atomic_file import replacing
 
 _INK, _FAINT, _PAPER, _BAR = (32, 32, 32), (120, 120, 120), (255, 255, 255), (70, 110, 170)
-_font = ImageFont.load_default
+_font = lru_cache(ImageFont.load_default)  # by size; each load unpacks it again
 _PANEL, _MARGIN, _TEXT = (460, 260), 24, 16
 _BINS = 16
 # Sizes, codecs and reasons named one by one; the rest are counted together.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mindone_tae.zoo.atomic_file import is_file_name
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError, require_one_of
 
 # How a generator's latents come from the encoder's, by the name of the convention.
 CONVENTIONS = {
@@ -187,11 +187,7 @@ def check_scaling(where: str, facts: dict) -> None:
         facts: of a LatentClip.
     """
     convention, factors = facts["scaling_convention"], (facts.get("scaling_factor"), facts.get("shift_factor"))
-    known = (UNSCALED, *CONVENTIONS)
-    if convention not in known:
-        raise UserError(
-            f"{where}: scaling_convention is {convention!r}; it must be one of {', '.join(known)}: {_AGAIN}"
-        )
+    require_one_of((UNSCALED, *CONVENTIONS), convention, f"{where}: scaling_convention", _AGAIN)
     if convention != UNSCALED and not (all(map(_is_number, factors)) and factors[0]):
         raise UserError(
             f"{where}: its latents are scaled ({convention}) by scaling_factor {factors[0]} and shift_factor "

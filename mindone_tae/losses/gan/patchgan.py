@@ -39,10 +39,8 @@ class _PatchGAN(Discriminator):
 
     def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
         super().__init__(objective)
-        given, usual = (
-            f"in_channels is {in_channels}, width {width} and layers {layers}",
-            "the usual ones are 3, 64 and 3",
-        )
+        given = f"in_channels is {in_channels}, width {width} and layers {layers}"
+        usual = "the usual ones are 3, 64 and 3"
         if min(in_channels, width, layers) < 1:
             raise UserError(f"{given}; each must be 1 or more: {usual}")
         if max(in_channels, width) > _MOST_CHANNELS or layers > _MOST_LAYERS:
