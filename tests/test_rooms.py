@@ -70,9 +70,9 @@ INSIDE = {
         "pretrained": set(),
         "first_calls": set(),
         "tiling": {"latent", "layers", "kernels", "first_calls"},
-        "encoder": {"layers", "kernels.recompute"},
-        "decoder": {"layers", "kernels.recompute"},
-        "baselines": {"layers", "latent", "pretrained", "kernels.recompute"},
+        "encoder": {"layers", "kernels.activation", "kernels.recompute"},
+        "decoder": {"layers", "kernels.activation", "kernels.recompute"},
+        "baselines": {"layers", "latent", "pretrained", "kernels.activation", "kernels.recompute"},
         "description": set(),
         "given": {"layers.dtypes"},
         "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mindspore as ms
 from mindspore import nn, ops
-from mindspore.ops import silu
 
+from .kernels.activation import silu
 from .kernels.recompute import recompute_blocks
 from .layers.convolution import Conv2_5d
 from .layers.dtypes import network_input

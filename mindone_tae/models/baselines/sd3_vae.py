@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import mindspore as ms
 from mindspore import nn, ops
-from mindspore.ops import silu
 
+from ..kernels.activation import silu
 from ..kernels.recompute import recompute_blocks
 from ..latent.posterior import LatentModel
 from ..latent.shape import check_latents, check_pixels, latent_size

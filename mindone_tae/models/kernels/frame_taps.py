@@ -66,6 +66,7 @@ class _GatheredTaps(nn.Cell):
             axis=0
         )
         of_kernel = ops.reshape(gathered(of_kernel, group, self.taps, c, c), kernel.shape)
+        kernel = ops.depend(kernel, dout)  # reordered when the gradient arrives, not kept from the forward pass on
         return self.gradient_of_x(ops.reshape(reaching, (rows, slots * c, h, w)), kernel), of_kernel, 0
 
     def gradient_of_x(self, reaching, kernel):

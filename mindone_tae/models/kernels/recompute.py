@@ -11,10 +11,10 @@ gradients: so it has instances of the kernels of its own, and those functions ar
 import types
 
 from mindspore import nn, ops
-from mindspore.ops import silu
 
+from .activation import Silu
 from .conv2_5d import Conv2_5d
-from .norm import group_norm
+from .norm import GroupNorm
 from .operands import computed, float32
 
 
@@ -71,6 +71,7 @@ class _Branch(nn.Cell):
         super().__init__()
         self.gradient = ops.GradOperation(get_all=True, sens_param=True)
         self.conv2_5d = Conv2_5d()
+        self.norm, self.silu = GroupNorm(), Silu()
 
     # fmt: off
     def construct(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
@@ -91,9 +92,9 @@ class _Branch(nn.Cell):
     def compute(self, x, b, groups, gamma1, beta1, spat1, spat_bias1, temp1, temp_bias1,
                 gamma2, beta2, spat2, spat_bias2, temp2, temp_bias2):
         # fmt: on
-        y = silu(group_norm(x, b, gamma1, beta1, groups))
+        y = self.silu(self.norm(x, b, gamma1, beta1, groups))
         y = self.conv2_5d(y, b, spat1, spat_bias1, temp1, temp_bias1)
-        y = silu(group_norm(y, b, gamma2, beta2, groups))
+        y = self.silu(self.norm(y, b, gamma2, beta2, groups))
         return self.conv2_5d(y, b, spat2, spat_bias2, temp2, temp_bias2)
 
 

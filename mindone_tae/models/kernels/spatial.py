@@ -89,7 +89,8 @@ class UnfoldedGradientConv(SameSize, nn.Cell):
         return self.convolved(x, kernel)
 
     def bprop(self, x, kernel, out, dout):
-        return self.gradient_of_pixels(x, kernel, dout), self.gradient_of_kernel(x, kernel.shape, dout)
+        turned = ops.depend(kernel, dout)  # turned when the gradient arrives, not kept from the forward pass on
+        return self.gradient_of_pixels(x, turned, dout), self.gradient_of_kernel(x, kernel.shape, dout)
 
     def convolved(self, x, kernel):
         if as_products():
@@ -153,7 +154,7 @@ class _MovedResultsConv(nn.Cell):
         width, k = kernel.shape[0], kernel.shape[-1]
         unfold = ops.Im2Col(ksizes=k, strides=1, dilations=1, pads=k // 2)
         given = ops.reshape(unfold(dout), (n, width * k * k, h * w))
-        of_x = ops.matmul(ops.transpose(self.by_tap(kernel), (1, 0)), given)
+        of_x = ops.matmul(ops.transpose(self.by_tap(ops.depend(kernel, dout)), (1, 0)), given)
         products = ops.BatchMatMul(transpose_b=True)(given, ops.reshape(x, (n, c, h * w))).sum(axis=0)
         products = ops.transpose(ops.reshape(products, (width, k * k, c)), (0, 2, 1))
         of_kernel = ops.MatMul()(ops.reshape(products, (width * c, k * k)), ops.cast(_backwards(k * k), products.dtype))

@@ -2,8 +2,8 @@
 
 import mindspore as ms
 from mindspore import nn
-from mindspore.ops import silu
 
+from ..kernels.activation import silu
 from ..kernels.recompute import recompute
 from .convolution import Conv2_5d
 from .frames import FramesCell
