@@ -52,7 +52,10 @@ MODULES = (
 )
 ROOTS = ("Encoder", "Decoder")
 # Of the same name as a layer, which calls them.
-RENAMED = {"kernels.conv2_5d": {"TemporalConv": "TemporalConvOp", "Conv2_5d": "Conv2_5dOp"}}
+RENAMED = {
+    "kernels.conv2_5d": {"TemporalConv": "TemporalConvOp", "Conv2_5d": "Conv2_5dOp"},
+    "kernels.norm": {"GroupNorm": "GroupNormOp"},
+}
 # Methods that ModelMixin has in another way, or that only our own host asks for.
 LEFT_OUT = ("recompute", "recompute_blocks")
 # In mindone.diffusers pipelines bring what they give a model to its dtype: layers follow their input.
