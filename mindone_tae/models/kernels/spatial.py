@@ -89,8 +89,9 @@ class UnfoldedGradientConv(SameSize, nn.Cell):
         return self.convolved(x, kernel)
 
     def bprop(self, x, kernel, out, dout):
-        turned = ops.depend(kernel, dout)  # turned when the gradient arrives, not kept from the forward pass on
-        return self.gradient_of_pixels(x, turned, dout), self.gradient_of_kernel(x, kernel.shape, dout)
+        # the kernel is turned when the gradient arrives, not kept turned from the forward pass on
+        of_x = self.gradient_of_pixels(x, ops.depend(kernel, dout), dout)
+        return of_x, self.gradient_of_kernel(x, kernel.shape, dout)
 
     def convolved(self, x, kernel):
         if as_products():
