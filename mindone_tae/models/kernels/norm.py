@@ -37,8 +37,12 @@ class GroupNorm(nn.Cell):
         """
         (rows, c, h, w), kind = x.shape, x.dtype
         x = ops.reshape(ops.cast(x, ms.float32), (rows // b, b * c, h, w))
-        x = self.of_frames(x, ops.tile(gamma, (b,)), ops.tile(beta, (b,)), b * groups, eps)
+        x = self.of_frames(x, self.for_each(gamma, b), self.for_each(beta, b), b * groups, eps)
         return ops.cast(ops.reshape(x, (rows, c, h, w)), kind)
+
+    def for_each(self, values, b):
+        """(c,) for each of b videos, (b*c,)."""
+        return ops.tile(values, (b,)) if b > 1 else values
 
     def of_frames(self, x, gamma, beta, groups, eps):
         """(t, c, h, w), each channel of which belongs to one video."""
@@ -68,7 +72,7 @@ class _WithStatistics(nn.Cell):
         )
         each = _group_of_each(c, groups)
         mean, variance = ops.Gather()(of_group, each, 0), ops.Gather()(spread, each, 0)
-        x = ops.BatchNorm(is_training=False, epsilon=eps)(x, gamma, beta, mean, variance)[0]
+        x = normalized(x, mean, variance, gamma, beta, eps)
         return x, mean, variance, of_group, spread
 
     def bprop(self, x, gamma, beta, groups, eps, out, dout):

@@ -89,9 +89,7 @@ class UnfoldedGradientConv(SameSize, nn.Cell):
         return self.convolved(x, kernel)
 
     def bprop(self, x, kernel, out, dout):
-        # the kernel is turned when the gradient arrives, not kept turned from the forward pass on
-        of_x = self.gradient_of_pixels(x, ops.depend(kernel, dout), dout)
-        return of_x, self.gradient_of_kernel(x, kernel.shape, dout)
+        return self.gradient_of_pixels(x, kernel, dout), self.gradient_of_kernel(x, kernel.shape, dout)
 
     def convolved(self, x, kernel):
         if as_products():
@@ -116,6 +114,7 @@ class UnfoldedGradientConv(SameSize, nn.Cell):
     def gradient_of_pixels(self, x, kernel, dout):
         n, c, h, w = x.shape
         width, k = kernel.shape[0], kernel.shape[-1]
+        kernel = ops.depend(kernel, dout)  # turned when the gradient arrives, not kept turned from the forward pass on
         if n * h * w < MANY_PIXELS * c and not as_products():
             padding = (k // 2, k // 2, k // 2, k // 2)
             return Conv2DBackpropInput(width, k, pad_mode="pad", pad=padding, pad_list=padding)(dout, kernel, x.shape)
