@@ -1,8 +1,7 @@
-"""One training step as graphs: the gradients of a micro-batch, the update of the weights, and the moving average.
+"""One training step as graphs: the gradients of a micro-batch and the update of the weights; then the moving average.
 
-The first is compiled for each shape of the clips, the others once. As one graph, MindSpore 2.8.0 fails to compile a
-second shape with both accumulation and a moving average ("The pointer[manager] is null": its parameter elimination
-reaches a graph of the first compilation).
+Without accumulation, gradients and update are one graph: MindSpore keeps what a graph was given until its next call, so
+that an update of its own would keep all gradients through the next backward pass.
 """
 
 from typing import NamedTuple
@@ -189,7 +188,7 @@ class WeightsUpdate(nn.Cell):
 
         Args:
             losses: the sum of the networks' losses, which must be finite.
-            *gradients: as Gradients gives them, one network's after another's.
+            *gradients: as Gradients gives them, one network's after another's; none where they were added to sums.
 
         Returns:
             The norm of the first network's gradient before clipping, and whether the update was refused.
@@ -207,6 +206,25 @@ class WeightsUpdate(nn.Cell):
         return norms[0], refused
 
 
+class WholeStep(nn.Cell):
+    """Gradients and the update of the weights as one graph, compiled for each shape of the clips.
+
+    Args:
+        gradients, update: as TrainStep has them.
+    """
+
+    def __init__(self, gradients, update):
+        super().__init__(auto_prefix=False)
+        self.gradients = gradients
+        self.update = update
+
+    def construct(self, *tensors):
+        """The terms, the norm of the first network's gradient, and whether the update was refused."""
+        terms, losses, gradients = self.gradients(*tensors)
+        norm, refused = self.update(losses, *gradients)
+        return terms, norm, refused
+
+
 class TrainStep:
     """The step of all networks that train together: all are updated, or none, and then their moving averages.
 
@@ -219,6 +237,7 @@ class TrainStep:
     def __init__(self, gradients, *updates):
         self._gradients = gradients
         self._weights_update = WeightsUpdate(*updates)
+        self._whole = WholeStep(gradients, self._weights_update) if updates[0].sums is None else None
         self._averages = [update.average for update in updates if update.average is not None]
 
     def __call__(self, last_micro_step, *tensors):
@@ -231,10 +250,13 @@ class TrainStep:
         Returns:
             StepResult; the norm is that of the first network's gradient.
         """
-        terms, losses, gradients = self._gradients(*tensors)
-        if not last_micro_step:
-            return StepResult(terms)
-        norm, refused = self._weights_update(losses, *gradients)
+        if self._whole is not None:
+            terms, norm, refused = self._whole(*tensors)
+        else:
+            terms, losses, _ = self._gradients(*tensors)
+            if not last_micro_step:
+                return StepResult(terms)
+            norm, refused = self._weights_update(losses)
         if self._averages and not bool(refused):
             for average in self._averages:
                 average()
