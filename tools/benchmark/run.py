@@ -69,7 +69,9 @@ class Worker:
             answer = self.process.stdout.readline()
         if not answer:
             self.log.seek(0)
-            last = self.log.read().decode(errors="replace").strip().splitlines()[-3:]
+            last = self.log.read().decode(errors="replace").strip().splitlines()[-3:] or [
+                f"status {self.process.wait()}"
+            ]
             raise RuntimeError(f"{self.name} died in {work}: {' | '.join(last)}")
         # Idle threads of MindSpore spin and would take the cores from whoever has the turn.
         self.process.send_signal(signal.SIGSTOP)
@@ -100,24 +102,32 @@ def measure(pythons, groups, works, widths, size, repeats, folders=MappingProxyT
         folders: of those contenders that read files, by name.
 
     Returns:
-        Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes.
+        Dict of (name, work) to a dict with seconds (the median), spread, first_seconds, peak_bytes; without those of a
+        contender that died.
     """
     found = {}
     for group in groups:
         workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
         for work in works:
-            answers = {worker.name: worker.ask(work, repeats=0) for worker in workers}
-            times = {worker.name: [] for worker in workers}
-            for _ in range(repeats):
-                for worker in workers:
-                    answer = worker.ask(work)
-                    times[worker.name] += answer["seconds"]
-                    answers[worker.name]["peak_bytes"] = answer["peak_bytes"]
-            for name, seconds in times.items():
+            answers, times = {}, {}
+            for turn in range(repeats + 1):
+                for worker in list(workers):
+                    try:
+                        answer = worker.ask(work, repeats=min(turn, 1))  # the first call is not among the timed ones
+                    except RuntimeError as error:  # as when Linux kills it for its memory
+                        print(f"{error}; it is left out from here on", flush=True)
+                        workers.remove(worker)
+                        worker.close()
+                        answers.pop(worker.name, None)
+                        continue
+                    first = answers.setdefault(worker.name, answer)
+                    first["peak_bytes"] = answer["peak_bytes"]
+                    times.setdefault(worker.name, []).extend(answer["seconds"])
+            for name, answer in answers.items():
                 found[name, work] = {
-                    **answers[name],
-                    "seconds": statistics.median(seconds),
-                    "spread": (min(seconds), max(seconds)),
+                    **answer,
+                    "seconds": statistics.median(times[name]),
+                    "spread": (min(times[name]), max(times[name])),
                 }
         for worker in workers:
             worker.close()
