@@ -1,7 +1,7 @@
 """`mindone-tae serve`."""
 
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mindone_tae.zoo import UserError
 
@@ -43,18 +43,16 @@ def run(options, console):
     # absolute, as `reconstruct` runs in the report's folder
     weights = [str(Path(path).resolve()) if Path(path).exists() else path for path in options.ckpt_path]
     folder = Path(options.output_path)
-    uploads = folder / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
     jobs = Jobs(folder, limits)
-    try:
-        server = Server(options.port, jobs, WaitingLine(jobs.run, _MOST_WAITING), weights, limits, uploads)
-    except OSError as error:
-        raise UserError(f"--port is {options.port}: {error.strerror}: take another, or 0 for any") from None
-    shutil.rmtree(uploads, ignore_errors=True)  # leftovers of an earlier call
-    uploads.mkdir(parents=True)
-    try:
-        console.print(f"open in a browser: http://{HOST}:{server.server_port} (Ctrl-C ends it)")
-        server.serve_forever()
-    finally:
-        server.server_close()
-        jobs.close()
-        shutil.rmtree(uploads, ignore_errors=True)
+    with TemporaryDirectory(prefix=".uploads-", dir=folder, ignore_cleanup_errors=True) as uploads:
+        try:
+            server = Server(options.port, jobs, WaitingLine(jobs.run, _MOST_WAITING), weights, limits, Path(uploads))
+        except OSError as error:
+            raise UserError(f"--port is {options.port}: {error.strerror}: take another, or 0 for any") from None
+        try:
+            console.print(f"open in a browser: http://{HOST}:{server.server_port} (Ctrl-C ends it)")
+            server.serve_forever()
+        finally:
+            server.server_close()
+            jobs.close()

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.apart
 def served(browser, tmp_path_factory):  # browser: first, as without one nothing is started
     """Address and folder of a server."""
     folder = tmp_path_factory.mktemp("serve")
+    (folder / "out/uploads").mkdir(parents=True)
+    (folder / "out/uploads/mine.mp4").touch()  # a folder of the user's own
     words = ["serve", "--port", "0", "--output_path", "out", "--max_mb", "1", "--max_frames", "16"]
     server = subprocess.Popen(
         [sys.executable, "-m", "mindone_tae", *words],
@@ -32,7 +34,7 @@ def served(browser, tmp_path_factory):  # browser: first, as without one nothing
     server.send_signal(signal.SIGINT)
     assert server.wait(20) == 130
     assert "the reports that were made are kept" in server.stderr.read()
-    assert not (folder / "out/uploads").exists()
+    assert (folder / "out/uploads/mine.mp4").exists() and not list((folder / "out").glob(".uploads-*"))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_an_uploaded_clip_becomes_a_report_with_players(report, served):
     finally:
         report.switch_to.default_content()
     assert names[0] == "source" and {"model", "linear_code", "average_pooling", "error"} <= set(names)
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["0001", "uploads"]
+    assert sorted(path.name for path in (folder / "out").glob("[!.]*")) == ["0001", "uploads"]
     assert (folder / "out/0001/video.mp4").exists()
 
 
@@ -90,4 +92,4 @@ def test_a_file_that_is_no_video_is_told_on_the_page(report, served):
     upload(report, folder / "text.mp4")
     report.find_element("id", "go").click()
     wait(report, "return document.body.innerText.includes('the file cannot be used')", 60)
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["0001", "uploads"]
+    assert sorted(path.name for path in (folder / "out").glob("[!.]*")) == ["0001", "uploads"]
