@@ -34,7 +34,8 @@ def read_frames(path):
         UserError: the file is missing or damaged.
     """
     try:
-        with av.open(str(path)) as container:
+        # a report may be a stranger's: nothing but a Matroska file, which opens no other
+        with av.open(str(path), format="matroska", options={"protocol_whitelist": "file"}) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:  # the last two: no video, no such frame
         raise UserError(f"{path} cannot be read ({error}); a report needs its frames: run the command again") from error

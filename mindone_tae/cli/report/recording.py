@@ -141,7 +141,9 @@ class ClipRecorder:
             self._latents.append(np.array(mean, np.float32))
 
     def finish(self):
-        """Runs the baselines and writes the clip's files; nothing where a reconstruction is not finite."""
+        """Runs the baselines and writes the clip's files; nothing on a full page, or of what is not finite."""
+        if self._recorder.is_full:  # a batch opens all its clips before the first is finished
+            return
         source = np.concatenate(self._kept["source"])
         for name, baseline in self._recorder.baselines:
             if name not in self._kept:

@@ -27,6 +27,21 @@ def test_a_damaged_frames_file_is_told(tmp_path):
         read_frames(tmp_path / "a.mkv")
 
 
+def test_a_strangers_frames_file_opens_no_other_file(tmp_path):
+    write_frames(tmp_path / "secret.mkv", np.zeros((2, 8, 8, 3), np.uint8))
+    (tmp_path / "a.mkv").write_text("ffconcat version 1.0\nfile secret.mkv\n")
+    with pytest.raises(UserError, match="a.mkv cannot be read"):
+        read_frames(tmp_path / "a.mkv")
+
+
+def test_a_batch_that_is_open_when_the_page_is_full_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "MOST_CLIPS", 2)
+    record(tmp_path, {"a.mp4": 2, "b.mp4": 2, "c.mp4": 2})
+    clips = json.loads((tmp_path / "report/report.json").read_text())["clips"]
+    assert [clip["name"] for clip in clips] == ["a.mp4", "b.mp4"]
+    assert len(list((tmp_path / "report/clips").iterdir())) == 2
+
+
 def test_figures_of_each_frame_are_those_of_numpy_and_scikit_image():
     rng = np.random.default_rng(1)
     x = rng.uniform(-1, 1, (3, 4, 16, 24)).astype(np.float32)
@@ -86,7 +101,7 @@ def test_a_clip_longer_than_a_page_holds_is_cut_and_says_so(tmp_path, monkeypatc
 
 def test_chunks_of_any_length_give_the_same_report_as_the_whole(tmp_path):
     class Kept:
-        model, baselines = Eighths(), []
+        model, baselines, is_full = Eighths(), [], False
 
         def keep(self, clip):
             self.clip = clip
