@@ -20,6 +20,8 @@ WHOLE_CLIPS = [
     ("dataset.random_flip", False),
     ("dataset.mixed_strategy", None),
     ("dataset.mixed_lengths", None),
+    ("dataset.clips_per_video", 1),
+    ("dataset.check_files", True),
 ]
 
 
@@ -158,7 +160,8 @@ def output_folder(options, command):
     if options.output_path:
         return Path(options.output_path)
     videos = options.videos if len(options.videos) == 1 else []
-    return Path("outputs", command, *(Path(video).resolve().stem for video in videos))
+    paths = [Path(video).resolve() for video in videos]
+    return Path("outputs", command, *(path.name if path.is_dir() else path.stem for path in paths))
 
 
 def model_overrides(options):

@@ -59,7 +59,13 @@ def test_a_dataset_of_somebody_else_is_asked_only_for_what_it_takes(tmp_path, mo
     assert "dataset 'others_clips' takes no sample_n_frames, deterministic_sample, random_crop" in caplog.text
 
 
-def test_our_own_dataset_is_given_whole_whatever_the_recipe_says():
-    options = Namespace(ckpt_path=None, config=None, overrides=[])
+def test_our_own_dataset_is_given_whole_whatever_the_recipe_says(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "env: {device_target: CPU}\nmodel: {name: tae}\ntrain: {steps: 1}\n"
+        "dataset: {name: tae_video, folder: here, clips_per_video: 2, check_files: false}\n"
+    )
+    options = Namespace(ckpt_path=None, config=str(config), overrides=[])
     found = load(options, [("dataset.sample_n_frames", 9)], "tae/infer/default", WHOLE_CLIPS).dataset
     assert found["sample_n_frames"] == 9 and found["deterministic_sample"] is True and found["random_flip"] is False
+    assert (found["clips_per_video"], found["check_files"]) == (1, True)

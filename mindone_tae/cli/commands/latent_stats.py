@@ -37,8 +37,7 @@ def run(options, console):
     from mindone_tae.data.latents.clip import CONVENTIONS
     from mindone_tae.zoo.run.folder import RunFolder
 
-    videos = options.video_folder or options.csv_path or options.config
-    if bool(options.latent_folder) == bool(videos):
+    if bool(options.latent_folder) == bool(options.config or flags.names_clips(options)):
         raise UserError(
             "latent-stats takes either --latent_folder or videos with a model (--video_folder and --ckpt_path): "
             "give one of the two"
