@@ -8,14 +8,14 @@ from mindone_tae.zoo.errors import UserError
 
 from .clip import StoredLatent
 from .clip_file import SUFFIX, open_latents
-from .shards import INDEX, open_shard, read_index
+from .shards import INDEX, open_shard, read_index, shard_number
 
 
 def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]]]:
     """All latents of a folder, or of one file, sorted by name; only their facts are read.
 
     Args:
-        source: the folder, or a latent's file in it.
+        source: the folder, or a latent's file or a shard in it.
 
     Returns:
         The latents, and (path, reason) of what cannot be read.
@@ -26,6 +26,8 @@ def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]
     source = Path(source)
     if (source / INDEX).is_file():
         return _sharded(source)
+    if source.is_file() and shard_number(source) is not None:
+        return list(open_shard(source).values()), []
     found, problems = [], []
     for path in latent_paths(source):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name

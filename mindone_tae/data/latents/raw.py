@@ -37,19 +37,26 @@ class RawLatent(NamedTuple):
 
 
 def find_raw(source: Path) -> list[RawLatent]:
-    """The bare arrays of a file, or of all files below a folder, sorted by name; files that `encode` wrote are skipped.
+    """The bare arrays of a file, or of all files below a folder, sorted by name; none where `encode` wrote the files.
 
     Args:
         source: .npy, .safetensors, or a folder.
 
     Raises:
-        UserError: a file is damaged, or an array in it no latent.
+        UserError: a file is damaged, an array in it no latent, or only some of the files are from `encode`.
     """
     source = Path(source)
-    found = []
+    found, encoded = [], []
     for path in dict.fromkeys([*latent_paths(source, ".npy"), *latent_paths(source)]):
         name = path.relative_to(source).with_suffix("").as_posix() if source.is_dir() else path.stem
-        found += _of_npy(path, name) if path.suffix == ".npy" else _of_safetensors(path, name)
+        arrays = _of_npy(path, name) if path.suffix == ".npy" else _of_safetensors(path, name)
+        found += arrays
+        encoded += [] if arrays else [path]
+    if found and encoded:
+        raise UserError(
+            f"{source} holds bare arrays ({found[0].where}) and what encode wrote ({encoded[0]}); only one kind is "
+            "decoded at a time: move them apart, or name one file"
+        )
     return sorted(found, key=lambda latent: latent.name)
 
 

@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from mindone_tae.cli import run
-from mindone_tae.data import open_video
+from mindone_tae.data import LatentClip, open_video, write_latents
+from mindone_tae.data.latents.shards import write_shard
 
 pytestmark = pytest.mark.apart
 
@@ -84,3 +85,19 @@ def test_what_is_no_latent_is_told_in_one_line(decode, array, words, message):
     error = decode("--latent_folder", "a.npy", *words, status=2).err
     (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
     assert re.search(message, line) and not list(Path().rglob("*.mp4"))
+
+
+def test_a_bare_array_among_what_encode_wrote_is_told_and_neither_is_left_out(decode):
+    z = latents(2, 16, 1, 2, 2)
+    write_latents("some/a.mp4.safetensors", LatentClip(*z, frames=8, fps=8.0, size=(16, 16), source="a.mp4"))
+    np.save("some/b.npy", z[0])
+    error = decode("--latent_folder", "some", "--convention", "none", status=2).err
+    assert "some/b.npy" in error and "some/a.mp4.safetensors" in error and "move them apart" in error
+
+
+def test_one_shard_of_a_folder_is_decoded(decode):
+    z = latents(2, 16, 1, 2, 2)
+    clips = {name: LatentClip(*z, frames=8, fps=8.0, size=(16, 16), source=name) for name in ("a.mp4", "deep/b.mp4")}
+    write_shard(Path("latents-00000.safetensors"), clips)
+    decode("--latent_folder", "latents-00000.safetensors")
+    assert {str(path) for path in Path("out").rglob("*.mp4")} == {"out/a.mp4.mp4", "out/deep/b.mp4.mp4"}
