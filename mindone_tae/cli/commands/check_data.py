@@ -1,6 +1,7 @@
 """`mindone-tae check-data`: lists the usable files of a collection, with lengths and sizes."""
 
 import os
+import shlex
 from pathlib import Path
 
 from mindone_tae.zoo import UserError
@@ -74,6 +75,11 @@ def run(options, console):
     if not given.exists():
         raise UserError(f"{given} does not exist; check-data takes a table or a folder of videos: check the name")
     table = None if given.is_dir() else str(given)
+    if table is None and options.video_folder:
+        raise UserError(
+            f"--video_folder is {options.video_folder}, but {given} is a folder already; it is the base of a table's "
+            "paths: leave it out"
+        )
     root = options.video_folder or str(given if table is None else given.parent)
     try:
         items = read_collection(
@@ -121,12 +127,11 @@ def run(options, console):
     write_histograms(folder / "histograms.png", rows)
     # files with absolute paths are outside the folder, which data sets refuse without allow_outside
     outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)
-    keys = f"dataset.manifest_path={manifest} dataset.folder={root}" + (
-        " dataset.allow_outside=true" if outside else ""
-    )
-    keys += " dataset.hdr=tonemap" if options.hdr == "tonemap" else ""
+    keys = [f"dataset.manifest_path={manifest}", f"dataset.folder={root}"]
+    keys += ["dataset.allow_outside=true"] if outside else []
+    keys += ["dataset.hdr=tonemap"] if options.hdr == "tonemap" else []
     _tell(rows, summary, console)
-    console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {keys}")
+    console.print(f"written: {manifest}, summary.json, histograms.png. Train on it: {shlex.join(keys)}")
     if not summary["readable"]:
         raise UserError(
             f"none of the {len(rows)} files can be used; a data set needs at least one: see the reasons in {manifest}"

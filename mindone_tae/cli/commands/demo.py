@@ -1,5 +1,6 @@
 """`mindone-tae demo`: runs the main commands as a user would type them, on generated clips."""
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -50,7 +51,7 @@ def run(options, console):
     for title, words in _steps(options, folder, Path(train_csv), Path(test_csv)):
         if title:
             console.print("", title)
-        console.print("", "$ mindone-tae " + " ".join(map(str, words)))
+        console.print("", "$ mindone-tae " + shlex.join(map(str, words)))
         _run_command(words, console)
     picture = _draw(folder / "unseen.png", Path(test_csv).parent / "test", folder / "unseen")
     minutes = (time.monotonic() - started) / 60

@@ -81,7 +81,7 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
         rows: of `manifest_row`, all with the same columns.
 
     Raises:
-        UserError: pyarrow is missing for parquet, or the file cannot be written.
+        UserError: pyarrow is missing for parquet, a name does not fit into one, or the file cannot be written.
     """
     rows = list(rows)
     columns = list(rows[0]) if rows else list(COLUMNS)
@@ -89,7 +89,13 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
         parquet = import_parquet()
         import pyarrow
 
-        table = pyarrow.table({name: [row[name] for row in rows] for name in columns})
+        try:
+            table = pyarrow.table({name: [row[name] for row in rows] for name in columns})
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{error.object!r} is not UTF-8, as a parquet file needs; a csv takes any name: "
+                "add --format csv --resume, or rename it"
+            ) from error
         with replacing(path) as temporary:
             parquet.write_table(table, temporary)
         return

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 
 import av
 import numpy as np
@@ -40,6 +42,18 @@ def test_folder_is_walked_and_a_second_check_needs_resume(clips, tmp_path, capsy
     assert sorted(rows_of(tmp_path / "out/manifest.csv")) == ["a.mp4", "c.png", "empty.mp4", "sub/b, ü.mkv", "text.mp4"]
     assert check_data(clips, "--output_path", tmp_path / "out") == 2
     assert "add --resume" in capsys.readouterr().err
+
+
+def test_a_folder_has_no_other_base(clips, tmp_path, capsys):
+    assert check_data(clips, "--output_path", tmp_path / "out", "--video_folder", tmp_path) == 2
+    assert "leave it out" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_keys_to_copy_are_quoted_for_the_shell(clips, tmp_path, capsys):
+    copied = shutil.copytree(clips, tmp_path / "my clips")
+    assert check_data(copied, "--output_path", tmp_path / "out") == 0
+    line = capsys.readouterr().out.partition("Train on it: ")[2].splitlines()[0]
+    assert f"dataset.folder={copied}" in shlex.split(line)
 
 
 def test_nothing_usable_is_a_mistake(tmp_path, capsys):
