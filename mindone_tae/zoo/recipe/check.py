@@ -201,10 +201,11 @@ class RecipeCheck:
         marks = given.marks
         values["dataset"] = self._eval_dataset(values.get("dataset"), marks.get("dataset"))
         if values.get("baseline") is not None:
-            values["baseline"] = self._baselines(given["baseline"], marks["baseline"])
-        for position, metric in enumerate(values.get("metrics", ())):
-            checked = self._item(metric, marks["metrics"], f"eval.metrics[{position}]", "mindone.metrics")
-            values["metrics"][position] = metric if isinstance(metric, str) else checked
+            check = self._items if isinstance(given["baseline"], list) else self._component
+            values["baseline"] = check(given["baseline"], marks["baseline"], "eval.baseline", "mindone.models")
+        metrics = values.get("metrics", [])
+        checked = self._items(metrics, marks.get("metrics"), "eval.metrics", "mindone.metrics")
+        metrics[:] = [item if isinstance(item, str) else component for item, component in zip(metrics, checked)]
 
     def _item(self, item, mark, path, group):
         """A list's item, checked: a component, or its name alone; mark: of the list."""
@@ -212,12 +213,10 @@ class RecipeCheck:
         component = MarkedDict({"name": item}, mark, {"name": mark}) if isinstance(item, str) else item
         return self._component(component, mark, path, group)
 
-    def _baselines(self, given, mark):
-        """eval.baseline, checked: a component, or a list of components and names."""
-        if not isinstance(given, list):
-            return self._component(given, mark, "eval.baseline", "mindone.models")
-        paths = [f"eval.baseline[{position}]" for position in range(len(given))]
-        checked = [self._item(item, mark, path, "mindone.models") for path, item in zip(paths, given)]
+    def _items(self, items, mark, list_path, group):
+        """A list's items, each checked as by `_item`; no name may be there twice."""
+        paths = [f"{list_path}[{position}]" for position in range(len(items))]
+        checked = [self._item(item, mark, path, group) for path, item in zip(paths, items)]
         measured = set()
         for path, component in zip(paths, checked):
             if component is None:

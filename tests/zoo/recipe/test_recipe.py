@@ -50,7 +50,7 @@ GOOD = """
       steps: 10
     eval:
       dataset: {csv_path: test.csv, random: false}
-      metrics: [fake_score, {name: fake_score, window: 9}]
+      metrics: [{name: fake_score, window: 9}]
 """
 
 
@@ -99,7 +99,7 @@ def test_a_good_recipe_gives_its_values_and_the_defaults(load):
     assert (recipe.train.steps, recipe.train.epochs, recipe.train.batch_size, recipe.train.seed) == (10, None, 1, 42)
     assert (recipe.env.mode, recipe.env.device_target, recipe.env.jit_level) == (0, "Ascend", "O1")
     assert (recipe.loader.num_workers, recipe.loader.shuffle) == (2, True)
-    assert recipe.eval.metrics == ["fake_score", {"name": "fake_score", "window": 9}]
+    assert recipe.eval.metrics == [{"name": "fake_score", "window": 9}]
     assert recipe.eval.baseline is None
 
 
@@ -170,6 +170,11 @@ def test_every_mistake_is_told_in_one_error_with_its_line(mistakes):
     assert len(found) == len(expected)
     for line, (start, remedy) in zip(found, expected):
         assert line.startswith(start) and remedy in line
+
+
+def test_a_metric_is_there_once_as_figures_go_by_its_name(mistakes):
+    (found,) = mistakes(GOOD, "eval.metrics=[fake_score, {name: fake_score, window: 9}]")
+    assert "eval.metrics[1]: 'fake_score' is there already" in found
 
 
 @pytest.mark.skipif(
