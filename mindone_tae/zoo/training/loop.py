@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 
+import numpy as np
+
 import mindspore as ms
 from mindone.trainers import create_scheduler
 
@@ -126,6 +128,7 @@ def training_loop(
             loss_scale = float(training.networks[MODEL].update.scale_sense.asnumpy())
 
             # Gradients of each micro-batch, and with the last of them the update.
+            results = []
             for micro_step in range(micro_steps):
                 asked = time.monotonic()
                 batch = next(batches)
@@ -134,10 +137,11 @@ def training_loop(
                 tensors = [ms.Tensor(array) for array in (*inputs, *batch)]
                 with first_steps.of(batch[0].shape), naming_the_loss(recipe.loss["name"], loss, columns):
                     result = training.step(step, micro_step == micro_steps - 1, *tensors)
+                results.append(result.terms[: len(training.term_names)])
 
             # The step's results.
-            values = [float(term.asnumpy()) for term in result.terms[: len(training.term_names)]]
-            terms = dict(zip(training.term_names, ranks.mean(values)))
+            values = np.mean([[float(term.asnumpy()) for term in terms] for terms in results], axis=0)
+            terms = dict(zip(training.term_names, ranks.mean(values.tolist())))
             norm, refused = float(result.norm.asnumpy()), bool(result.refused.asnumpy())
             seconds, shape = time.monotonic() - started, batch[0].shape
             done = step + 1

@@ -97,6 +97,8 @@ def test_two_micro_batches_make_the_step_of_one_batch_of_both(foreign_recipe, tm
     train(foreign_recipe, tmp_path / "two", *shared, "train.batch_size=2", "train.gradient_accumulation_steps=2")
     one, two = checkpoint(tmp_path / "one", 3), checkpoint(tmp_path / "two", 3)
     np.testing.assert_allclose(two["factor"], one["factor"], atol=1e-6)
+    losses = [[line["loss"] for line in lines(tmp_path / run)] for run in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     assert np.abs(one["factor"]).max() > 0.1
 
 
