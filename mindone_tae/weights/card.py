@@ -144,7 +144,8 @@ def _figures(evaluation):
         protocol = evaluation["protocol"]
         metrics = list(means[0][1])
         rows = [
-            (name, *(f"{mean[metric]:.4g}" if metric in mean else "-" for metric in metrics)) for name, mean in means
+            (name, *("-" if mean.get(metric) is None else f"{mean[metric]:.4g}" for metric in metrics))
+            for name, mean in means
         ]
         count = len(evaluation["clips"])
     except (KeyError, TypeError) as error:

@@ -39,6 +39,8 @@ Metric (group `mindone.metrics`), of one of two kinds: per clip, or of a whole s
     name, protocol                  for the table; higher_is_better for comparisons
 """
 
+import copy
+
 import numpy as np
 
 import mindspore as ms
@@ -59,7 +61,7 @@ def build_model(section: dict):
     Returns:
         The model.
     """
-    spec = dict(section)
+    spec = copy.copy(section)  # with its marks, for messages
     path = spec.get("pretrained")
     signature = registry.signature("mindone.models", spec["name"], imports=True)
     takes = signature is None or signature.takes("pretrained")

@@ -153,7 +153,7 @@ def build(group: str, spec: Mapping | str, **extra) -> Any:
     try:
         return component(**{**values, **extra})
     except (ValueError, TypeError, OSError) as error:
-        raise UserError(f"{noun} '{name}': {error}") from error
+        raise UserError(*(f"{noun} '{name}': {line}" for line in str(error).split("\n"))) from error
 
 
 def _package(claim):

@@ -31,6 +31,11 @@ def test_figures_stand_beside_the_baselines_with_protocol_clips_and_sizes():
     assert "- `psnr`: of each frame, mean over frames." in card and "- `ssim`: gaussian window." in card
 
 
+def test_a_figure_that_was_not_finite_is_left_open():
+    card = model_card("mine", {}, USE, evaluation={**EVALUATION, "mean": {"psnr": None, "ssim": 0.5}})
+    assert ["tae", "-", "0.5"] in tables(card)
+
+
 def test_what_nobody_told_or_measured_is_said_to_be_so():
     card = model_card("mine", {}, USE)
     assert "## Data\n\nNot told." in card and "## Figures\n\nNot measured" in card and "## Training" not in card

@@ -186,6 +186,13 @@ def test_a_constructors_refusal_names_the_component(toy):
     assert type(raised.value.__cause__) is ValueError
 
 
+def test_several_mistakes_inside_a_component_are_a_line_each():
+    with pytest.raises(UserError) as raised:
+        build("datasets", {"name": "mixture", "components": [{"name": "tae_video", "sise": 8, "folders": "here"}]})
+    first, second = str(raised.value).splitlines()
+    assert first.startswith("dataset 'mixture': dataset 'tae_video': sise: ") and "folders" in second
+
+
 def test_what_the_host_adds_wins_and_may_be_of_any_type(toy):
     assert build("models", {"name": "toy_model", "width": 3, "rate": 0.5}, rate=min).rate is min
 

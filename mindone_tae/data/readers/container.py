@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import inf
 
 import av
@@ -123,8 +124,9 @@ def decode(
     if not started:
         raise MissedSeek
     if not ended:
-        for frame in stream.decode(None):
-            yield frame, None if trusted_from == -inf else reason
+        with suppress(av.error.FFmpegError):  # what does not come is missed by who counts the frames
+            for frame in stream.decode(None):
+                yield frame, None if trusted_from == -inf else reason
 
 
 def harmless_errors(path: str) -> frozenset:

@@ -123,9 +123,10 @@ class RunFolder:
         """Lists the files that were left out.
 
         Args:
-            problems: (path, reason) pairs; where there are none, no file is written.
+            problems: (path, reason) pairs; where there are none, there is no file.
         """
         if not problems:
+            self.unreadable.unlink(missing_ok=True)
             return
         # a name that is no UTF-8 is written as its bytes
         with (

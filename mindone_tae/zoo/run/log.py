@@ -112,6 +112,8 @@ def listed_figures(figures: dict[str, float]) -> str:
 def _rows(*videos):
     """A few frames of each video (c, t, h, w) in [-1, 1] in a row of its own, uint8 (rows*h, frames*w, 3)."""
     moments = np.unique(np.linspace(0, videos[0].shape[1] - 1, _PICTURE_FRAMES).round().astype(int))
+    if videos[0].shape[0] != 3:  # another package's: its first channel, as grey
+        videos = [video[:1] for video in videos]
     rows = [np.concatenate([video[:, moment] for moment in moments], axis=2) for video in videos]
     pixels = np.clip((np.concatenate(rows, axis=1) + 1) * 127.5, 0, 255).round().astype(np.uint8)
     return np.broadcast_to(pixels.transpose(1, 2, 0), (*pixels.shape[1:], 3))
