@@ -107,31 +107,38 @@ def measure(pythons, groups, works, widths, size, repeats, folders=MappingProxyT
     """
     found = {}
     for group in groups:
-        workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
-        for work in works:
-            answers, times = {}, {}
-            for turn in range(repeats + 1):
-                for worker in list(workers):
-                    try:
-                        answer = worker.ask(work, repeats=min(turn, 1))  # the first call is not among the timed ones
-                    except RuntimeError as error:  # as when Linux kills it for its memory
-                        print(f"{error}; it is left out from here on", flush=True)
-                        workers.remove(worker)
-                        worker.close()
-                        answers.pop(worker.name, None)
-                        continue
-                    first = answers.setdefault(worker.name, answer)
-                    first["peak_bytes"] = answer["peak_bytes"]
-                    times.setdefault(worker.name, []).extend(answer["seconds"])
-            for name, answer in answers.items():
-                found[name, work] = {
-                    **answer,
-                    "seconds": statistics.median(times[name]),
-                    "spread": (min(times[name]), max(times[name])),
-                }
-        for worker in workers:
-            worker.close()
+        with contextlib.ExitStack() as open_workers:
+            workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
+            for worker in workers:
+                open_workers.callback(worker.close)  # also after Ctrl-C: a stopped process would keep its memory
+            for work in works:
+                found.update(_in_turns(workers, work, repeats))
     return found
+
+
+def _in_turns(workers, work, repeats):
+    """As `measure`, one work; a worker that dies is taken out of the list."""
+    answers, times = {}, {}
+    for turn in range(repeats + 1):
+        for worker in list(workers):
+            try:
+                answer = worker.ask(work, repeats=min(turn, 1))  # the first call is not among the timed ones
+            except RuntimeError as error:  # as when Linux kills it for its memory
+                print(f"{error}; it is left out from here on", flush=True)
+                workers.remove(worker)
+                answers.pop(worker.name, None)
+                continue
+            first = answers.setdefault(worker.name, answer)
+            first["peak_bytes"] = answer["peak_bytes"]
+            times.setdefault(worker.name, []).extend(answer["seconds"])
+    return {
+        (name, work): {
+            **answer,
+            "seconds": statistics.median(times[name]),
+            "spread": (min(times[name]), max(times[name])),
+        }
+        for name, answer in answers.items()
+    }
 
 
 def graph_traffic(python, names, works, widths, size):
