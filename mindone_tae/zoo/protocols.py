@@ -70,7 +70,7 @@ def build_model(section: dict):
     model = registry.build("mindone.models", spec)
     if path is not None and not takes:
         file = weights_file(path)
-        restore(model.get_parameters(), read_arrays(file), file)
+        restore(model.parameters_dict(), read_arrays(file), file)
     if isinstance(model, nn.Cell):
         model.set_train(False)
     return model

@@ -1,6 +1,5 @@
 """Parameters as arrays by name, to a file and back."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,40 +38,29 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def arrays_of(
-    parameters: Iterable[ms.Parameter], rename: Callable[[str], str] = lambda name: name
-) -> dict[str, np.ndarray]:
-    """Name to array of parameters."""
-    return {
-        rename(parameter.name): np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for parameter in parameters
-    }
+def arrays_of(parameters: dict[str, ms.Parameter]) -> dict[str, np.ndarray]:
+    """Name to array of parameters by name."""
+    return {name: np.atleast_1d(parameter.asnumpy()).reshape(parameter.shape) for name, parameter in parameters.items()}
 
 
-def restore(
-    parameters: Iterable[ms.Parameter],
-    arrays: dict[str, np.ndarray],
-    source: object,
-    rename: Callable[[str], str] = lambda name: name,
-) -> None:
+def restore(parameters: dict[str, ms.Parameter], arrays: dict[str, np.ndarray], source: object) -> None:
     """Sets parameters from arrays; every one must be there with its shape.
 
     Args:
-        parameters: MindSpore parameters.
+        parameters: name to MindSpore parameter.
         arrays: name to array.
         source: what the arrays came from, for the error.
-        rename: from a parameter's name to the array's.
 
     Raises:
         UserError: names or shapes do not match; how many, and the first few of them.
     """
-    parameters = list(parameters)
     problems = []
-    for parameter in parameters:
-        found = arrays.get(rename(parameter.name))
+    for name, parameter in parameters.items():
+        found = arrays.get(name)
         if found is None:
-            problems.append(f"{rename(parameter.name)} is missing")
+            problems.append(f"{name} is missing")
         elif tuple(found.shape) != tuple(parameter.shape):
-            problems.append(f"{rename(parameter.name)} is {found.shape}, the model has {tuple(parameter.shape)}")
+            problems.append(f"{name} is {found.shape}, the model has {tuple(parameter.shape)}")
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         shown = "; ".join([*problems[:_SHOWN], *more])
@@ -81,6 +69,5 @@ def restore(
             f"{source} does not fit this recipe in {count}: {shown}: "
             "use the recipe it was made with, or start afresh in another folder"
         )
-    for parameter in parameters:
-        value = arrays[rename(parameter.name)]
-        parameter.set_data(ms.Tensor(value, dtype=parameter.dtype))
+    for name, parameter in parameters.items():
+        parameter.set_data(ms.Tensor(arrays[name], dtype=parameter.dtype))

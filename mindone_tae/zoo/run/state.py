@@ -44,11 +44,11 @@ class TrainingState:
     """
 
     def __init__(self, networks: dict[str, Trained], frozen=()):
-        self._weights = {name: list(trained.network.get_parameters()) for name, trained in networks.items()}
-        self._emas = {name: list(trained.ema.ema_weight) if trained.ema else None for name, trained in networks.items()}
-        kept_elsewhere = [list(cell.get_parameters()) for cell in frozen] + list(self._weights.values())
-        kept_elsewhere += [ema for ema in self._emas.values() if ema is not None]
-        known = {id(parameter) for parameters in kept_elsewhere for parameter in parameters}
+        self._weights = {name: trained.network.parameters_dict() for name, trained in networks.items()}
+        self._emas = {name: _averages(trained.ema) for name, trained in networks.items()}
+        known = {id(parameter) for cell in frozen for parameter in cell.get_parameters()}
+        for parameters in (*self._weights.values(), *self._emas.values()):
+            known.update(map(id, parameters.values()))
         self._rest = {name: _rest_of(name, trained.update, known) for name, trained in networks.items()}
 
     def arrays(self) -> dict:
@@ -71,15 +71,15 @@ class TrainingState:
         for name in self._weights:
             parts = saved.get(name) or {}
             restore(self._weights[name], parts.get("weights") or {}, f"{source}, {name} weights,")
-            if self._emas[name] is not None:
-                restore(self._emas[name], parts.get("ema") or {}, f"{source}, {name} moving average,", _without_prefix)
+            if self._emas[name]:
+                restore(self._emas[name], parts.get("ema") or {}, f"{source}, {name} moving average,")
             restore(self._rest[name], parts.get("state") or {}, f"{source}, {name} optimizer state,")
 
     def _averaged(self, name):
-        if self._emas[name] is None:
+        if not self._emas[name]:
             return None
         # a frozen parameter has no moving average of its own; the file must hold every one the network has
-        return {**arrays_of(self._weights[name]), **arrays_of(self._emas[name], _without_prefix)}
+        return {**arrays_of(self._weights[name]), **arrays_of(self._emas[name])}
 
 
 def check_finite(networks: dict, step: int) -> None:
@@ -102,6 +102,11 @@ def check_finite(networks: dict, step: int) -> None:
                     )
 
 
+def _averages(ema):
+    """A network's moving averages by the name of the parameter that they are of; empty without any."""
+    return {average.name.removeprefix("ema."): average for average in ema.ema_weight} if ema else {}
+
+
 def _rest_of(network, update, known):
     rest = [
         parameter
@@ -117,8 +122,4 @@ def _rest_of(network, update, known):
             f"{', '.join(twice)}: more than one parameter of the update has this name; "
             "each must have its own: give one a prefix"
         )
-    return rest
-
-
-def _without_prefix(name):
-    return name.removeprefix("ema.")
+    return dict(zip(names, rest))
