@@ -19,6 +19,9 @@ from .figures import Figures, over
 
 _logger = logging.getLogger(__name__)
 
+# Among the names of the networks that are measured, the model's; baselines have those of the registry.
+_MODEL = ""
+
 
 def baseline_specs(baseline: dict | list | None) -> list[dict]:
     """A recipe's `eval.baseline`, one component or a list of them or None, as a list."""
@@ -64,15 +67,15 @@ class Evaluator:
     def run(
         self,
         model,
-        with_baseline: bool = True,
         interrupted: Callable[[], bool] = lambda: False,
         on_clip: Callable | None = None,
     ) -> dict | None:
         """Reconstructs every clip and measures it; each rank a share of them, and all give the same result.
 
+        The recipe's baselines are measured too, in the first run only.
+
         Args:
             model: by `protocols`.
-            with_baseline: measure the recipe's baselines too; they are computed once.
             interrupted: called before each batch of clips; True ends the evaluation.
             on_clip: called with (index, x, recon) of each clip of this rank, arrays (c, t, h, w).
 
@@ -83,58 +86,50 @@ class Evaluator:
             `unreadable`, `seconds`; and `pictures`, a list of (name, x, recon) for the first clips, on rank 0.
         """
         started = time.monotonic()
-        compute_baselines = with_baseline and self._measured is None
         share = self.ranks.share(self.clips)
         pictured = range(min(self.picture_clips, self.clips)) if self.ranks.first else range(0)
-        figures, pictures = Figures(self.metrics), []
-        simple = {name: Figures(self.metrics) for name in self.baselines} if compute_baselines else {}
-        found = {
-            "model": figures.results,
-            "baselines": {name: its.results for name, its in simple.items()},
-        }
+        networks = {_MODEL: model, **(self.baselines if self._measured is None else {})}
+        figures, pictures = {name: Figures(self.metrics) for name in networks}, []
+        found = {"figures": {name: its.results for name, its in figures.items()}}
         with Progress(self.title, len(share), "clips", shown=self.title is not None) as progress:
             for indices, batch in self._batches([*share, *pictured[len(share) :]]):
                 if interrupted():
                     found = None
                     break
                 with self._first_calls.of(batch.shape):
-                    recons = reconstruct(model, batch)
-                rebuilt = {name: reconstruct(self.baselines[name], batch) for name in simple}
-                for place, (index, x, recon) in enumerate(zip(indices, batch, recons)):
-                    name = self._name(index)
+                    recons = {name: reconstruct(network, batch) for name, network in networks.items()}
+                for place, (index, x) in enumerate(zip(indices, batch)):
+                    path, recon = self._name(index), recons[_MODEL][place]
                     if index in pictured:
-                        pictures.append((name, x, recon))
+                        pictures.append((path, x, recon))
                     if index not in share:
                         continue  # another rank measures it; here it is reconstructed for its picture
-                    figures.add({"path": name, "frames": x.shape[1], "size": list(x.shape[2:])}, recon, x)
-                    for baseline, its in simple.items():
-                        its.add({"path": name}, rebuilt[baseline][place], x)
+                    for name, its in figures.items():
+                        shape = {"frames": x.shape[1], "size": list(x.shape[2:])} if name == _MODEL else {}
+                        its.add({"path": path, **shape}, recons[name][place], x)
                     if on_clip is not None:
                         on_clip(index, x, recon)
                     progress.advance()
         if found:
             found["unreadable"] = unreadable_files(self.dataset)
-        return self._together(self.ranks.gather(found), compute_baselines, with_baseline, pictures, started)
+        return self._together(self.ranks.gather(found), pictures, started)
 
-    def _together(self, parts, compute_baselines, with_baseline, pictures, started):
+    def _together(self, parts, pictures, started):
         """The result, from the figures of all ranks."""
         if None in parts:
             return None
-        rows, mean, sets = over(self.metrics, [part["model"] for part in parts])
-        if compute_baselines:
-            self._measured = []
-            for name in self.baselines:
-                clips, its_mean, _ = over(self.metrics, [part["baselines"][name] for part in parts])
-                self._measured.append({"name": name, "mean": its_mean, "clips": clips})
-        baselines = self._measured if with_baseline else []
+        found = {name: over(self.metrics, [part["figures"][name] for part in parts]) for name in parts[0]["figures"]}
+        rows, mean, sets = found.pop(_MODEL)
+        if self._measured is None:
+            self._measured = [{"name": name, "mean": its, "clips": clips} for name, (clips, its, _) in found.items()]
         self._warn(sets)
         unreadable = dict.fromkeys(tuple(problem) for part in parts for problem in part["unreadable"])
         return {
             "mean": mean,
             "clips": rows,
             "sets": sets,
-            "baselines": baselines,
-            "baseline": baselines[0] if baselines else None,
+            "baselines": self._measured,
+            "baseline": self._measured[0] if self._measured else None,
             "protocol": {metric.name: metric.protocol for metric in self.metrics},
             "unreadable": [list(problem) for problem in unreadable],
             "seconds": time.monotonic() - started,

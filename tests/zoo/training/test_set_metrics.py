@@ -63,7 +63,6 @@ def test_a_warning_is_logged_once_and_the_baseline_measured_once(foreign_recipe,
         first, second = evaluator.run(model), evaluator.run(model)
     assert [record.getMessage() for record in caplog.records] == ["foreign_spread: few clips"]
     assert first["baseline"] == second["baseline"]
-    assert evaluator.run(model, with_baseline=False)["baseline"] is None
 
 
 def test_training_evaluates_by_it_and_keeps_the_best_by_it(foreign_recipe, tmp_path):
