@@ -1,8 +1,9 @@
 """Evaluations of a model while it trains: when, with which weights, and what is saved of them."""
 
 import logging
+import math
 
-from .best import Best
+from .best import higher_is_better
 from .evaluator import Evaluator
 
 _logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Evaluations:
                 kept,
             )
         self._evaluator = Evaluator(recipe.eval, title=None, ranks=ranks)
-        self._compare = Best(recipe.train.keep_best, self._evaluator.metrics) if recipe.train.keep_best else None
+        self._metric = recipe.train.keep_best
+        self._higher = higher_is_better(self._metric, self._evaluator.metrics) if self._metric else None
         saved = checkpoints.steps()
         for step, values in run_folder.evaluations(first):
             self._last = step
@@ -93,13 +95,15 @@ class Evaluations:
             self.checkpoints.prune()
 
     def _is_best(self, values):
-        value = values.get(self._compare.name) if self._compare else None
-        return value is not None and self._compare.beats(value, self.best and self.best["value"])
+        value = values.get(self._metric)
+        if value is None or math.isnan(value):
+            return False
+        return self.best is None or (value > self.best["value"] if self._higher else value < self.best["value"])
 
     def _note_if_best(self, step, values):
         if not self._is_best(values):
             return False
-        self.best = {"step": step, "metric": self._compare.name, "value": values[self._compare.name]}
+        self.best = {"step": step, "metric": self._metric, "value": values[self._metric]}
         self.checkpoints.best_step = step
         return True
 
