@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
+
+from huggingface_hub import split_state_dict_into_shards_factory
 
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
@@ -40,28 +43,27 @@ def save_diffusers_folder(
     """
     folder = Path(folder)
     arrays = torch_layout(as_arrays(params))
-    shards = _shards(arrays, _bytes(max_shard_size))
     stem = f"{_STEM}.{variant}" if variant else _STEM
     ending = f".{variant}.json" if variant else ".json"
     index = folder / f"{_STEM}.safetensors.index{ending}"
-    whole = len(shards) == 1
-    names = [
-        f"{stem}.safetensors" if whole else f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors"
-        for i in range(len(shards))
-    ]
+    split = split_state_dict_into_shards_factory(
+        arrays,
+        get_storage_size=lambda array: array.nbytes,
+        filename_pattern=f"{stem}{{suffix}}.safetensors",
+        max_shard_size=_bytes(max_shard_size) or math.inf,
+    )
     with ExitStack() as files:  # the file entered first is moved into place last
         _write_json(files, folder / "config.json", config)
-        if not whole:
-            placed = {tensor: name for name, shard in zip(names, shards) for tensor in shard}
-            total = sum(array.nbytes for array in arrays.values())
-            _write_json(files, index, {"metadata": {"total_size": total}, "weight_map": dict(sorted(placed.items()))})
-        for name, shard in zip(names, shards):
+        if split.is_sharded:
+            placed = dict(sorted(split.tensor_to_filename.items()))
+            _write_json(files, index, {"metadata": split.metadata, "weight_map": placed})
+        for name, shard in split.filename_to_tensors.items():
             write_safetensors(
                 files.enter_context(replacing(folder / name)),
                 {tensor: arrays[tensor] for tensor in shard},
                 {"format": "pt"},
             )
-    _remove_older(folder, stem, {*names} if whole else {*names, index.name}, index.name)
+    _remove_older(folder, stem, {*split.filename_to_tensors, *([index.name] if split.is_sharded else [])}, index.name)
 
 
 def _write_json(files, path, content):
@@ -75,18 +77,6 @@ def _remove_older(folder, stem, written, index_name):
     for path in sorted(older, key=lambda path: path.name != index_name):
         if path.name not in written:
             path.unlink()
-
-
-def _shards(arrays, max_bytes):
-    """Names by file, in their order, no file above max_bytes; a larger tensor has a file to itself."""
-    shards, held = [[]], 0
-    for name, array in arrays.items():
-        if max_bytes is not None and shards[-1] and held + array.nbytes > max_bytes:
-            shards.append([])
-            held = 0
-        shards[-1].append(name)
-        held += array.nbytes
-    return shards
 
 
 def _bytes(size):
