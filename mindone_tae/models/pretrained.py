@@ -1,5 +1,8 @@
 """`pretrained=...`: the only module of `models` that imports `mindone_tae.weights`."""
 
+# What a shipped file notes of its network, in the order of `with_shipped`.
+_SIZES = "latent_channels block_out_channels layers_per_block norm_num_groups scaling_factor shift_factor".split()
+
 
 def load_pretrained(model, path):
     """Loads a .ckpt, .safetensors or folder into a model; every name must match.
@@ -11,30 +14,21 @@ def load_pretrained(model, path):
     load_weights(model, path)
 
 
-def with_shipped(
-    pretrained, latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor, shift_factor
-):
+def with_shipped(pretrained, *sizes):
     """Constructor keywords, replaced by those stored with the shipped weights where `pretrained` names such weights.
 
     Args:
         pretrained: as a model takes it.
-        latent_channels, block_out_channels, ...: the constructor's keywords.
+        *sizes: the constructor's latent_channels, block_out_channels, layers_per_block, norm_num_groups, scaling_factor
+            and shift_factor.
 
     Returns:
-        The values from latent_channels to shift_factor.
+        The values in that order.
     """
-    keywords = {
-        "latent_channels": latent_channels,
-        "block_out_channels": block_out_channels,
-        "layers_per_block": layers_per_block,
-        "norm_num_groups": norm_num_groups,
-        "scaling_factor": scaling_factor,
-        "shift_factor": shift_factor,
-    }
     if isinstance(pretrained, str):
         from mindone_tae.weights import finding, read_model
 
         if pretrained in finding.SHIPPED:
             noted = read_model(pretrained)
-            keywords = {name: noted.get(name, value) for name, value in keywords.items()}
-    return keywords.values()
+            return [noted.get(name, size) for name, size in zip(_SIZES, sizes)]
+    return sizes

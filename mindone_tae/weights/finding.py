@@ -22,7 +22,8 @@ _DIFFUSERS_STEM = "diffusion_pytorch_model"
 _INDICES = tuple(f"{_DIFFUSERS_STEM}{suffix}.index.json" for suffix in (".safetensors", ".bin"))
 # In the folder of a run's checkpoint.
 _PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
-# Weights shipped with the package, by the names that `pretrained` and --ckpt_path take; a file of that name is ./tiny.
+# Weights shipped with the package, by the texts that `pretrained` and --ckpt_path take. A file of that name is
+# ./tiny or a pathlib.Path.
 _SHIPPED_FOLDER = Path(__file__).with_name("shipped")
 SHIPPED = {"tiny": "tiny.safetensors", "tiny_image_vae": "tiny_image_vae.safetensors"}
 
@@ -47,7 +48,8 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     Args:
         path: .safetensors, .ckpt, .bin, .pt or .pth; a diffusers folder; a training run's folder or its checkpoints; a
             folder holding one such file; "organisation/name" or "organisation/name/subfolder" on Hugging Face; or
-            "tiny" or "tiny_image_vae", which are shipped with the package.
+            "tiny" or "tiny_image_vae", which are shipped with the package. A pathlib.Path is a file or folder, never
+            one of these two.
         ema: of a training run, the averaged weights (True), the plain ones (False), or the averaged ones where there
             are any (None).
 
@@ -59,7 +61,7 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
         raise UserError(
             f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none"
         )
-    if text in SHIPPED:
+    if isinstance(path, str) and path in SHIPPED:
         return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
     path = Path(text).expanduser()
     if not path.exists() and is_repository(text):

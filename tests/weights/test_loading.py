@@ -1,6 +1,7 @@
 """Loading weights into a model: every kind of file, and errors that list every difference."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +108,15 @@ def test_pretrained_is_loaded_by_the_model_itself(tmp_path, make_tae, arrays_of,
     arrays = arrays_of(make_tae(0))
     save_weights(arrays, tmp_path / "a.safetensors")
     assert_equal(TemporalAutoencoder(**tiny, pretrained=str(tmp_path / "a.safetensors")), arrays)
+
+
+def test_a_path_is_a_file_and_never_the_name_of_shipped_weights(tmp_path, monkeypatch, make_tae, arrays_of, tiny):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="tiny: no such file or folder"):
+        TemporalAutoencoder(**tiny, pretrained=Path("tiny"))
+    arrays = arrays_of(make_tae(0))
+    save_weights(arrays, tmp_path / "tiny" / "a.safetensors")
+    assert_equal(TemporalAutoencoder(**tiny, pretrained=Path("tiny")), arrays)
 
 
 def test_a_model_inside_a_wrapper_is_loaded_under_its_own_names(tmp_path, make_tae, arrays_of):
