@@ -123,16 +123,10 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         super().__init__()
         shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
-        self.encoder = Encoder(
-            in_channels,
-            *shared,
-            dtype=compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype"),
-        )
-        self.decoder = Decoder(
-            out_channels,
-            *shared,
-            dtype=compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype"),
-        )
+        encoder_dtype = compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype")
+        decoder_dtype = compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype")
+        self.encoder = Encoder(in_channels, *shared, dtype=encoder_dtype)
+        self.decoder = Decoder(out_channels, *shared, dtype=decoder_dtype)
         self.in_channels = in_channels
         self.latent_channels = self.out_channels = latent_channels
         self.scaling_factor = self.scale_factor = scaling_factor
