@@ -67,7 +67,7 @@ INSIDE = {
         "kernels": set(),
         "layers": {"kernels"},
         "latent": set(),
-        "pretrained": set(),
+        "pretrained": {"layers.start"},
         "first_calls": set(),
         "tiling": {"latent", "layers", "kernels", "first_calls"},
         "encoder": {"layers", "kernels.activation", "kernels.recompute"},
@@ -76,7 +76,7 @@ INSIDE = {
         "description": set(),
         "given": {"layers.dtypes"},
         "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
-        | {"kernels.device", "layers.dtypes", "layers.precision", "layers.start"},
+        | {"kernels.device", "layers.dtypes", "layers.precision"},
     },
     "weights": {"": {"", "formats"}, "formats": set(), "inflation": {"", "formats"}, "published": {"", "formats"}},
     "data": {

@@ -22,8 +22,7 @@ from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
-from .layers.start import check_start, start_linear
-from .pretrained import load_pretrained, with_shipped
+from .pretrained import initialize, with_shipped
 from .tiling.sizes import TileSizes
 from .tiling.streaming import Streaming
 from .tiling.tiling import Tiling
@@ -144,11 +143,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         if use_recompute:
             self.encoder.recompute_blocks()
             self.decoder.recompute_blocks()
-        check_start(start)
-        if start == "linear" and pretrained is None:
-            start_linear(self, norm_num_groups)
-        if pretrained is not None:
-            load_pretrained(self, pretrained)
+        initialize(self, pretrained, start, norm_num_groups)
 
     def encode(
         self, x: Tensor | np.ndarray, noise: Tensor | np.ndarray | None = None, pixels: str = "float"

@@ -20,8 +20,7 @@ from ..layers.frames import FramesCell
 from ..layers.limits import check_network
 from ..layers.normalization import GroupNorm
 from ..layers.resampling import SpatialDownsample, SpatialUpsample, Unchanged
-from ..layers.start import check_start, start_linear
-from ..pretrained import load_pretrained, with_shipped
+from ..pretrained import initialize, with_shipped
 
 
 class ImageResnetBlock(nn.Cell):
@@ -203,11 +202,7 @@ class SD3VAE(LatentModel, nn.Cell):
         if use_recompute:
             recompute_blocks(self.encoder.down, self.encoder.mid)
             recompute_blocks(self.decoder.up, self.decoder.mid)
-        check_start(start)
-        if start == "linear" and pretrained is None:
-            start_linear(self, norm_num_groups)
-        if pretrained is not None:
-            load_pretrained(self, pretrained)
+        initialize(self, pretrained, start, norm_num_groups)
 
     def encode(self, x: ms.Tensor, noise: ms.Tensor | None = None) -> tuple[ms.Tensor, ms.Tensor, ms.Tensor]:
         """Pixels to latent, as `TemporalAutoencoder.encode` but with a latent frame for every frame: lt = t."""
