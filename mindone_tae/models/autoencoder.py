@@ -7,6 +7,7 @@ channels. x is pixels, z the latent, recon the pixels decoded from it.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
 from .latent.posterior import LatentModel
 from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
-from .latent.shape import LatentSizeOf, check_latents, check_pixels, latent_size, whole_number
+from .latent.shape import check_latents, check_pixels, latent_size, size_to_generate, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
 from .pretrained import initialize, with_shipped
@@ -82,10 +83,10 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         out_channels: channels of the latent, as MindONE's Movie Gen expects; `decode` still returns the number of pixel
             channels that the keyword sets.
         scale_factor: scaling_factor, under the name that Movie Gen reads.
-        get_latent_size: `latent_size` for Movie Gen, which calls it on the class.
+        get_latent_size: `latent_size` for Movie Gen, which calls it on the class; there it is the published network's.
     """
 
-    get_latent_size = LatentSizeOf(halvings=len(TAE_CONFIG["block_out_channels"]) - 1)
+    get_latent_size = staticmethod(size_to_generate)
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         self.shift_factor = shift_factor
         self.block_out_channels = tuple(block_out_channels)
         self.halvings = self.encoder.halvings
+        self.get_latent_size = partial(size_to_generate, halvings=self.halvings)
         frames = (encode_tile, encode_overlap, decode_tile, decode_overlap)
         self.set_tile_sizes(TileSizes(*frames, memory_budget_gb=memory_budget_gb, share_statistics=share_statistics))
         self._shared, self._called = {}, set()

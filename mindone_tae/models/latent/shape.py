@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from functools import partial
 
 
 def latent_size(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
@@ -57,20 +56,6 @@ def whole_number(name: str, value: object) -> int:
         return operator.index(value)
     except TypeError:
         raise ValueError(f"{name} is {value!r}; it must be a whole number: give an int") from None
-
-
-class LatentSizeOf:
-    """A method callable on the class, for its default model, and on an instance, for that model.
-
-    Args:
-        halvings: of the class's default model.
-    """
-
-    def __init__(self, halvings: int):
-        self.halvings = halvings
-
-    def __get__(self, model, owner):
-        return partial(size_to_generate, halvings=self.halvings if model is None else model.halvings)
 
 
 def size_to_generate(input_size: tuple[int, int, int], halvings: int = 3) -> tuple[int, int, int]:
