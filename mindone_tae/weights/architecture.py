@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 
+from mindone_tae.models.latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from mindone_tae.zoo.errors import UserError
 
-# Constructor keywords of SD3VAE and TemporalAutoencoder that a config.json of diffusers shares.
-SHARED_KEYS = (
-    "in_channels",
-    "out_channels",
-    "latent_channels",
-    "block_out_channels",
-    "layers_per_block",
-    "norm_num_groups",
-    "scaling_factor",
-    "shift_factor",
-)
+# The published network's constructor keywords, which SD3VAE, TemporalAutoencoder and a config.json of diffusers share.
+PUBLISHED = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 16,
+    "block_out_channels": [128, 256, 512, 512],
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "scaling_factor": SCALING_FACTOR,
+    "shift_factor": SHIFT_FACTOR,
+}
+SHARED_KEYS = tuple(PUBLISHED)
 _FACTORS = ("scaling_factor", "shift_factor")
 # Keys of diffusers' AutoencoderKL that change the network, with the only values supported.
 _REQUIRED = {
@@ -28,8 +30,6 @@ _REQUIRED = {
     "latents_std": None,
 }
 _BLOCK_TYPES = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
-# The number in every published VAE of this family; it cannot be inferred from shapes.
-_USUAL_GROUPS = 32
 _BLOCK = re.compile(r"encoder\.down\.(\d{1,2})\.block\.(\d{1,2})\.")
 
 
@@ -53,7 +53,8 @@ def architecture(shapes: dict[str, tuple[int, ...]], config: dict, norm_num_grou
         found["norm_num_groups"] = norm_num_groups
     _check_types(found)
     widths = found["block_out_channels"] = tuple(found["block_out_channels"])
-    groups = found.setdefault("norm_num_groups", _USUAL_GROUPS)
+    # it cannot be inferred from shapes, and every published VAE of this family has this number
+    groups = found.setdefault("norm_num_groups", PUBLISHED["norm_num_groups"])
     if groups < 1 or any(width % groups for width in widths):
         raise UserError(
             f"norm_num_groups is {groups}; it must divide every width, and those are {widths}; it cannot be told from "

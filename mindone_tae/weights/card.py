@@ -10,6 +10,8 @@ from mindone_tae.models.latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
+from .architecture import PUBLISHED
+
 CARD = "README.md"
 # By which a card that was written here is told from one that somebody wrote by hand, which is left alone.
 _MARK = "<!-- written by mindone_tae: what you change here is kept if you take this line out -->"
@@ -23,17 +25,6 @@ tags:
 - mindone_tae
 ---
 """
-# Constructor keywords of the published size.
-_PUBLISHED = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "latent_channels": 16,
-    "block_out_channels": [128, 256, 512, 512],
-    "layers_per_block": 2,
-    "norm_num_groups": 32,
-    "scaling_factor": SCALING_FACTOR,
-    "shift_factor": SHIFT_FACTOR,
-}
 
 
 def model_card(
@@ -61,7 +52,7 @@ def model_card(
     Raises:
         UserError: the evaluation is not one.
     """
-    network = {**_PUBLISHED, **{key: value for key, value in network.items() if key in _PUBLISHED}}
+    network = {**PUBLISHED, **{key: value for key, value in network.items() if key in PUBLISHED}}
     ratio = 2 ** (len(network["block_out_channels"]) - 1)
     scale, shift = network["scaling_factor"], network["shift_factor"]
     own = (scale, shift) != (SCALING_FACTOR, SHIFT_FACTOR)
@@ -127,7 +118,7 @@ def write_card(folder: str | os.PathLike, text: str) -> Path | None:
 
 def differing_keywords(network: dict) -> dict:
     """Those of a network's constructor keywords that are not the published network's."""
-    return {key: network[key] for key, value in _PUBLISHED.items() if key in network and _plain(network[key]) != value}
+    return {key: network[key] for key, value in PUBLISHED.items() if key in network and _plain(network[key]) != value}
 
 
 def _plain(value):
