@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ _FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 # JSON files, such as an index of shards, are read whole.
 _JSON_MOST_BYTES = 2**25
 _DIFFUSERS_STEM = "diffusion_pytorch_model"
-_INDICES = tuple(f"{_DIFFUSERS_STEM}{suffix}.index.json" for suffix in (".safetensors", ".bin"))
+_INDEX = re.compile(rf"{_DIFFUSERS_STEM}\.(safetensors|bin)\.index(\..+)?\.json")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 # In the folder of a run's checkpoint.
 _PLAIN, _AVERAGED = "weights.safetensors", "ema.safetensors"
 # Weights shipped with the package, by the texts that `pretrained` and --ckpt_path take. A file of that name is
@@ -68,11 +70,12 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
         return download(text, lambda folder: find_weights(folder, ema))
     if not path.exists():
         raise UserError(f"{path}: no such file or folder: give a {_FORMATS} file, or a folder holding one")
-    if path.is_file() and path.name in _INDICES:
-        path = path.parent
-    if path.is_file():
+    if path.is_file() and not _INDEX.fullmatch(path.name):
         return Found(path, [_averaged_beside(path) if ema else _checked(path)], _config_beside(path))
-    found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
+    if path.is_file():
+        found = _of_diffusers(path)
+    else:
+        found = _in_diffusers_folder(path) or _in_run(path, ema) or _alone(path)
     if ema and found.files[0].name != _AVERAGED:
         raise UserError(
             f"{path}: it holds no averaged weights (ema=True): "
@@ -105,22 +108,33 @@ def _averaged_beside(path):
 def _in_diffusers_folder(folder):
     if (folder / "vae" / "config.json").is_file():  # a whole pipeline
         folder = folder / "vae"
-    for index, suffix in zip(_INDICES, (".safetensors", ".bin")):
-        whole = folder / f"{_DIFFUSERS_STEM}{suffix}"
-        variants = sorted(folder.glob(f"{_DIFFUSERS_STEM}.*{suffix}"))
-        if (folder / index).is_file():  # before a single file, as diffusers does
-            files = _shards(folder, folder / index)
-        elif whole.is_file():
-            files = [whole]
-        elif len(variants) == 1:
-            files = variants
-        else:
-            continue
-        return Found(folder, files, _config_beside(files[0]))
+    for kind in ("safetensors", "bin"):
+        checkpoints = _checkpoints(folder, kind)
+        if "" in checkpoints:
+            return _of_diffusers(checkpoints[""])
+        if len(checkpoints) == 1:
+            return _of_diffusers(*checkpoints.values())
     return None
 
 
-def _shards(folder, index):
+def _checkpoints(folder, kind):
+    """Variant, such as ".fp16", or "" for none, to its index of shards, which diffusers takes first, or its file."""
+    found = {}
+    for form in (rf"{_DIFFUSERS_STEM}(|\..+)\.{kind}", rf"{_DIFFUSERS_STEM}\.{kind}\.index(|\..+)\.json"):
+        for path in folder.glob(f"{_DIFFUSERS_STEM}*"):
+            match = re.fullmatch(form, path.name)
+            if match and not _SHARD.search(match[1]) and path.is_file():
+                found[match[1]] = path
+    return found
+
+
+def _of_diffusers(path):
+    """The weights of a diffusers folder, by their file or the index of their shards."""
+    files = _shards(path) if path.suffix == ".json" else [path]
+    return Found(path.parent, files, _config_beside(files[0]))
+
+
+def _shards(index):
     try:
         names = sorted({os.fspath(name) for name in read_json(index)["weight_map"].values()})
     except (KeyError, TypeError, AttributeError):
@@ -128,6 +142,7 @@ def _shards(folder, index):
             f"{index}: it has no weight_map, which says what lies in which file: download it again"
         ) from None
     # only names in the same folder: an index is untrusted text
+    folder = index.parent
     missing = [name for name in names if os.path.basename(name) != name or not name or not (folder / name).is_file()]
     if missing or not names:
         listed = shortened(missing) or "which are none,"

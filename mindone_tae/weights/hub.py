@@ -16,7 +16,7 @@ _logger = logging.getLogger(__name__)
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(/[\w.-]+)*")
 # Anchored at the repository's root or subfolder: a generator's own weights, many times larger, lie in other folders.
-_WANTED = ("config.json", "diffusion_pytorch_model*.safetensors", "diffusion_pytorch_model.safetensors.index.json")
+_WANTED = ("config.json", "diffusion_pytorch_model*.safetensors", "diffusion_pytorch_model.safetensors.index*.json")
 
 
 def is_repository(text: str) -> bool:

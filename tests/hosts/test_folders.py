@@ -106,6 +106,13 @@ def test_a_variant_lies_beside_the_plain_weights(two_levels, randomised, arrays_
     assert_same(arrays_of(AutoencoderKLTAE.from_pretrained(tmp_path, variant="ema")), arrays_of(other))
 
 
+@pytest.mark.parametrize("max_shard_size", ["10GB", 8000])
+def test_a_variant_alone_in_a_folder_is_what_ours_reads(face, arrays_of, tmp_path, max_shard_size):
+    face.save_pretrained(tmp_path, variant="fp16", max_shard_size=max_shard_size)
+    ours = TemporalAutoencoder(**network_of(face), pretrained=str(tmp_path))
+    assert_same(arrays_of(ours), arrays_of(face))
+
+
 @pytest.mark.parametrize("size", ["5 bananas", "0GB", 0, -1, 2.5])
 def test_a_shard_size_that_is_none_is_refused(face, tmp_path, size):
     with pytest.raises(UserError, match="max_shard_size is"):

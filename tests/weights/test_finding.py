@@ -130,6 +130,21 @@ def test_a_variant_in_half_precision_is_found_where_it_is_the_only_one(tmp_path)
     assert value_of(tmp_path) == 4
 
 
+@pytest.mark.parametrize("path", ["", "diffusion_pytorch_model.safetensors.index.fp16.json"])
+def test_shards_of_a_variant_are_read_where_it_is_the_only_one_or_its_index_is_given(tmp_path, path):
+    folder = diffusers_folder(tmp_path / "model", 2)
+    for name in [file.name for file in folder.glob("*-of-00002.safetensors")]:
+        (folder / name).rename(folder / name.replace("_model-", "_model.fp16-"))
+    index = folder / "diffusion_pytorch_model.safetensors.index.json"
+    (folder / "diffusion_pytorch_model.safetensors.index.fp16.json").write_text(
+        index.read_text().replace("_model-", "_model.fp16-")
+    )
+    index.unlink()
+    if path:
+        put(folder / "diffusion_pytorch_model.safetensors", 4)
+    assert read_weights(folder / path).keys() == {"x", "y"}
+
+
 @pytest.mark.parametrize("name", ["anything.safetensors", "anything.ckpt"])
 def test_a_folder_with_one_checkpoint_stands_for_it(tmp_path, name):
     put(tmp_path / name, 5, note="here")
