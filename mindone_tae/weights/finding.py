@@ -141,12 +141,13 @@ def _shards(index):
         raise UserError(
             f"{index}: it has no weight_map, which says what lies in which file: download it again"
         ) from None
+    if not any(names):
+        raise UserError(f"{index}: it names no files: download it again")
     # only names in the same folder: an index is untrusted text
     folder = index.parent
     missing = [name for name in names if os.path.basename(name) != name or not name or not (folder / name).is_file()]
-    if missing or not names:
-        listed = shortened(missing) or "which are none,"
-        raise UserError(f"{index}: of the files it names, {listed} cannot be found: download them again")
+    if missing:
+        raise UserError(f"{index}: of the files it names, {shortened(missing)} cannot be found: download them again")
     return [folder / name for name in names]
 
 

@@ -124,6 +124,13 @@ def test_a_broken_index_is_named_and_leads_nowhere_else(tmp_path, index):
         read_weights(folder)
 
 
+def test_an_index_that_names_no_files_says_so(tmp_path):
+    folder = diffusers_folder(tmp_path / "model", 2)
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(UserError, match="index.json: it names no files: download it again"):
+        read_weights(folder)
+
+
 def test_a_variant_in_half_precision_is_found_where_it_is_the_only_one(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     put(tmp_path / "diffusion_pytorch_model.fp16.safetensors", 4)
