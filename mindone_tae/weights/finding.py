@@ -65,7 +65,7 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
         )
     if isinstance(path, str) and path in SHIPPED:
         return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # not Path.expanduser, which raises RuntimeError for an unknown user
     if not path.exists() and is_repository(text):
         return download(text, lambda folder: find_weights(folder, ema))
     if not path.exists():

@@ -177,7 +177,9 @@ def test_an_empty_folder_says_so(tmp_path):
         read_weights(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.safetensors", "runs/a.ckpt", "./runs/first", "/nowhere/at/all", "../a/b"])
+@pytest.mark.parametrize(
+    "name", ["a.safetensors", "runs/a.ckpt", "./runs/first", "/nowhere/at/all", "../a/b", "~nosuchuser/x"]
+)
 def test_a_path_that_is_not_there_is_no_repository(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mindone_tae.weights.finding.download", None)

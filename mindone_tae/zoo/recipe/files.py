@@ -1,5 +1,6 @@
 """Where recipes are found: by path, or by name among those that come with the package."""
 
+import os
 from pathlib import Path
 
 from ..errors import UserError, did_you_mean, listed
@@ -32,7 +33,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
     Raises:
         UserError: neither a file nor a known name.
     """
-    path = Path(name_or_path).expanduser()
+    path = Path(os.path.expanduser(name_or_path))  # not Path.expanduser, which raises RuntimeError for an unknown user
     if path.is_file():
         return path
     known = _known()

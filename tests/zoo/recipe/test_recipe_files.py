@@ -50,6 +50,11 @@ def test_an_unknown_recipe_is_told_with_the_nearest_and_the_list(shipped):
         find_recipe("tae/train/tinny")
 
 
+def test_the_home_of_an_unknown_user_is_no_recipe():
+    with pytest.raises(UserError, match="'~nosuchuser/x' is neither a file nor the name of a recipe"):
+        find_recipe("~nosuchuser/x")
+
+
 def test_a_part_of_a_name_is_answered_with_the_names_that_hold_it():
     with pytest.raises(UserError) as caught:
         find_recipe("tiny")
