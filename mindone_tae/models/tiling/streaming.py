@@ -42,11 +42,7 @@ class Streaming:
             raise ValueError(
                 f"rng is {rng!r}; the noise is drawn by a numpy.random.Generator: use numpy.random.default_rng(0)"
             )
-
-        def check(shape):
-            check_pixels(shape, self.in_channels, self.halvings)
-
-        for moments in self._tiled("encode", _arrays(frames, "frames", check)):
+        for moments in self._tiled("encode", self._pixel_chunks(frames)):
             noise = None
             if rng is not None:
                 b, channels, lt, lh, lw = moments.shape
@@ -107,10 +103,10 @@ class Streaming:
 
         def read():
             nonlocal read_frames
-            for chunk in frames:
-                waiting.append(_array(chunk))
-                read_frames += waiting[-1].shape[2]
-                yield waiting[-1]
+            for chunk in self._pixel_chunks(frames):
+                waiting.append(chunk)
+                read_frames += chunk.shape[2]
+                yield chunk
 
         def latents():
             for z, mean, _ in self.encode_frames(read(), rng):
@@ -129,13 +125,14 @@ class Streaming:
                 if t:
                     yield x[:, :, :t], part
 
+    def _pixel_chunks(self, frames):
+        """Chunks of pixels as arrays that the encoder takes."""
+        return _arrays(frames, "frames", lambda shape: check_pixels(shape, self.in_channels, self.halvings))
+
     def _decoded(self, latents, most):
         """`decode_frames` without an end; `most` as `_tiled` takes it."""
-
-        def check(shape):
-            check_latents(shape, self.latent_channels)
-
-        return self._tiled("decode", _arrays(latents, "latents", check), most)
+        chunks = _arrays(latents, "latents", lambda shape: check_latents(shape, self.latent_channels))
+        return self._tiled("decode", chunks, most)
 
 
 def _array(chunk):

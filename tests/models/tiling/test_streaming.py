@@ -220,6 +220,8 @@ def test_a_reader_may_use_its_buffer_again_and_a_writer_change_what_it_gets(rand
         (lambda model, x: model.encode_frames([ms.Tensor(x, ms.int32)]), "a chunk is Int32; chunks must be floating"),
         (lambda model, x: model.encode_frames([x], rng=0), "rng is 0.*numpy.random.default_rng"),
         (lambda model, x: model.encode_frames([x[:0]]), r"x has shape \(0, 3, 4, 8, 8\), so no video"),
+        (lambda model, x: model.reconstruct_frames([x[0, 0, 0]]), r"x has shape \(8, 8\); a video has five axes"),
+        (lambda model, x: model.reconstruct_frames(x), "frames is one array of shape.*give it in a list"),
         (lambda model, x: model.decode_frames([x], 8.0), "num_frames is 8.0; it must be a whole number"),
     ],
 )
