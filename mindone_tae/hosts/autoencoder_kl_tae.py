@@ -229,7 +229,9 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             save_diffusers_folder(self, save_directory, json.loads(self.to_json_string()), variant, max_shard_size)
             write_card(save_directory, card)
         if push_to_hub:
-            self.push_to_hub(name, variant=variant, evaluation=evaluation, data=data, **kwargs)
+            self.push_to_hub(
+                name, variant=variant, evaluation=evaluation, data=data, max_shard_size=max_shard_size, **kwargs
+            )
 
     def push_to_hub(
         self,
@@ -243,6 +245,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         subfolder: str | None = None,
         evaluation: str | os.PathLike | dict | None = None,
         data: str | None = None,
+        max_shard_size: int | str = "10GB",
     ):
         """Uploads what `save_pretrained` writes to Hugging Face; a card that the repository has is kept.
 
@@ -257,6 +260,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             subfolder: of the repository.
             evaluation: as `save_pretrained` takes it.
             data: likewise.
+            max_shard_size: likewise.
 
         Returns:
             What huggingface_hub gives of the commit.
@@ -272,6 +276,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
                 repo_id=repo_id,
                 evaluation=evaluation,
                 data=data,
+                max_shard_size=max_shard_size,
             )
             card = f"{subfolder}/{CARD}" if subfolder else CARD
             if huggingface_hub.file_exists(repo_id, card, token=token):

@@ -245,23 +245,40 @@ def test_a_folder_has_a_card_by_whose_lines_it_loads(face, arrays_of, tmp_path, 
     assert namespace["recon"].shape == (1, 3, 3, 8, 8)
 
 
-@pytest.mark.parametrize("has_a_card", [False, True])
-def test_what_is_pushed_is_the_folder_with_a_card_unless_the_repository_has_one(face, monkeypatch, has_a_card):
+@pytest.fixture
+def hub(monkeypatch):
+    """hub(has_a_card) takes the place of Hugging Face and gives the dict that the next upload is recorded in."""
     huggingface_hub = pytest.importorskip("huggingface_hub")
-    pushed = {}
 
     class Created:
         repo_id = "someone/vae"
 
-    def upload(self, folder, repo_id, **keywords):
-        pushed.update(repo_id=repo_id, files=sorted(os.listdir(folder)), **keywords)
-        pushed["card"] = open(os.path.join(folder, "README.md")).read() if not has_a_card else None
+    def make(has_a_card=False):
+        pushed = {}
 
-    monkeypatch.setattr(huggingface_hub, "create_repo", lambda *_, **__: Created)
-    monkeypatch.setattr(huggingface_hub, "file_exists", lambda *_, **__: has_a_card)
-    monkeypatch.setattr(AutoencoderKLTAE, "_upload_folder", upload)
+        def upload(self, folder, repo_id, **keywords):
+            pushed.update(repo_id=repo_id, files=sorted(os.listdir(folder)), **keywords)
+            pushed["card"] = open(os.path.join(folder, "README.md")).read() if not has_a_card else None
+
+        monkeypatch.setattr(huggingface_hub, "create_repo", lambda *_, **__: Created)
+        monkeypatch.setattr(huggingface_hub, "file_exists", lambda *_, **__: has_a_card)
+        monkeypatch.setattr(AutoencoderKLTAE, "_upload_folder", upload)
+        return pushed
+
+    return make
+
+
+@pytest.mark.parametrize("has_a_card", [False, True])
+def test_what_is_pushed_is_the_folder_with_a_card_unless_the_repository_has_one(face, hub, has_a_card):
+    pushed = hub(has_a_card)
     face.push_to_hub("vae", commit_message="first", token="t")
     assert pushed["repo_id"] == "someone/vae" and pushed["commit_message"] == "first" and pushed["token"] == "t"
     assert pushed["files"] == [*([] if has_a_card else ["README.md"]), "config.json", WEIGHTS]
     if not has_a_card:
         assert 'AutoencoderKLTAE.from_pretrained("someone/vae")' in pushed["card"]
+
+
+def test_what_is_pushed_while_saving_is_in_files_of_the_size_asked_for(face, tmp_path, hub):
+    pushed = hub()
+    face.save_pretrained(tmp_path / "vae", max_shard_size=8000, push_to_hub=True)
+    assert pushed["files"] == sorted(os.listdir(tmp_path / "vae")) and len(pushed["files"]) > 4
