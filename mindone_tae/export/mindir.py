@@ -10,7 +10,7 @@ import numpy as np
 import mindspore as ms
 from mindspore import nn
 
-from mindone_tae.models.kernels.device import portable
+from mindone_tae.models.kernels.device import on_cpu, portable
 from mindone_tae.models.latent.posterior import split_moments
 from mindone_tae.zoo.errors import UserError
 
@@ -37,11 +37,17 @@ def write_mindir(network, shape: tuple[int, ...], path, form: str = "portable") 
         network: a Cell that takes one float32 tensor.
         shape: that tensor's shape.
         path: ends in .mindir.
-        form: "portable", MindSpore's own operators, which run on any device; or "cpu", the operators chosen for a CPU.
+        form: "portable", MindSpore's own operators, which run on any device; or "cpu", the operators chosen for a CPU,
+            where the current device is one.
 
     Raises:
-        UserError: the weights are too large for one file.
+        UserError: the weights are too large for one file, or a CPU's form is asked for on another device.
     """
+    if form == "cpu" and not on_cpu():
+        raise UserError(
+            f"form is 'cpu' and the device is {ms.get_context('device_target')}; kernels take this form on a CPU only: "
+            "export with env.device_target=CPU, or the portable form"
+        )
     size = 4 * sum(math.prod(parameter.shape) for parameter in network.get_parameters())
     if size > _MOST_BYTES:
         raise UserError(
