@@ -5,9 +5,9 @@ The estimate is the number of activations alive at the worst moment times the si
     bytes = live * 4 * max over levels i of (channels at level i / 8**i) * b * t * h * w
 
 It leaves out the parameters and the attention's scores, of which at most 128 MB are held at once.
-`live` was measured as growth of the process's resident memory (MindSpore 2.8.0, CPU, widths 16 to 64, 16 frames of 96
-pixels): 13 in the encoder and 9 in the decoder in PyNative mode, 14 and 10 in graph mode. The type does not enter:
-float16 took as much as float32 on a CPU, since norms are float32.
+`live` is 14 in the encoder and 11 in the decoder: the growth of the process's resident memory in graph mode, and in the
+decoder one more. Measured (MindSpore 2.8.0, CPU, widths 16 to 64, 16 frames of 96 pixels): 13 and 9 in PyNative mode,
+14 and 10 in graph mode. The type does not enter: float16 took as much as float32 on a CPU, since norms are float32.
 """
 
 from __future__ import annotations
