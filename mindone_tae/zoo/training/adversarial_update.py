@@ -37,11 +37,11 @@ class JudgedForward(ForwardWithLoss):
             The scaled total; and the tuple of total, terms, adversarial loss and reconstruction.
         """
         outputs, terms = self.outputs_and_terms(*tensors)
-        charge, recon = self.charge(outputs)
-        total = ops.cast(terms[0], ms.float32) + weight * charge
-        return total * scale, (total,) + terms[1:] + (charge, recon)
+        adversarial_loss, recon = self.adversarial_loss(outputs)
+        total = ops.cast(terms[0], ms.float32) + weight * adversarial_loss
+        return total * scale, (total,) + terms[1:] + (adversarial_loss, recon)
 
-    def charge(self, outputs):
+    def adversarial_loss(self, outputs):
         """The adversarial loss of the model's outputs, and the reconstruction in them."""
         recon = outputs[0] if isinstance(outputs, tuple) else outputs
         return self.discriminator.generator_loss(self.discriminator(recon)), recon
@@ -65,12 +65,12 @@ class DiscriminatorForward(nn.Cell):
         return loss * scale, (loss, real.mean(), fake.mean())
 
 
-class _Charge(JudgedForward):
+class _AdversarialLoss(JudgedForward):
     """The adversarial loss alone."""
 
     def construct(self, scale, *tensors):
-        charge, _ = self.charge(self.model(*tensors[: self.model_inputs]))
-        return charge * scale
+        adversarial_loss, _ = self.adversarial_loss(self.model(*tensors[: self.model_inputs]))
+        return adversarial_loss * scale
 
 
 class AdaptiveWeight(nn.Cell):
@@ -89,9 +89,9 @@ class AdaptiveWeight(nn.Cell):
         super().__init__(auto_prefix=False)
         weights = ms.ParameterTuple([last_layer])
         forward = ForwardWithLoss(model, loss, model_inputs)
-        charge = _Charge(model, loss, model_inputs, discriminator)
+        adversarial = _AdversarialLoss(model, loss, model_inputs, discriminator)
         self.gradient_of_loss = ops.value_and_grad(forward, None, weights, has_aux=True)
-        self.gradient_of_charge = ops.value_and_grad(charge, None, weights)
+        self.gradient_of_adversarial_loss = ops.value_and_grad(adversarial, None, weights)
         self.scale_sense = update.scale_sense
         # Averaged over devices, so that all take the ratio of the whole batch.
         self.reducer = reducer(weights)
@@ -99,10 +99,10 @@ class AdaptiveWeight(nn.Cell):
     def construct(self, *tensors):
         """The ratio, at most 1e4: a scalar, float32, without a gradient."""
         scale = self.scale_sense * 1.0
-        _, pulls = self.gradient_of_loss(scale, *tensors)
-        _, pushes = self.gradient_of_charge(scale, *tensors)
-        pull, push = self.reducer(pulls)[0], self.reducer(pushes)[0]
-        ratio = ops.sqrt(square_sum(pull)) / (ops.sqrt(square_sum(push)) + _RATIO_EPS * scale)
+        _, loss_gradients = self.gradient_of_loss(scale, *tensors)
+        _, adversarial_gradients = self.gradient_of_adversarial_loss(scale, *tensors)
+        of_loss, of_adversarial = self.reducer(loss_gradients)[0], self.reducer(adversarial_gradients)[0]
+        ratio = ops.sqrt(square_sum(of_loss)) / (ops.sqrt(square_sum(of_adversarial)) + _RATIO_EPS * scale)
         return ops.minimum(ratio, ops.full_like(ratio, _LARGEST_RATIO))
 
 
@@ -113,7 +113,7 @@ class JudgedGradients(nn.Cell):
         model, loss, model_inputs: as ForwardWithLoss takes them.
         discriminator: by `protocols`.
         update, discriminator_update: NetworkUpdate of the model and of the discriminator, with as many micro-steps.
-        weight: of the discriminator's charge.
+        weight: of the adversarial loss.
         adaptive: AdaptiveWeight, whose ratio is a further factor of the weight; or None.
     """
 
@@ -135,6 +135,8 @@ class JudgedGradients(nn.Cell):
         if self.adaptive is not None:
             weight = weight * self.adaptive(*tensors)
         terms, total, gradients = self.of_model(weight, *tensors)
-        verdict, loss, discriminator_gradients = self.of_discriminator(tensors[self.model_inputs], terms[-1])
+        discriminator_terms, loss, discriminator_gradients = self.of_discriminator(
+            tensors[self.model_inputs], terms[-1]
+        )
         losses = ops.cast(total, ms.float32) + loss
-        return terms[:-1] + (weight,) + verdict, losses, gradients + discriminator_gradients
+        return terms[:-1] + (weight,) + discriminator_terms, losses, gradients + discriminator_gradients

@@ -61,7 +61,7 @@ eval: {metrics: [psnr, foreign_spread], picture_clips: 6, baseline: {name: avera
 TWO = ["env.distributed=true", "train.batch_size=1"]
 FOUR = ["train.batch_size=4"]
 ACCUMULATED = ["train.gradient_accumulation_steps=2"]
-# Its generator's charge is what the reconstruction's logits are on average: of halves, or of the whole.
+# Its adversarial loss is what the reconstruction's logits are on average: of halves, or of the whole.
 JUDGED = ["discriminator={name: patchgan_2d, width: 2, layers: 1}"]
 RUNS = [
     ("two", TWO, False),

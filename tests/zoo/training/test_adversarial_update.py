@@ -76,14 +76,22 @@ def by_hand(x, adaptive=True, factor=0.25, slope=0.5):
     """Everything one step gives, from the formulas: the terms, and factor, first and slope after it."""
     x = x.astype(np.float64)
     recon = factor * x
-    mse, charge = ((recon - x) ** 2).mean(), -(slope * recon).mean()
-    pull, push = 10 * (2 * (recon - x) * x).mean(), -(slope * x).mean()
-    weight = WEIGHT * (abs(pull) / (abs(push) + 1e-4) if adaptive else 1)
+    mse, adversarial_loss = ((recon - x) ** 2).mean(), -(slope * recon).mean()
+    of_loss, of_adversarial = 10 * (2 * (recon - x) * x).mean(), -(slope * x).mean()
+    weight = WEIGHT * (abs(of_loss) / (abs(of_adversarial) + 1e-4) if adaptive else 1)
     real, fake = slope * x, slope * recon
-    verdict = 0.5 * (np.maximum(1 - real, 0).mean() + np.maximum(1 + fake, 0).mean())
+    discriminator_loss = 0.5 * (np.maximum(1 - real, 0).mean() + np.maximum(1 + fake, 0).mean())
     slope_gradient = 0.5 * (-(x * (real < 1)).mean() + (recon * (fake > -1)).mean())
-    gradient = pull + weight * push
-    terms = [10 * mse + weight * charge, mse, charge, weight, verdict, real.mean(), fake.mean()]
+    gradient = of_loss + weight * of_adversarial
+    terms = [
+        10 * mse + weight * adversarial_loss,
+        mse,
+        adversarial_loss,
+        weight,
+        discriminator_loss,
+        real.mean(),
+        fake.mean(),
+    ]
     after = factor - RATE * gradient, 1 - RATE * gradient * factor, slope - JUDGE_RATE * slope_gradient
     return terms, after, np.hypot(gradient, gradient * factor)
 
