@@ -20,7 +20,10 @@ class StockOptions:
 
     @property
     def config(self) -> HostConfig:
-        """What the constructor was given, as attributes all that pipelines read; attributes set are not saved."""
+        """The constructor's keywords as items, and everything pipelines read as attributes.
+
+        Attributes set later are not saved.
+        """
         return self._host_config
 
     def register_to_config(self, **kwargs):

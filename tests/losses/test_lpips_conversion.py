@@ -135,7 +135,7 @@ def test_a_file_that_lacks_tensors_is_told_with_all_it_lacks(torch_arrays, lpips
         write(tmp_path / name, arrays, False) for name, arrays in (("vgg.pth", vgg), ("linear.pth", torch_arrays[1]))
     ]
     with pytest.raises(
-        UserError, match=r"vgg.pth and .*linear.pth: no features.0.weight, features.28.bias: give the files"
+        UserError, match=r"vgg.pth and .*linear.pth: features.0.weight, features.28.bias are missing: give the files"
     ):
         convert(files, lpips_weights, tmp_path / "t.safetensors")
     assert not (tmp_path / "t.safetensors").exists()

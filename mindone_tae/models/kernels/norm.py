@@ -60,7 +60,10 @@ def normalized(x, mean, variance, gamma, beta, eps):
 
 
 class _WithStatistics(nn.Cell):
-    """Group normalization on a CPU, of (t, c, h, w), and the mean and variance (c,) and (groups,) it is done with."""
+    """Group normalization on a CPU of (t, c, h, w).
+
+    Also returns its mean and variance, per channel (c,) and per group (groups,).
+    """
 
     def construct(self, x, gamma, beta, groups, eps):
         t, c, h, w = x.shape

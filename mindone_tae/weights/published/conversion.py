@@ -68,7 +68,9 @@ def gather(sources: list[Stored], layouts: Iterable[dict], shapes: dict[str, tup
     missing = [name for name, _ in layout.values() if name not in stored]
     where = " and ".join(str(source.path) for source in sources)
     if missing:
-        raise UserError(f"{where}: no {shortened(missing)}: give the files as they were published, by --source")
+        raise UserError(
+            f"{where}: {shortened(missing)} are missing: give the files as they were published, by --source"
+        )
     arrays, faults = {}, []
     for name, (origin, axes) in layout.items():
         found, wanted = tuple(stored[origin].shape), shapes[name]

@@ -127,8 +127,8 @@ def _check_unfolded(node, source):
             if count > most:
                 where = _mark(source, node.start_mark)
                 raise UserError(
-                    f"{where}: it unfolds to more than {most} {what}, which no recipe has: "
-                    "write what is meant without aliases"
+                    f"{where}: with its aliases expanded it has more than {most} {what}, and a recipe has fewer: "
+                    "write it without aliases"
                 )
         known[id(node)] = values, levels
         return values, levels
@@ -214,7 +214,7 @@ def _construct_int(loader, node):
         value = _LARGEST_INT
     if abs(value) < _LARGEST_INT:
         return value
-    loader.report(node, "no whole number of 64 bits, and no key can have another: write a smaller one")
+    loader.report(node, "not a whole number that fits 64 bits: write a smaller one")
     return 0
 
 

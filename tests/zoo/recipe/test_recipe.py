@@ -211,7 +211,7 @@ def test_optimizer_and_scheduler_take_mindones_own_keywords(load, mistakes):
         ("scheduler.decay_steps=-5", "must be 0 or more, not -5"),
         ("scheduler.warmup_steps=1000000000", "must be 10000000 or less, not 1000000000"),
         ("train.batch_size=1e30", "must be int, not 1e+30"),
-        ("train.batch_size=1000000000000000000000000000000", "no whole number of 64 bits"),
+        ("train.batch_size=1000000000000000000000000000000", "not a whole number that fits 64 bits"),
         ("train.batch_size=1000000000", "must be 65536 or less, not 1000000000"),
         ("train.steps=1e400", "must be int or None, not inf"),
         ("train.steps=1000000000", "must be 10000000 or less, not 1000000000"),
