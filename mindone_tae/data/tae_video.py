@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.errors import UserError, did_you_mean, require_within
 
 from .clips.augmentation import Augmentation
 from .clips.buckets import Buckets, ClipSizes, Suitable
@@ -120,22 +120,14 @@ class TAEVideoDataset:
         augment_speeds: list[int] | None = None,
     ):
         check_reader_name(reader)
-        for name, value, least, most, advice in (
-            ("num_check_threads", num_check_threads, 1, 1024, ": use 1 if unsure"),
-            ("clips_per_video", clips_per_video, 1, 10**6, ": use 1 if unsure"),
-            ("cache_mb", cache_mb, 0, 2**20, " megabytes: use 256, or 0 to keep no frames"),
-        ):
-            if not least <= value <= most:
-                raise UserError(f"{name} is {value}; it must be from {least} to {most}{advice}")
-        if read_timeout_s is not None and not 0 < read_timeout_s <= 86400:
-            raise UserError(
-                f"read_timeout_s is {read_timeout_s}; it must be from above 0 to 86400 seconds, or null: use 60"
-            )
-        if read_memory_mb is not None and not 256 <= read_memory_mb <= 2**20:
-            raise UserError(
-                f"read_memory_mb is {read_memory_mb}; it must be from 256 to 1048576 megabytes, or null: "
-                f"use {MEMORY_MB:g}"
-            )
+        require_within(1, 1024, num_check_threads, "num_check_threads", "use 1 if unsure")
+        require_within(1, 10**6, clips_per_video, "clips_per_video", "use 1 if unsure")
+        require_within(0, 2**20, cache_mb, "cache_mb", "use 256 megabytes, or 0 to keep no frames")
+        if read_timeout_s is not None:
+            require_within(0.001, 86400, read_timeout_s, "read_timeout_s", "use 60 seconds, or null for no limit")
+        if read_memory_mb is not None:
+            remedy = f"use {MEMORY_MB:g} megabytes, or null for no limit"
+            require_within(256, 2**20, read_memory_mb, "read_memory_mb", remedy)
         self._sizes = ClipSizes(size, size_buckets)
         self._counts = FrameCounts(sample_n_frames, mixed_strategy, mixed_image_ratio, mixed_lengths)
         self._rate = FrameRate(sample_stride, sample_fps)

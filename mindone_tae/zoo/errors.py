@@ -50,6 +50,23 @@ def require_one_of(known: Iterable[str], value: object, what: str, remedy: str) 
         raise UserError(f"{what} is {value!r}; it must be one of {', '.join(known)}: {remedy}")
 
 
+def require_within(least: float, most: float, value: float, what: str, remedy: str) -> None:
+    """Refuses a number that is out of its range, or NaN.
+
+    Args:
+        least: the smallest allowed.
+        most: the largest.
+        value: what was given.
+        what: its name in the message, such as "crf".
+        remedy: which to use.
+
+    Raises:
+        UserError: it is smaller, larger or NaN.
+    """
+    if not least <= value <= most:
+        raise UserError(f"{what} is {value}; it must be from {least:.12g} to {most:.12g}: {remedy}")
+
+
 def listed(names: Iterable[str]) -> str:
     """'a, b, c', or '(none)'."""
     return ", ".join(names) or "(none)"

@@ -223,6 +223,8 @@ def test_readers_are_closed_after_use(collection, monkeypatch, cache_mb, files):
         ({"num_check_threads": 0}, "num_check_threads is 0"),
         ({"num_check_threads": 10**9}, "num_check_threads is 1000000000"),
         ({"clips_per_video": 10**12}, "clips_per_video is 1000000000000"),
+        ({"read_timeout_s": 0}, "read_timeout_s is 0; it must be from 0.001 to 86400"),
+        ({"read_memory_mb": 1.0}, "read_memory_mb is 1.0; it must be from 256 to 1048576"),
         ({"size": 8 * 10**9}, "size is 8000000000; sides must be at most"),
         ({"size": [8, 8 * 10**9]}, "sides must be at most"),
         ({"size": "8000000000px"}, "size is '8000000000px'"),

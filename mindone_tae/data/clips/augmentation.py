@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError, require_within
 
 # Weights of red, green and blue in luma (BT.601), and two orthonormal axes orthogonal to grey: the plane of hues.
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -41,10 +41,7 @@ class Augmentation:
     def __post_init__(self):
         most = {"exposure": 8, "contrast": 1, "gamma": 3, "hue": 180, "saturation": 1}
         for name, bound in most.items():
-            if not 0 <= getattr(self, name) <= bound:
-                raise UserError(
-                    f"augment_{name} is {getattr(self, name)}; it must be from 0 to {bound}: 0 leaves it as it is"
-                )
+            require_within(0, bound, getattr(self, name), f"augment_{name}", "0 leaves it as it is")
         if not self.scales or any(not 1 <= scale <= 64 for scale in self.scales):
             raise UserError(
                 f"augment_scales is {list(self.scales)}; it must be factors from 1 to 64, such as [1.0, 1.5]: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.errors import UserError, did_you_mean, require_within
 from mindone_tae.zoo.printable import shown
 
 ALL_FRAMES = -1
@@ -74,8 +74,7 @@ class FrameRate:
     """
 
     def __init__(self, sample_stride: int = 1, sample_fps: float | None = None):
-        if not 1 <= sample_stride <= _MOST_FRAMES:
-            raise UserError(f"sample_stride is {sample_stride}; it must be from 1 to {_MOST_FRAMES}: use 1 if unsure")
+        require_within(1, _MOST_FRAMES, sample_stride, "sample_stride", "use 1 if unsure")
         if sample_fps is not None and not 0 < sample_fps <= 1000:
             raise UserError(f"sample_fps is {sample_fps}; it must be above 0 and at most 1000, or null: 24 suits most")
         if sample_fps is not None and sample_stride != 1:
@@ -123,11 +122,8 @@ class FrameCounts:
         image_ratio: float = 0.2,
         lengths: list[int] | None = None,
     ):
-        if sample_n_frames != ALL_FRAMES and not 1 <= sample_n_frames <= _MOST_FRAMES:
-            raise UserError(
-                f"sample_n_frames is {sample_n_frames}; it must be from 1 to {_MOST_FRAMES}, or -1 for all frames: "
-                "use 16 if unsure"
-            )
+        if sample_n_frames != ALL_FRAMES:
+            require_within(1, _MOST_FRAMES, sample_n_frames, "sample_n_frames", "use 16, or -1 for all frames")
         if strategy is not None and strategy not in MIXED_STRATEGIES:
             raise UserError(
                 f"mixed_strategy is '{strategy}'; it must be null or one of {', '.join(MIXED_STRATEGIES)}"

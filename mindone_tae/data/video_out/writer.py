@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
 from mindone_tae.zoo.atomic_file import replacing
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError, require_within
 
 from ..transforms import to_pixels
 
@@ -55,10 +55,8 @@ class VideoWriter:
             raise UserError(
                 f"cannot write '{self.path}': videos are written as .mp4 or .gif, so end the name in one of these"
             )
-        if not SLOWEST <= fps <= FASTEST:
-            raise UserError(f"fps is {fps}; it must be from {SLOWEST:g} to {FASTEST:g}: 24 suits most")
-        if not 0 <= crf <= 51:
-            raise UserError(f"crf is {crf}; it must be from 0 (lossless) to 51: 18 looks like the source")
+        require_within(SLOWEST, FASTEST, fps, "fps", "24 suits most")
+        require_within(0, 51, crf, "crf", "18 looks like the source, 0 is lossless")
         if self._suffix == ".gif" and fps > _FASTEST_GIF:
             logger.warning("%s plays at %g frames a second, not %g: a GIF has no more", self.path, _FASTEST_GIF, fps)
             fps = _FASTEST_GIF
