@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.errors import UserError, require_one_of
 
 from .latents.clip import CONVENTIONS, UNSCALED, finite
 from .latents.folder import find_latents
@@ -41,14 +41,10 @@ class LatentsDataset:
         self, folder: str, posterior: str = "mean", convention: str = UNSCALED, output_columns: list[str] | None = None
     ):
         self.output_columns = ["latent"] if output_columns is None else list(output_columns)
-        conventions = (UNSCALED, *CONVENTIONS)
-        for keyword, value, known in (
-            ("posterior", posterior, _POSTERIOR),
-            ("convention", convention, conventions),
-            *(("output_columns", name, _COLUMNS) for name in self.output_columns),
-        ):
-            if value not in known:
-                raise UserError(f"{keyword} has '{value}'; there are {', '.join(known)}{did_you_mean(value, known)}")
+        require_one_of(_POSTERIOR, posterior, "posterior")
+        require_one_of((UNSCALED, *CONVENTIONS), convention, "convention")
+        for name in self.output_columns:
+            require_one_of(_COLUMNS, name, "an entry of output_columns")
         if not self.output_columns:
             raise UserError("output_columns is empty; it needs at least one name: use [latent]")
         if not Path(folder).is_dir():

@@ -34,20 +34,21 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f"'{by_lower[match]}'" for match in near) + "?"
 
 
-def require_one_of(known: Iterable[str], value: object, what: str, remedy: str) -> None:
+def require_one_of(known: Iterable[str], value: object, what: str, remedy: str = "") -> None:
     """Refuses a value that is none of the known names.
 
     Args:
         known: the names.
         value: what was given.
         what: its name in the message, such as "reduction".
-        remedy: which to use.
+        remedy: which to use; the nearest names follow it.
 
     Raises:
         UserError: it is none of them.
     """
     if value not in known:
-        raise UserError(f"{what} is {value!r}; it must be one of {', '.join(known)}: {remedy}")
+        ending = (f": {remedy}" if remedy else "") + did_you_mean(value, known)
+        raise UserError(f"{what} is {value!r}; it must be one of {', '.join(known)}{ending}")
 
 
 def require_within(least: float, most: float, value: float, what: str, remedy: str) -> None:

@@ -102,8 +102,8 @@ def test_a_damaged_file_is_left_out_and_told(folder):
     ("keywords", "complaint"),
     [
         ({"posterior": "maen"}, "did you mean 'mean'"),
-        ({"convention": "sd3"}, "there are none, mindone, diffusers"),
-        ({"output_columns": ["video"]}, "there are latent, path"),
+        ({"convention": "sd3"}, "convention is .sd3.; it must be one of none, mindone, diffusers"),
+        ({"output_columns": ["video"]}, "an entry of output_columns is .video.; it must be one of latent, path"),
         ({"output_columns": []}, "output_columns is empty"),
         ({"folder": "nowhere"}, "must be the folder that mindone-tae encode wrote"),
     ],

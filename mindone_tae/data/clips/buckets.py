@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.errors import UserError, require_one_of
 
-from ..files.inspection import ClipInfo, check_hdr, hdr_refusal
+from ..files.inspection import HDR, ClipInfo, hdr_refusal
 from ..readers.base import UnreadableVideo
 from ..transforms import parse_size
 from .sampling import SHORT_VIDEO, FrameRate, frames_needed
@@ -28,10 +28,8 @@ class Suitable:
     """
 
     def __init__(self, rate: FrameRate, short_video: str, hdr: str = "refuse"):
-        check_hdr(hdr)
-        if short_video not in SHORT_VIDEO:
-            near = did_you_mean(short_video, SHORT_VIDEO)
-            raise UserError(f"short_video is '{short_video}'; it must be one of {', '.join(SHORT_VIDEO)}{near}")
+        require_one_of(HDR, hdr, "hdr")
+        require_one_of(SHORT_VIDEO, short_video, "short_video")
         self._rate, self._skips, self._hdr = rate, short_video == "skip", hdr
         self.by_length = short_video == "bucket"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindone_tae.zoo.errors import UserError, did_you_mean, require_within
+from mindone_tae.zoo.errors import UserError, require_one_of, require_within
 from mindone_tae.zoo.printable import shown
 
 ALL_FRAMES = -1
@@ -124,11 +124,9 @@ class FrameCounts:
     ):
         if sample_n_frames != ALL_FRAMES:
             require_within(1, _MOST_FRAMES, sample_n_frames, "sample_n_frames", "use 16, or -1 for all frames")
-        if strategy is not None and strategy not in MIXED_STRATEGIES:
-            raise UserError(
-                f"mixed_strategy is '{strategy}'; it must be null or one of {', '.join(MIXED_STRATEGIES)}"
-                f"{did_you_mean(strategy, MIXED_STRATEGIES)}"
-            )
+        if strategy is not None:
+            remedy = "use null for clips of sample_n_frames alone"
+            require_one_of(MIXED_STRATEGIES, strategy, "mixed_strategy", remedy)
         if not 0.0 <= image_ratio <= 1.0:
             raise UserError(f"mixed_image_ratio is {image_ratio}; it is a probability: use 0 to 1, 0.2 as published")
         self.sample_n_frames = sample_n_frames

@@ -15,7 +15,7 @@ from mindone_tae.zoo.errors import require_one_of
 from ..readers.base import UnreadableVideo
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from .collection import Item
-from .inspection import DEPTHS, check_hdr, hdr_refusal, inspect_file
+from .inspection import DEPTHS, HDR, hdr_refusal, inspect_file
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
 
 _logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class CollectionCheck:
         hdr: str = "refuse",
         memory_mb: float | None = MEMORY_MB,
     ):
-        check_hdr(hdr)
+        require_one_of(HDR, hdr, "hdr")
         require_one_of(DEPTHS, depth, "decode", "ends suits most")
         self.items = list({item.path: item for item in items}.values())
         self._folder, self._journal = folder, os.fspath(journal)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
-
 from ..readers.base import HDR_TRANSFERS, VideoReader
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
@@ -53,12 +51,6 @@ def info_of(video: VideoReader) -> ClipInfo:
     return ClipInfo(
         len(video), video.fps, tuple(video.size), video.codec, video.name, video.fps_is_guess, video.transfer
     )
-
-
-def check_hdr(hdr: str) -> None:
-    """Raise UserError unless hdr is one of HDR."""
-    if hdr not in HDR:
-        raise UserError(f"hdr is '{hdr}'; it must be one of {', '.join(HDR)}{did_you_mean(hdr, HDR)}")
 
 
 def hdr_refusal(info: ClipInfo, hdr: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mindone_tae.zoo.errors import UserError, did_you_mean
+from mindone_tae.zoo.errors import UserError, require_one_of
 
 from .base import VideoReader
 from .decord_reader import DecordReader, import_decord
@@ -25,9 +25,7 @@ READERS = {"pyav": PyAVReader, "decord": DecordReader, "image": ImageReader}
 
 def check_reader_name(reader: str) -> None:
     """Raise UserError for a reader that does not exist or is not installed."""
-    if reader not in ("auto", *READERS):
-        known = ("auto", *READERS)
-        raise UserError(f"reader is '{reader}'; it must be one of {', '.join(known)}{did_you_mean(reader, known)}")
+    require_one_of(("auto", *READERS), reader, "reader")
     if reader == "decord":
         try:
             import_decord()

@@ -68,7 +68,7 @@ def test_image_only_steps_have_one_frame():
 @pytest.mark.parametrize(
     "keywords, said",
     [
-        ({"strategy": "mixed_video_imge"}, "must be null or one of .*did you mean 'mixed_video_image'"),
+        ({"strategy": "mixed_video_imge"}, "must be one of .*use null.*did you mean 'mixed_video_image'"),
         ({"strategy": "mixed_video_image", "image_ratio": 1.5}, "mixed_image_ratio is 1.5; it is a probability"),
         ({"sample_n_frames": 0}, "sample_n_frames is 0; it must be from 1 to"),
         ({"sample_n_frames": 10**9}, "sample_n_frames is 1000000000; it must be from 1 to"),
