@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from mindone_tae.zoo.atomic_file import explained, replacing, set_aside
-from mindone_tae.zoo.errors import require_one_of
 
 from ..readers.base import UnreadableVideo
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from .collection import Item
-from .inspection import DEPTHS, HDR, hdr_refusal, inspect_file
+from .inspection import hdr_refusal, inspect_file
 from .manifest import COLUMNS, file_state, manifest_path_of, manifest_row, other_columns
 
 _logger = logging.getLogger(__name__)
@@ -41,9 +40,6 @@ class CollectionCheck:
         depth: "ends" decodes the first, middle and last frames of each file, "all" every frame, "first" one.
         hdr: "refuse" gives HDR a reason to be left out.
         memory_mb: see `open_video`.
-
-    Raises:
-        UserError: no such depth, or way with HDR.
     """
 
     def __init__(
@@ -57,8 +53,6 @@ class CollectionCheck:
         hdr: str = "refuse",
         memory_mb: float | None = MEMORY_MB,
     ):
-        require_one_of(HDR, hdr, "hdr")
-        require_one_of(DEPTHS, depth, "decode", "ends suits most")
         self.items = list({item.path: item for item in items}.values())
         self._folder, self._journal = folder, os.fspath(journal)
         self._reader, self._depth, self._hdr = reader, depth, hdr

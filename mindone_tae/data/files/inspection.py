@@ -9,8 +9,6 @@ from ..readers.base import HDR_TRANSFERS, VideoReader
 from ..readers.isolated.bounded_reader import MEMORY_MB
 from ..readers.opening import open_video
 
-# Frames of a file to decode: the first; the first, middle and last ones; or all.
-DEPTHS = ("first", "ends", "all")
 # HDR files are left out, or converted to SDR.
 HDR = ("refuse", "tonemap")
 # Only a corner of the frame is kept: the check is of decoding.
@@ -73,7 +71,7 @@ def inspect_file(
         path: the file.
         reader: see `open_video`.
         timeout_s: see `open_video`.
-        depth: one of DEPTHS.
+        depth: frames to decode: "first"; "ends" for the first, middle and last ones; or "all".
         memory_mb: see `open_video`.
 
     Raises:
