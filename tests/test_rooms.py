@@ -39,7 +39,7 @@ INSIDE = {
     "zoo": {
         "__init__": {"errors", "registry", "recipe"},
         "printable": set(),
-        "spreadsheet": set(),
+        "spreadsheet": {"atomic_file"},
         "errors": {"printable"},
         "progress": set(),
         "compiling": {"progress"},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 
 from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
 from mindone_tae.zoo.printable import shown
-from mindone_tae.zoo.spreadsheet import as_cell, as_path_cell, from_cell
+from mindone_tae.zoo.spreadsheet import from_cell, write_table
 
 from ..readers.base import HDR_TRANSFERS, UnreadableVideo
 from .collection import Item, read_collection
@@ -99,16 +98,7 @@ def write_manifest(path: str, rows: Iterable[dict]) -> None:
         with replacing(path) as temporary:
             parquet.write_table(table, temporary)
         return
-    # a name that is no UTF-8 is written as its bytes
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in rows:
-            cells = {name: as_cell(value) for name, value in row.items()} | {"path": as_path_cell(row["path"])}
-            writer.writerow([cells[name] for name in columns])
+    write_table(path, columns, ([row[name] for name in columns] for row in rows))
 
 
 def _without_facts(item, manifest):

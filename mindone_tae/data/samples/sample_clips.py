@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from importlib.util import find_spec
 from itertools import cycle
@@ -10,8 +9,8 @@ from itertools import cycle
 import numpy as np
 from PIL import Image
 
-from mindone_tae.zoo.atomic_file import replacing
 from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.spreadsheet import write_table
 
 from ..video_out.writer import VideoWriter
 from .camera_moves import MOTIONS, camera_move
@@ -121,9 +120,9 @@ def _load(path):
 
 
 def _write_table(path, name, plan):
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["video", "motion", "source"])
-        for number, (motion, source) in enumerate(plan):
-            table.writerow([f"{name}/{number:02d}_{motion}.mp4", motion, os.path.basename(source or "drawn")])
+    rows = (
+        (f"{name}/{number:02d}_{motion}.mp4", motion, os.path.basename(source or "drawn"))
+        for number, (motion, source) in enumerate(plan)
+    )
+    write_table(path, ("video", "motion", "source"), rows)
     return path

@@ -1,6 +1,5 @@
 """A run's folder: resolved config, environment, log, metrics, checkpoints and the list of unreadable files."""
 
-import csv
 import json
 import logging
 import math
@@ -11,7 +10,7 @@ from pathlib import Path
 from ..atomic_file import explained, remove_temporaries, replacing, set_aside
 from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
-from ..spreadsheet import as_cell, as_path_cell
+from ..spreadsheet import write_table
 from .curves import metrics_entries
 from .session import differences
 
@@ -128,14 +127,8 @@ class RunFolder:
         if not problems:
             self.unreadable.unlink(missing_ok=True)
             return
-        # a name that is no UTF-8 is written as its bytes
-        with (
-            replacing(self.unreadable) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as table,
-        ):
-            writer = csv.writer(table)
-            writer.writerow(["path", "reason"])
-            writer.writerows((as_path_cell(str(path)), as_cell(str(reason))) for path, reason in problems)
+        rows = ((str(path), str(reason)) for path, reason in problems)
+        write_table(self.unreadable, ("path", "reason"), rows)
 
     @contextmanager
     def logged(self, logger: logging.Logger) -> Iterator[None]:
