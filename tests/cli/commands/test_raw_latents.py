@@ -77,7 +77,11 @@ def test_the_convention_is_undone_by_the_models_factors(decode, tiny):
         (np.ones((16, 1, 2, 2), int), ["--convention", "none"], "a.npy holds int64; latents are float16"),
         (np.array([{}]), ["--convention", "none"], "a.npy cannot be read as an array"),
         (np.full((16, 1, 2, 2), np.nan), ["--convention", "none"], "a.npy holds numbers that are not finite"),
-        (latents(16, 1, 2, 2), ["--convention", "none", "--fps", "0"], "--fps is 0; it must be from 0.001 to 1000"),
+        (
+            latents(16, 1, 2, 2),
+            ["--convention", "none", "--fps", "0"],
+            "--fps is 0; it must be a number from 0.001 to 1000",
+        ),
     ],
 )
 def test_what_is_no_latent_is_told_in_one_line(decode, array, words, message):
