@@ -1,7 +1,6 @@
 """Whether a report.json holds what `recording` writes: the page is made of it value by value."""
 
 import math
-from typing import Any, NamedTuple
 
 _LARGEST = 2**53
 _ERROR_LEVELS = 256
@@ -49,26 +48,11 @@ def _is_levels(value):
     return isinstance(value, list) and len(value) == _ERROR_LEVELS and all(map(_is_count, value))
 
 
-class _Each(NamedTuple):
-    """Every entry of a list, or every value of a dict."""
-
-    kind: type
-    of: Any
-
-
-class _Optional(NamedTuple):
-    """A key that may be missing, or null."""
-
-    of: Any
-
-
-_FIGURES = _Each(dict, _is_number)
-_LATENT = {"shape": _Each(list, _is_count), "frames_each": _is_number, "explained": _Each(list, _is_number)}
-_CONTESTANT = {
-    "errors": _is_levels,
-    "psnr": _Optional(_Each(list, _is_number)),
-    "ssim": _Optional(_Each(list, _is_number)),
-}
+# Rules: a function of a value; [rule] for every entry of a list; {str: rule} for every value of a dict; {"key": rule}
+# for single keys of a dict; (rule,) for a key that may be missing or null.
+_FIGURES = {str: _is_number}
+_LATENT = {"shape": [_is_count], "frames_each": _is_number, "explained": [_is_number]}
+_CONTESTANT = {"errors": _is_levels, "psnr": ([_is_number],), "ssim": ([_is_number],)}
 _CLIP = {
     "name": _is_text,
     "sha256": _is_text,
@@ -78,30 +62,30 @@ _CLIP = {
     "frames": _is_count,
     "shown": _is_count,
     "source": _is_source,
-    "contestants": _Each(dict, _CONTESTANT),
-    "latent": _Optional(_LATENT),
+    "contestants": {str: _CONTESTANT},
+    "latent": (_LATENT,),
 }
 _REPORT = {
     **dict.fromkeys(("format", "version", "made", "command", "recipe"), _is_text),
-    "model": {"name": _is_text, "pretrained": _Optional(_is_text), "sha256": _is_text, "parameters": _is_count},
-    "baselines": _Each(list, _is_name),
-    "protocol": _Each(dict, _is_text),
-    "table": _Each(list, {"name": _is_text, "frames": _is_count, "size": _is_size, "figures": _Each(dict, _FIGURES)}),
-    "clips": _Each(list, _CLIP),
+    "model": {"name": _is_text, "pretrained": (_is_text,), "sha256": _is_text, "parameters": _is_count},
+    "baselines": [_is_name],
+    "protocol": {str: _is_text},
+    "table": [{"name": _is_text, "frames": _is_count, "size": _is_size, "figures": {str: _FIGURES}}],
+    "clips": [_CLIP],
 }
 
 
 def _wrong(rule, value, place):
-    if isinstance(rule, _Optional):
-        return None if value is None else _wrong(rule.of, value, place)
-    if isinstance(rule, _Each):
-        if not isinstance(value, rule.kind):
-            return place
-        entries = value.items() if rule.kind is dict else enumerate(value)
-        return next(filter(None, (_wrong(rule.of, entry, f"{place}[{key}]") for key, entry in entries)), None)
-    if isinstance(rule, dict):
-        if not isinstance(value, dict):
-            return place or "all of it"
-        keys = ((f"{place}.{key}".lstrip("."), key) for key in rule)
-        return next(filter(None, (_wrong(rule[key], value.get(key), name) for name, key in keys)), None)
-    return None if rule(value) else place
+    if isinstance(rule, tuple):
+        return None if value is None else _wrong(rule[0], value, place)
+    if callable(rule):
+        return None if rule(value) else place
+    if not isinstance(value, type(rule)):
+        return place or "all of it"
+    if isinstance(rule, list):
+        entries = ((rule[0], entry, f"{place}[{i}]") for i, entry in enumerate(value))
+    elif str in rule:
+        entries = ((rule[str], entry, f"{place}[{key}]") for key, entry in value.items())
+    else:
+        entries = ((inner, value.get(key), f"{place}.{key}".lstrip(".")) for key, inner in rule.items())
+    return next(filter(None, (_wrong(*entry) for entry in entries)), None)
