@@ -1,5 +1,7 @@
 """`mindone-tae inflate`."""
 
+from ... import flags
+
 
 def add_to(commands):
     """Adds the command."""
@@ -24,19 +26,13 @@ def add_to(commands):
     parser.add_argument(
         "--check", action="store_true", help="prove on generated images that the result computes what the VAE does"
     )
-    parser.add_argument(
-        "--norm_num_groups",
-        type=int,
-        metavar="N",
-        help="groups of the norms, if no config.json gives them (default: 32)",
+    groups = "groups of the norms, if no config.json gives them (default: 32)"
+    flags.add_number(parser, "--norm_num_groups", groups, 1)
+    start = (
+        "start of temporal downsampling: identity keeps the first of two frames (published), average takes their mean, "
+        "which is closer on moving video before any training and the same on images"
     )
-    parser.add_argument(
-        "--temporal_downsample",
-        choices=("identity", "average"),
-        default="identity",
-        help="start of temporal downsampling: identity keeps the first of two frames (published, the default), average "
-        "takes their mean, which is closer on moving video before any training and the same on images",
-    )
+    flags.add_choice(parser, "--temporal_downsample", start, ("identity", "average"))
     parser.set_defaults(command=run)
 
 
