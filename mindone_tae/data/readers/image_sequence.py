@@ -33,34 +33,13 @@ class ImageSequenceReader(VideoReader):
             )
         except OSError as error:
             raise UnreadableVideo(self.path, (error.strerror or str(error)).lower()) from error
-        self._paths = [os.path.join(self.path, name) for name in self._ordered(names)]
+        problem = _problem(names)
+        if problem:
+            raise UnreadableVideo(self.path, problem)
+        names.sort(key=lambda name: int(_NUMBERED.fullmatch(name)[2]))
+        self._paths = [os.path.join(self.path, name) for name in names]
         with ImageReader(self._paths[0]) as first:
             self.size, self.codec = first.size, first.codec
-
-    def _ordered(self, names):
-        if not names:
-            raise UnreadableVideo(
-                self.path, "a folder without images; as a video it needs numbered ones, such as 0001.png"
-            )
-        matches = [_NUMBERED.fullmatch(name) for name in names]
-        for name, match in zip(names, matches):
-            if match is None:
-                raise UnreadableVideo(
-                    self.path, f"{name} has no number; the images of a video are numbered, such as 0001.png"
-                )
-        if len({(match[1], match[3]) for match in matches}) > 1:
-            raise UnreadableVideo(
-                self.path, "its images are of several names or kinds; those of one video differ in their number alone"
-            )
-        by_number = {int(match[2]): name for name, match in zip(names, matches)}
-        if len(by_number) < len(names):
-            raise UnreadableVideo(self.path, "two of its images have the same number")
-        missing = next((number for number in range(min(by_number), max(by_number)) if number not in by_number), None)
-        if missing is not None:
-            raise UnreadableVideo(
-                self.path, f"image {missing} is missing between {min(by_number)} and {max(by_number)}"
-            )
-        return [by_number[number] for number in sorted(by_number)]
 
     def __len__(self):
         return len(self._paths)
@@ -74,3 +53,21 @@ class ImageSequenceReader(VideoReader):
                     raise UnreadableVideo(self.path, f"its frames change size from {sizes}")
                 frames[position] = image.read([0])[0]
         return frames
+
+
+def _problem(names):
+    """Why images of these names are no video; None where they are one."""
+    if not names:
+        return "a folder without images; as a video it needs numbered ones, such as 0001.png"
+    matches = [_NUMBERED.fullmatch(name) for name in names]
+    if None in matches:
+        name = names[matches.index(None)]
+        return f"{name} has no number; the images of a video are numbered, such as 0001.png"
+    if len({(match[1], match[3]) for match in matches}) > 1:
+        return "its images are of several names or kinds; those of one video differ in their number alone"
+    numbers = {int(match[2]) for match in matches}
+    if len(numbers) < len(names):
+        return "two of its images have the same number"
+    first, last = min(numbers), max(numbers)
+    missing = next((number for number in range(first, last) if number not in numbers), None)
+    return None if missing is None else f"image {missing} is missing between {first} and {last}"
