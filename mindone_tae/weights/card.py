@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from mindone_tae.models.latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
-from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.atomic_file import write_text
 from mindone_tae.zoo.errors import UserError
 
 from .architecture import PUBLISHED
@@ -111,8 +111,7 @@ def write_card(folder: str | os.PathLike, text: str) -> Path | None:
     path = Path(folder) / CARD
     if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return None
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

@@ -40,6 +40,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file atomically, as UTF-8.
+
+    Args:
+        path: the file; missing folders are created.
+        text: its content.
+
+    Raises:
+        UserError: as `replacing` does.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def replacing_folder(path: str | os.PathLike) -> Iterator[Path]:
     """`replacing` for a folder of files: yields an empty one. A previous folder is removed just before the move.

@@ -26,7 +26,7 @@ from mindone_tae.data.latents.raw import as_stored, find_raw
 from mindone_tae.data.latents.shard_cache import LatentShards
 from mindone_tae.data.tae_latents import LatentsDataset
 from mindone_tae.data.tae_video import TAEVideoDataset
-from mindone_tae.zoo.run.folder import RunFolder
+from mindone_tae.zoo.run.folder import write_json
 
 from . import damage, damage_tensors, seeds_data
 
@@ -73,7 +73,7 @@ def read_journal(folder):
     check = CollectionCheck(items, str(folder), folder / "checked.jsonl")
     check.resume()
     rows = list(check._rows.values())
-    RunFolder(folder).write_json(folder / "summary.json", summarize(rows))
+    write_json(folder / "summary.json", summarize(rows))
     write_manifest(str(folder / "manifest.csv"), rows)
     write_histograms(folder / "histograms.png", rows)
     if rows:

@@ -66,7 +66,7 @@ def run(options, console):
     from mindone_tae.data.files.tables import import_parquet
     from mindone_tae.data.readers.opening import check_reader_name
     from mindone_tae.zoo.progress import Progress
-    from mindone_tae.zoo.run.folder import RunFolder
+    from mindone_tae.zoo.run.folder import write_json
 
     check_reader_name(options.reader)
     if options.format == "parquet":
@@ -121,9 +121,7 @@ def run(options, console):
         rows = check.run(options.workers or min(len(os.sched_getaffinity(0)), _MOST_WORKERS), looked_at)
     write_manifest(str(manifest), rows)
     summary = summarize(rows)
-    RunFolder(folder).write_json(
-        folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary}
-    )
+    write_json(folder / "summary.json", {"collection": str(given), "folder": os.path.abspath(root), **summary})
     write_histograms(folder / "histograms.png", rows)
     # files with absolute paths are outside the folder, which data sets refuse without allow_outside
     outside = options.allow_outside or any(os.path.isabs(row["path"]) for row in rows)

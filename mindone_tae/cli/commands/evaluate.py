@@ -45,7 +45,7 @@ def evaluate(recipe, folder, console):
     from mindone_tae.zoo import Evaluator
     from mindone_tae.zoo.device import environment
     from mindone_tae.zoo.protocols import build_model
-    from mindone_tae.zoo.run.folder import RunFolder
+    from mindone_tae.zoo.run.folder import write_json
 
     from ..clips import Clip, warn_if_random
     from ..pictures import write_pictures
@@ -66,7 +66,7 @@ def evaluate(recipe, folder, console):
     written = write_pictures(Path(folder) / "pictures", result.pop("pictures"))
     result["model"] = {"name": recipe.model["name"], "pretrained": recipe.model.get("pretrained")}
     result["dataset"] = recipe.eval.dataset
-    RunFolder(folder).write_json(Path(folder) / "evaluation.json", result)
+    write_json(Path(folder) / "evaluation.json", result)
 
     console.print(*table(result))
     for name, protocol in result["protocol"].items():

@@ -35,7 +35,7 @@ def add_to(commands):
 def run(options, console):
     """Measures."""
     from mindone_tae.data.latents.clip import CONVENTIONS
-    from mindone_tae.zoo.run.folder import RunFolder
+    from mindone_tae.zoo.run.folder import write_json
 
     if bool(options.latent_folder) == bool(options.config or flags.names_clips(options)):
         raise UserError(
@@ -47,7 +47,7 @@ def run(options, console):
     statistics, source, given = _of_latents(options, console) if options.latent_folder else _of_videos(options, console)
     result = {"source": source, **statistics.summary(), "use": CONVENTIONS}
     path = Path(options.output_path) / "latent_stats.json"
-    RunFolder(options.output_path).write_json(path, result)
+    write_json(path, result)
     console.print(*table(result), *how_far(result["overall"], given), "", path)
     if options.save:
         save_factors(options, result)

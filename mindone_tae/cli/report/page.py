@@ -8,7 +8,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.atomic_file import write_text
 from mindone_tae.zoo.printable import printable
 
 from . import stored
@@ -35,8 +35,7 @@ def write_page(path, folders, runs=None):
     reports = stored.open_reports(folders)
     data, media = _content(reports, runs or [None] * len(reports))
     path = Path(path)
-    with replacing(path) as temporary:
-        temporary.write_text(_html(data, media), encoding="utf-8")
+    write_text(path, _html(data, media))
     return path
 
 

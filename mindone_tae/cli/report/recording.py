@@ -12,7 +12,7 @@ import numpy as np
 from mindone_tae.data import from_pixels, to_pixels
 from mindone_tae.version import __version__
 from mindone_tae.zoo import build
-from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.atomic_file import write_text
 from mindone_tae.zoo.protocols import reconstruct
 
 from .frames_file import write_frames
@@ -97,8 +97,7 @@ class Recorder:
             "clips": self._clips,
         }
         path = self.path / INDEX
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(facts, indent=1) + "\n")
         return path
 
 

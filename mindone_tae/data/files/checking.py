@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from mindone_tae.zoo.atomic_file import explained, replacing, set_aside
+from mindone_tae.zoo.atomic_file import explained, set_aside, write_text
 
 from ..readers.base import UnreadableVideo
 from ..readers.isolated.bounded_reader import MEMORY_MB
@@ -74,8 +74,7 @@ class CollectionCheck:
             if row is not None and (row["bytes"], row["modified"]) == file_state(item.path):
                 self._rows[item.path] = {**{name: row[name] for name in COLUMNS}, **other_columns(item)}
         if not whole:
-            with replacing(self._journal) as temporary:
-                temporary.write_text("".join(f"{line}\n" for line, _ in lines), encoding="utf-8")
+            write_text(self._journal, "".join(f"{line}\n" for line, _ in lines))
         return len(self._rows)
 
     def _lines(self):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..atomic_file import explained, remove_temporaries, replacing, set_aside
+from ..atomic_file import explained, remove_temporaries, set_aside, write_text
 from ..printable import PrintableFormatter
 from ..recipe.changes import recipe_changes
 from ..spreadsheet import write_table
@@ -64,18 +64,9 @@ class RunFolder:
             found += [f"the recipe changed ({'; '.join(changes)})"] if changes else []
             earlier, changed = _read_back(self.environment, lambda before: _since(before, facts)) or ([], [])
             found += changed
-        self.write_json(self.environment, {"sessions": [*earlier, {**facts, "changes": found}]})
-        self.write_text(self.config, text)
+        write_json(self.environment, {"sessions": [*earlier, {**facts, "changes": found}]})
+        write_text(self.config, text)
         return found
-
-    def write_text(self, path: Path, text: str) -> None:
-        """Writes a text file atomically."""
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    def write_json(self, path: Path, value: object) -> None:
-        """Writes a JSON file atomically; NaN and infinity become null."""
-        self.write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
     def start_metrics(self, last_step: int) -> None:
         """Drops the lines of later steps, which a resumed run writes again, and a killed run's incomplete line."""
@@ -88,7 +79,7 @@ class RunFolder:
                 "parts of %s are damaged: it is kept as %s, and the run goes on", self.metrics, set_aside(self.metrics)
             )
         kept = [line for line, entry in whole if entry["step"] <= last_step]
-        self.write_text(self.metrics, "".join(line + "\n" for line in kept))
+        write_text(self.metrics, "".join(line + "\n" for line in kept))
 
     def last_learning_rate(self, last_step: int) -> float | None:
         """The learning rate of the last recorded step up to this one, or None."""
@@ -148,6 +139,11 @@ class RunFolder:
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Writes a JSON file atomically; NaN and infinity become null."""
+    write_text(path, json.dumps(_json_ready(value), indent=2) + "\n")
 
 
 def _read_back(path, read):
