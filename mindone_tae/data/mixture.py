@@ -66,9 +66,7 @@ class MixtureDataset:
         return self._datasets[number], index - (self._ends[number - 1] if number else 0)
 
     def __getitem__(self, index: int):
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        dataset, index = self._place(index % len(self))
+        dataset, index = self._place(range(len(self))[index])
         return dataset[index]
 
     def step_choice(self, rng: np.random.Generator) -> tuple:

@@ -86,9 +86,8 @@ class LatentsDataset:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """The sample that belongs to an index, the same every time."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        return self.sample(index % len(self), np.random.default_rng(index % len(self)))
+        index = range(len(self))[index]  # counts negative ones from the end
+        return self.sample(index, np.random.default_rng(index))
 
     def step_choice(self, rng: np.random.Generator) -> int:
         """Draw the shape of one step, each as often as it has latents, for `sample`."""
