@@ -70,13 +70,8 @@ def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict
         scaling: scaling_convention, scaling_factor and shift_factor.
     """
     _, lt, lh, lw = raw.shape
-    facts = {
-        "frames": lt * ratios[0],
-        "fps": fps,
-        "size": (lh * ratios[1], lw * ratios[1]),
-        "source": raw.name,
-        **scaling,
-    }
+    size = lh * ratios[1], lw * ratios[1]
+    facts = {"frames": lt * ratios[0], "fps": fps, "size": size, "source": raw.name, **scaling}
 
     def read(start=0, stop=None):
         array = np.array(raw.read()[:, start:stop], np.float32)

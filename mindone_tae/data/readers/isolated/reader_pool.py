@@ -23,14 +23,8 @@ _GRACE_SECONDS = 5.0
 _FILES_A_PROCESS = 1000
 # Signals of a crash in a decoder. Others come from outside: SIGKILL where memory runs out, SIGTERM by hand.
 _OF_A_DECODER = (
-    signal.SIGSEGV,
-    signal.SIGABRT,
-    signal.SIGBUS,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGSYS,
-    signal.SIGTRAP,
-)
+    signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP,
+)  # fmt: skip
 
 # With this process's sys.path, so that the package is found however it was installed; the main module is not imported.
 _CODE = (
