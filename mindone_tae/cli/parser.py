@@ -75,7 +75,7 @@ def parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mindone_tae {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
     for module in _COMMANDS:
         module.add_to(commands)
     _add_others(commands, next((word for word in arguments if not word.startswith("-")), None))

@@ -33,13 +33,11 @@ class Contestant:
         key: identifies its figures and files on the page.
         label: its name on the page.
         kind: "model" or "baseline".
-        report: number of the Stored whose model it is; None for a baseline.
     """
 
     key: str
     label: str
     kind: str
-    report: int | None = None
 
 
 @dataclass
@@ -135,7 +133,7 @@ def contestants(reports):
         List of Contestants. A baseline of the same name is one, whichever report has it.
     """
     several = len(reports) > 1
-    models = [Contestant(f"model{i}" if several else "model", each.label, "model", i) for i, each in enumerate(reports)]
+    models = [Contestant(f"model{i}" if several else "model", each.label, "model") for i, each in enumerate(reports)]
     names = dict.fromkeys(name for each in reports for name in each.facts["baselines"])
     return models + [Contestant(name, name.replace("_", " "), "baseline") for name in names]
 
