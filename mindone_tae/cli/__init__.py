@@ -21,7 +21,7 @@ __all__ = ["main", "run"]
 
 # Command: message after it was stopped.
 _NOTHING = "nothing was written; the same command starts again"
-_FILES = "the files that were done are kept, and nothing is left of those in work"
+_FILES = "finished files are kept, unfinished ones removed"
 _GO_ON = {
     "train": "what was saved before is kept; the same command with --resume goes on from there",
     "encode": f"{_FILES}; the same command goes on with the others",

@@ -111,9 +111,9 @@ class Clips:
         problems = [*getattr(self.dataset, "unreadable", ()), *failed]
         if problems:
             self.run_folder.write_unreadable(problems)
-            console.print(
-                f"{len(problems)} files cannot be used and were left out, listed in {self.run_folder.unreadable}"
-            )
+            count = len(problems)
+            told = "1 file cannot be used and was" if count == 1 else f"{count} files cannot be used and were"
+            console.print(f"{told} left out, listed in {self.run_folder.unreadable}")
 
 
 def over_groups(groups, run, failed, clip_of=lambda entry: entry):

@@ -27,7 +27,7 @@ def take_default_weights(options, console):
     if options.config or options.ckpt_path or keys & another:
         return
     options.ckpt_path = DEFAULT_WEIGHTS
-    console.print(f"no --ckpt_path is given: the package's own small weights are taken, --ckpt_path {DEFAULT_WEIGHTS}")
+    console.print(f"no --ckpt_path is given; using the package's small weights (--ckpt_path {DEFAULT_WEIGHTS})")
 
 
 def load(options, pairs, default, wanted=()):

@@ -119,11 +119,11 @@ def test_names_that_are_no_utf8_or_too_long_are_known_before_the_work(encode, we
     for name in (odd, long, longest):
         shutil.copy(videos / "deep/c.mp4", videos / name)
     shown = encode("cache")
-    assert "1 files cannot be used and were left out" in shown.out
+    assert "1 file cannot be used and was left out" in shown.out
     assert "rename the video, or give --shard_size_mb" in Path("cache/unreadable.csv").read_text()
     assert all(Path(f"cache/{name}.safetensors").exists() for name in (odd, long, "a.mp4"))
     shown = encode("shards", "--shard_size_mb", "1")
-    assert "1 files cannot be used and were left out" in shown.out
+    assert "1 file cannot be used and was left out" in shown.out
     assert b'caf\xe9.mp4,"its name is no UTF-8' in Path("shards/unreadable.csv").read_bytes()
     assert longest in json.loads(Path("shards/index.json").read_text())["clips"]
     model = ["--ckpt_path", str(weights / "0.safetensors")]

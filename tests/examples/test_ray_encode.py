@@ -107,7 +107,7 @@ def test_two_actors_one_of_them_killed_write_what_one_process_does_none_twice_an
     killed = os.readlink(tmp_path / "killed")
     written = [line.split() for line in (tmp_path / "written").read_text().splitlines()]
     # the one killed had written one clip, which its successor found up to date; everyone else's were written once
-    assert "8 clips: 7 latents written, 1 up to date" in said and "1 files cannot be used" in said
+    assert "8 clips: 7 latents written, 1 up to date" in said and "1 file cannot be used" in said
     assert sorted(name for _, name in written) == names
     assert [process for process, _ in written].count(killed) == 1
     assert len({process for process, _ in written}) >= 2

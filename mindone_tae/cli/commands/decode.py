@@ -145,8 +145,8 @@ def _check_shapes(latents, model):
         wanted = tuple(model.latent_size((frames, *size)))
         if held != wanted:
             raise UserError(
-                f"{latent.where} says it is of {frames} frames of {size}, so (lt, lh, lw) must be {wanted}, and it is "
-                f"{held}: encode the clip again"
+                f"{latent.where} is noted as {frames} frames of {size[0]}x{size[1]}, which needs (lt, lh, lw) = "
+                f"{wanted}; it holds {held}: encode the clip again"
             )
 
 

@@ -91,7 +91,7 @@ class CollectionCheck:
         except FileNotFoundError:
             pass
         if bad and bad != [len(lines)]:  # more than the half line at the end, which any kill may leave
-            what = "parts of %s are damaged: it is kept as %s, and the files that it should tell of are looked at again"
+            what = "parts of %s are damaged; it was renamed %s, and files it no longer covers are checked again"
             _logger.warning(what, self._journal, set_aside(Path(self._journal)))
         return lines, not bad and line.endswith("\n")
 

@@ -100,8 +100,7 @@ class Root:
         """
         if not is_file_name(written):
             raise UserError(
-                f"{where}: a path holds neither zero bytes nor halves of characters, and {written!r} does: "
-                "write the file's name"
+                f"{where}: {written!r} holds a zero byte or an unpaired surrogate; a file name cannot: correct it"
             )
         path = os.path.normpath(os.path.join(self.path, written))
         if _inside(path, self.path):

@@ -191,7 +191,7 @@ def check_scaling(where: str, facts: dict) -> None:
     if convention != UNSCALED and not (all(map(_is_number, factors)) and factors[0]):
         raise UserError(
             f"{where}: its latents are scaled ({convention}) by scaling_factor {factors[0]} and shift_factor "
-            f"{factors[1]}; both must be numbers, the first not 0, or nobody can undo it: {_AGAIN}"
+            f"{factors[1]}; both must be numbers and scaling_factor not 0, or the scaling cannot be undone: {_AGAIN}"
         )
 
 

@@ -180,8 +180,7 @@ def test_a_video_that_fails_half_way_is_left_out_and_told(encode, monkeypatch):
     shown = encode("cache", "--batch_size", 3)
     assert set(numbers("cache")) == set(FRAMES) - {"b.mp4"}
     assert (
-        "1 files cannot be used" in shown.out
-        and "frame 8 cannot be decoded" in Path("cache/unreadable.csv").read_text()
+        "1 file cannot be used" in shown.out and "frame 8 cannot be decoded" in Path("cache/unreadable.csv").read_text()
     )
 
 

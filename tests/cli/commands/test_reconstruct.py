@@ -63,7 +63,7 @@ def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstr
     assert written() == {"a.mp4.mp4", "deep/c.mp4.mp4", "deep/d.gif.mp4"} and shown.err.count("left out: ") == 1
     assert (
         "3 clips" in shown.out
-        and "1 files cannot be used" in shown.out
+        and "1 file cannot be used" in shown.out
         and "b.mp4" in Path("out/unreadable.csv").read_text()
     )
     assert not list(Path("out").glob("**/.*.tmp*"))
@@ -93,7 +93,7 @@ def test_sigterm_leaves_with_143_and_one_line_and_nothing_half_written(
         error, first = capsys.readouterr().err, Path("out/a.mp4.mp4")
     assert signal.getsignal(signal.SIGTERM) is before
     assert (
-        error.splitlines()[-1].startswith("asked to stop: the files that were done are kept")
+        error.splitlines()[-1].startswith("asked to stop: finished files are kept, unfinished ones removed")
         and "Traceback" not in error
     )
     assert first.exists() and not list(Path("out").rglob("*b.mp4*")) and not list(Path("out").rglob("*.tmp*"))
@@ -113,7 +113,7 @@ def test_latent_stats_leaves_a_video_that_fails_half_way_out_whole(words_on_vide
 
     monkeypatch.setattr(TAEVideoDataset, "stream", failing)
     assert run([*words, "with", "--batch_size", "2"]) == 0
-    assert "1 files cannot be used" in capsys.readouterr().out
+    assert "1 file cannot be used" in capsys.readouterr().out
     found = [json.loads(Path(folder, "latent_stats.json").read_text()) for folder in ("with", "without")]
     assert found[0]["source"]["clips"] == found[1]["source"]["clips"] == 3
     assert found[0]["overall"]["mean"] == pytest.approx(found[1]["overall"]["mean"], rel=1e-4)

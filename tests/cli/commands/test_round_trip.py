@@ -51,7 +51,7 @@ def videos(tmp_path_factory):
 def test_encode_and_decode_round_trip_a_nested_folder_keeping_frame_counts(weights, videos, command, tmp_path):
     words = ["--ckpt_path", weights, "--video_folder", videos, "--image_size", "32,40", "--batch_size", 2]
     said = command("encode", *words, "--output_path", "latents")
-    assert "1 files cannot be used" in said and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
+    assert "1 file cannot be used" in said and "text.mp4" in (tmp_path / "latents/unreadable.csv").read_text()
 
     clip = read_latents(tmp_path / "latents/deep/d.gif.safetensors")
     assert (clip.frames, clip.size, clip.fps, clip.source) == (17, (32, 40), pytest.approx(10, rel=0.01), "deep/d.gif")
@@ -93,7 +93,7 @@ def test_decode_takes_some_clips_some_frames_and_another_size(weights, tmp_path,
         "liar/a.mp4.safetensors", LatentClip(zeros, zeros, frames=10**11, fps=5.0, size=(16, 24), source="a.mp4")
     )
     assert run([*words[:-1], "liar", "--output_path", "lied"]) == 2
-    assert "liar/a.mp4.safetensors says it is of 100000000000 frames" in capsys.readouterr().err
+    assert "liar/a.mp4.safetensors is noted as 100000000000 frames of 16x24, which needs" in capsys.readouterr().err
     for refused, said in (
         (["--csv_path", "other.csv"], "no latent of the 1 clips of other.csv"),
         (["--num_frames", "0"], "--num_frames is 0"),

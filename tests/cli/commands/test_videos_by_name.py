@@ -119,8 +119,8 @@ def test_the_packages_own_weights_are_taken_where_no_model_is_named_and_that_is_
         assert run([*words, "videos/deep/c.mp4", "--image_size", "8,16"]) == 0
         shown = capsys.readouterr().out
         assert (
-            "no --ckpt_path is given: the package's own small weights are taken, "
-            f"--ckpt_path {weights / '1.safetensors'}" in shown
+            "no --ckpt_path is given; using the package's small weights "
+            f"(--ckpt_path {weights / '1.safetensors'})" in shown
         )
     facts = json.loads(Path("outputs/reconstruct/c/report/report.json").read_text())
     assert facts["model"]["pretrained"] == str(weights / "1.safetensors")

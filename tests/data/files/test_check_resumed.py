@@ -56,7 +56,7 @@ def test_a_power_cut_in_the_journal_costs_the_files_it_hit_and_no_more(clips, tm
     journal.write_bytes(damaged)
     assert check_data(clips, "--output_path", out, "--resume") == 0
     assert rows_of(out / "manifest.csv") == before
-    assert (out / "checked.jsonl.damaged").read_bytes() == damaged and "looked at again" in caplog.text
+    assert (out / "checked.jsonl.damaged").read_bytes() == damaged and "checked again" in caplog.text
     assert len(journal.read_text().splitlines()) == len(before)
 
 

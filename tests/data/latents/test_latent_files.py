@@ -46,7 +46,7 @@ def test_latents_of_one_convention_are_not_read_as_of_another(clip, tmp_path, he
     [
         ({"scaling_convention": "sd3"}, "scaling_convention is 'sd3'; it must be one of none, mindone, diffusers"),
         ({"scaling_convention": "mindone", "scaling_factor": None}, "scaling_factor None .* must be numbers"),
-        ({"scaling_convention": "mindone", "scaling_factor": 0.0}, "the first not 0"),
+        ({"scaling_convention": "mindone", "scaling_factor": 0.0}, "scaling_factor not 0"),
         ({"scaling_convention": "diffusers", "shift_factor": float("nan")}, "shift_factor nan"),
     ],
 )
