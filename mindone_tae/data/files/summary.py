@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter
-from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from mindone_tae.zoo.atomic_file import replacing
+from mindone_tae.zoo.printable import printable
 
-_INK, _FAINT, _PAPER, _BAR = (32, 32, 32), (120, 120, 120), (255, 255, 255), (70, 110, 170)
-_font = lru_cache(ImageFont.load_default)  # by size; each load unpacks it again
-_PANEL, _MARGIN, _TEXT = (460, 260), 24, 16
+_INK, _FAINT, _BAR, _PALE = "#202020", "#787878", "#466eaa", "#c8d8ee"
+_PLACES = {"left": 0.06, "right": 0.97, "bottom": 0.05, "top": 0.95, "wspace": 0.15, "hspace": 0.35}
 _BINS = 16
 # Sizes, codecs and reasons named one by one; the rest are counted together.
 _NAMED = 8
+_LONGEST_NAME = 50
 
 
 def summarize(rows: list[dict]) -> dict:
@@ -72,70 +72,61 @@ def write_histograms(path: str | os.PathLike, rows: list[dict]) -> None:
         path: ends in .png.
         rows: of a manifest.
     """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     good = [row for row in rows if not row["reason"]]
-    reasons = Counter(_kind(row["reason"]) for row in rows if row["reason"])
-    panels = [
-        ("frames of a file", _bins([row["frames"] for row in good])),
-        ("frames a second", _named(Counter(f"{row['fps']:.4g}" for row in good))),
-        ("seconds", _bins([row["duration_s"] for row in good])),
-        ("width : height", _bins([row["width"] / row["height"] for row in good])),
-        ("width x height", _named(Counter(f"{row['width']}x{row['height']}" for row in good))),
-        (f"what is wrong with {len(rows) - len(good)} of {len(rows)} files", _named(reasons)),
-    ]
-    picture = Image.new("RGB", (2 * _PANEL[0], 3 * _PANEL[1]), _PAPER)
-    draw = ImageDraw.Draw(picture)
-    for number, (title, bars) in enumerate(panels):
-        left, top = number % 2 * _PANEL[0], number // 2 * _PANEL[1]
-        draw.text((left + _MARGIN, top + _MARGIN // 2), title, fill=_INK, font=_font(_TEXT))
-        if not bars:
-            draw.text((left + _MARGIN, top + 2 * _MARGIN), "none", fill=_FAINT, font=_font(_TEXT))
-        elif isinstance(bars[0][0], float):
-            _draw_columns(draw, left, top, bars)
-        else:
-            _draw_rows(draw, left, top, bars)
-    with replacing(path) as temporary:
-        picture.save(temporary, format="PNG")
-
-
-def _bins(values):
-    """(lower edge, count) of even bins, and the upper edge of the last with count None."""
-    if not values:
-        return []
-    counts, edges = np.histogram(values, bins=_BINS)
-    return [*((float(edge), int(count)) for edge, count in zip(edges, counts)), (float(edges[-1]), None)]
+    reasons = [_kind(row["reason"]) for row in rows if row["reason"]]
+    panels = {
+        "frames of a file": [row["frames"] for row in good],
+        "frames a second": [f"{row['fps']:.4g}" for row in good],
+        "seconds": [row["duration_s"] for row in good],
+        "width x height": [f"{row['width']}x{row['height']}" for row in good],
+        "width : height": [row["width"] / row["height"] for row in good],
+        f"what is wrong with {len(reasons)} of {len(rows)} files": reasons,
+    }
+    style = {"font.size": 9, "axes.titlesize": 11, "axes.titlepad": 10, "text.color": _INK}
+    with warnings.catch_warnings(), rc_context(style):
+        warnings.simplefilter("ignore")  # characters that the font lacks
+        figure = Figure(figsize=(9.2, 7.8))
+        places = figure.subplots(3, 2, gridspec_kw=_PLACES).flat
+        for axes, (title, values) in zip(places, panels.items()):
+            axes.set_title(title, loc="left")
+            axes.spines[["left", "top", "right"]].set_visible(False)
+            if not values:
+                axes.text(0, 0.9, "none", color=_FAINT)
+                axes.set_axis_off()
+            elif isinstance(values[0], str):
+                _draw_rows(axes, _named(Counter(values)))
+            else:
+                _draw_columns(axes, values)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png")
 
 
 def _named(counts):
     """(name, count) of the most frequent, the rest together."""
     first = counts.most_common(_NAMED)
-    rest = sum(counts.values()) - sum(count for _, count in first)
+    rest = counts.total() - sum(count for _, count in first)
     return first + ([("others", rest)] if rest else [])
 
 
-def _draw_columns(draw, left, top, bars):
-    left = left + _MARGIN
-    ground, height = top + _PANEL[1] - _MARGIN - _TEXT, _PANEL[1] - 3 * _MARGIN - 2 * _TEXT
-    most = max(count for _, count in bars[:-1])
-    width = (_PANEL[0] - 2 * _MARGIN) / (len(bars) - 1)
-    for number, (_, count) in enumerate(bars[:-1]):
-        if count:
-            x, y = left + number * width, ground - height * count / most
-            draw.rectangle((x + 1, y, x + width - 2, ground), fill=_BAR)
-            draw.text((x + width / 2, y - 2), str(count), fill=_FAINT, font=_font(11), anchor="mb")
-    draw.line((left, ground, left + _PANEL[0] - 2 * _MARGIN, ground), fill=_FAINT)
-    for number, anchor in ((0, "lt"), (len(bars) // 2, "mt"), (len(bars) - 1, "rt")):
-        edge = f"{bars[number][0]:.4g}"
-        draw.text((left + number * width, ground + 4), edge, fill=_FAINT, font=_font(_TEXT), anchor=anchor)
+def _draw_rows(axes, bars):
+    """A bar for each (name, count), its name upon it and its count before it; a name may hold anything."""
+    names, counts = zip(*bars)
+    axes.barh(range(len(names)), counts, color=_PALE)
+    for place, name in enumerate(names):
+        axes.text(0, place, f" {printable(name, _LONGEST_NAME)}", va="center", parse_math=False)
+    axes.set_yticks(range(len(names)), counts, color=_FAINT)
+    axes.set_ylim(_NAMED + 0.5, -0.5)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines["bottom"].set_visible(False)
 
 
-def _draw_rows(draw, left, top, bars):
-    small = _font(13)
-    most, middle = max(count for _, count in bars), left + _PANEL[0] // 2
-    for number, (name, count) in enumerate(bars):
-        y = top + 2 * _MARGIN + number * 22
-        while small.getlength(name) > _PANEL[0] // 2 - _MARGIN - 8:
-            name = name.rstrip("…")[:-1] + "…"
-        draw.text((middle - 6, y), name, fill=_INK, font=small, anchor="rt")
-        length = (_PANEL[0] // 2 - 3 * _MARGIN) * count / most
-        draw.rectangle((middle, y, middle + max(length, 1), y + 14), fill=_BAR)
-        draw.text((middle + length + 6, y), str(count), fill=_FAINT, font=small, anchor="lt")
+def _draw_columns(axes, values):
+    """A histogram, each column with its count."""
+    counts, _, bars = axes.hist(values, bins=_BINS, color=_BAR, rwidth=0.9)
+    axes.bar_label(bars, [f"{count:.0f}" if count else "" for count in counts], color=_FAINT, fontsize=8)
+    axes.set_yticks([])
+    axes.spines["bottom"].set_color(_FAINT)

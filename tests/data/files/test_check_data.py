@@ -111,6 +111,7 @@ def test_summary_of_bad_files_alone_can_be_drawn(tmp_path):
     row = dict.fromkeys(("frames", "fps", "width", "height", "duration_s", "bytes"), 0)
     rows = [{**row, "codec": "", "reader": "", "reason": f"frame {n} of 40 cannot be decoded: x"} for n in (3, 17)]
     assert summarize(rows)["reasons"] == {"frame # of # cannot be decoded": 2}
+    rows.append({**rows[0], "reason": "$\\frac{x$ \x1b[m \udce9 \u6f22"})
     write_histograms(tmp_path / "a.png", rows)
 
 
