@@ -1,6 +1,6 @@
 """Latents of a manifest's clips by Ray Data: actors hold the model, and one that dies is replaced.
 
-    python examples/ray_encode/encode.py --manifest outputs/check/manifest.csv --video_folder videos --actors 2 \
+    python examples/ray_encode/encode.py --manifest outputs/checked/manifest.csv --video_folder videos --actors 2 \
         --ckpt_path tiny --image_size 256 --output_path outputs/latents
 
 Flags that are not listed by --help are those of `mindone-tae encode`.

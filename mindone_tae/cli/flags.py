@@ -102,7 +102,7 @@ def add_model(parser):
 
 def add_outlier_penalty(parser):
     """The guide's flag of the outlier penalty, for the command that trains."""
-    penalty = "add the paper's outlier penalty: sets loss.opl_weight to its 1e5, or with False to 0"
+    penalty = "add the paper's outlier penalty: loss.opl_weight = 1e5; with False 0"
     _add_switch(parser, "--use_outlier_penalty_loss", penalty)
 
 

@@ -15,7 +15,7 @@ def add_to(parser):
     """The flags."""
     rank = "rank of this process among those that share the work; default: RANK_ID, which msrun sets, or 0"
     flags.add_number(parser, "--rank", rank, 0)
-    world = "number of processes that share it; default: RANK_SIZE, which msrun sets, or 1"
+    world = "number of processes that share the work; default: RANK_SIZE, which msrun sets, or 1"
     flags.add_number(parser, "--world", world, 1)
 
 

@@ -161,7 +161,7 @@ def draw(path, widths, found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--widths", default="32,64,128,128", help="block_out_channels; the shipped weights' by default")
+    parser.add_argument("--widths", default="32,64,128,128", help="block_out_channels")
     parser.add_argument("--ways", nargs="+", choices=COLOURS, default=list(COLOURS), help="all unless given")
     parser.add_argument("--frames", nargs="+", type=int, default=FRAMES, help="8 and multiples of 16")
     parser.add_argument("--sides", nargs="+", type=int, default=SIDES, help="multiples of 8")

@@ -62,7 +62,7 @@ def run(options, console):
         f"  {folder / 'unseen' / 'report.html'}  clips that the shipped weights have not seen, players in step",
         f"  {folder / 'run' / 'evaluation' / 'report.html'}  the model trained here; "
         f"{folder / 'inflated'} has what it started from",
-        f"and look at {folder / 'decoded'}, which came back from latents",
+        f"  {folder / 'decoded'}  videos decoded from the latents",
     )
 
 
@@ -89,7 +89,7 @@ def _steps(options, folder, train_csv, test_csv):
         ),
         (None, measure(shipped, "measured")),
         (
-            "2. The guide's way: an image VAE inflated. As it stands it repeats one frame of eight",
+            "2. MindONE's way: an image VAE inflated. Untrained, it repeats one frame of eight",
             ["inflate", "--src", "tiny_image_vae", "--target", inflated],
         ),
         (None, measure(["--ckpt_path", inflated], "inflated")),

@@ -8,7 +8,7 @@ def add_to(commands):
     parser = commands.add_parser(
         "plot",
         help="draw the curves of one or several runs",
-        description="Draws loss terms, metrics with the baseline's, learning rate and seconds per step into one PNG.",
+        description="Draws loss terms, metrics (the baseline's too), learning rate and seconds per step into one PNG.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder that train made; it may still be running")
     parser.add_argument("--output_path", metavar="PNG", help="default: curves.png in the first run's folder")

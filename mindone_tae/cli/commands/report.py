@@ -13,8 +13,7 @@ def add_to(commands):
         help="write a page with players, for one or several runs, checkpoints or outputs",
         description="Writes one HTML file that shows the output of reconstruct, evaluate, demo or train: "
         "synchronized players, metrics of every frame, the latent, learning curves. With several folders, it shows the "
-        "same clips side by side. A training run, or a checkpoint of one, is evaluated first if its last "
-        "checkpoint was not.",
+        "same clips side by side. If the last checkpoint of a training run was not evaluated yet, this is done first.",
     )
     parser.add_argument(
         "places", nargs="+", metavar="RUN_OR_FOLDER", help="folders that these commands wrote, or a run's checkpoints"

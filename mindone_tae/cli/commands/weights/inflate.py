@@ -8,14 +8,14 @@ def add_to(commands):
     parser = commands.add_parser(
         "inflate",
         help="convert an SD3.5 image VAE into a TAE to train from",
-        description="Adds temporal layers to an image VAE's weights; they start as the identity.",
+        description="Adds temporal layers to an image VAE's weights, so that images are encoded as before.",
     )
     parser.add_argument(
         "--src",
         required=True,
         metavar="PATH",
         help="the VAE: .safetensors, .ckpt or torch's .bin, .pt, .pth, a diffusers vae/ folder, "
-        "or organisation/name on Hugging Face",
+        "organisation/name on Hugging Face, or tiny_image_vae (shipped with the package)",
     )
     parser.add_argument(
         "--target",
