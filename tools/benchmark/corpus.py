@@ -3,10 +3,11 @@
     python tools/benchmark/corpus.py                    # 500 clips of 16 frames of 128x128, 1 and 2 processes
     python tools/benchmark/corpus.py --clips 20 --processes 1
 
-The command's rate counts its start, reading, resizing and writing. The network's own is that of as many processes,
-each encoding one clip of that size from memory again and again, without a start; both with the shipped weights, in
-their tiles. Several processes have cores of their own, as docs/corpora.md recommends; with --shared they compete for
-all of them.
+The folder is checked once before, as docs/corpora.md recommends; without a manifest every process opens every file at
+its start. The command's rate counts its start, reading, resizing and writing. The network's own is that of as many
+processes, each encoding one clip of that size from memory again and again, without a start; both with the shipped
+weights, in their tiles. Several processes have cores of their own, as docs/corpora.md recommends; with --shared they
+compete for all of them.
 """
 
 import argparse
@@ -63,10 +64,28 @@ def network_rate(processes, repeats, size, shared):
     return processes * repeats / (max(ends) - min(starts))
 
 
-def command_rate(processes, clips, videos, size, output, shared):
+def check(videos, output):
+    """The manifest of a folder, which check-data writes; and how many seconds it takes."""
+    start = time.perf_counter()
+    words = [sys.executable, "-m", "mindone_tae", "check-data", str(videos), "--output_path", str(output)]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return output / "manifest.csv", time.perf_counter() - start
+
+
+def command_rate(processes, clips, videos, manifest, size, output, shared):
     """Clips a second of the command over the folder."""
-    words = [sys.executable, "-m", "mindone_tae", "encode", "--ckpt_path", "tiny", "--video_folder", str(videos)]
-    words += ["--image_size", f"{size[1]},{size[2]}", "--output_path", str(output), "--world", str(processes)]
+    words = [
+        sys.executable,
+        "-m",
+        "mindone_tae",
+        "encode",
+        "--ckpt_path",
+        "tiny",
+        "--image_size",
+        f"{size[1]},{size[2]}",
+    ]
+    words += ["--output_path", str(output), "--world", str(processes)]
+    words += [f"dataset.manifest_path={manifest}", f"dataset.folder={videos}"]
     start = time.perf_counter()
     running = [
         subprocess.Popen(
@@ -96,16 +115,15 @@ def main():
     t, h, w = options.size
     with tempfile.TemporaryDirectory() as folder:
         make_sample_clips(folder, train=options.clips, test=1, frames=t, size=(h, w))
-        print(
-            f"{options.clips} clips of {t} frames of {h}x{w}\n{'processes':>9}{'encode':>10}{'network':>10}{'share':>8}"
-        )
+        videos = Path(folder, "train")
+        manifest, seconds = check(videos, Path(folder, "checked"))
+        print(f"{options.clips} clips of {t} frames of {h}x{w}; check-data took {seconds:.1f} s")
+        print(f"{'processes':>9}{'encode':>10}{'network':>10}{'share':>8}")
         for processes in options.processes:
             repeats = max(options.clips // (5 * processes), 5)
             network = network_rate(processes, repeats, options.size, options.shared)
             output = Path(folder, f"latents_{processes}")
-            command = command_rate(
-                processes, options.clips, Path(folder, "train"), options.size, output, options.shared
-            )
+            command = command_rate(processes, options.clips, videos, manifest, options.size, output, options.shared)
             print(f"{processes:9}{command:10.2f}{network:10.2f}{command / network:8.2f}", flush=True)
 
 
