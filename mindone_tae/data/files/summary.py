@@ -18,6 +18,8 @@ _BINS = 16
 # Sizes, codecs and reasons named one by one; the rest are counted together.
 _NAMED = 8
 _LONGEST_NAME = 50
+# Relative spread below which values count as one: NumPy makes no bins between neighbouring floats.
+_LEAST_SPREAD = 1e-6
 
 
 def summarize(rows: list[dict]) -> dict:
@@ -98,6 +100,8 @@ def write_histograms(path: str | os.PathLike, rows: list[dict]) -> None:
                 axes.set_axis_off()
             elif isinstance(values[0], str):
                 _draw_rows(axes, _named(Counter(values)))
+            elif max(values) - min(values) < _LEAST_SPREAD * max(values):
+                _draw_rows(axes, [(f"{values[0]:.4g}", len(values))])
             else:
                 _draw_columns(axes, values)
         with replacing(path) as temporary:

@@ -107,6 +107,14 @@ def test_decoding_all_frames_finds_damage_inside(make_video, tmp_path, reader):
     assert found["first"] == "" and re.match(r"frame 2\d of 60 (is damaged|cannot be decoded)", found["all"])
 
 
+@pytest.mark.parametrize("frames", [[16, 16], [2**62, 2**62], [2**62, 2**62 + 1024]])
+def test_histograms_of_files_that_are_alike_can_be_drawn(tmp_path, frames):
+    facts = {"reason": "", "fps": 24.0, "duration_s": 0.0, "width": 16, "height": 16}
+    write_histograms(tmp_path / "a.png", [{**facts, "frames": count} for count in frames])
+    with Image.open(tmp_path / "a.png") as picture:
+        assert np.unique(np.asarray(picture.convert("L"))).size > 3
+
+
 def test_summary_of_bad_files_alone_can_be_drawn(tmp_path):
     row = dict.fromkeys(("frames", "fps", "width", "height", "duration_s", "bytes"), 0)
     rows = [{**row, "codec": "", "reader": "", "reason": f"frame {n} of 40 cannot be decoded: x"} for n in (3, 17)]
