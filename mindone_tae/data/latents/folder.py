@@ -27,7 +27,7 @@ def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]
     if (source / INDEX).is_file():
         return _sharded(source)
     if source.is_file() and shard_number(source) is not None:
-        return list(open_shard(source).values()), []
+        return _by_name(open_shard(source).values()), []
     found, problems = [], []
     for path in latent_paths(source):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
@@ -37,7 +37,7 @@ def find_latents(source: Path) -> tuple[list[StoredLatent], list[tuple[str, str]
             problems.append((str(path), str(error)))
     if not found and not problems:
         raise UserError(f"{source} holds no {SUFFIX} file; it must be the folder that encode wrote: check the name")
-    return sorted(found, key=lambda latent: latent.name), problems
+    return _by_name(found), problems
 
 
 def latent_paths(source: Path, suffix: str = SUFFIX) -> list[Path]:
@@ -67,4 +67,8 @@ def _sharded(folder):
             for name in names
             if name not in held
         ]
-    return sorted(found, key=lambda latent: latent.name), problems
+    return _by_name(found), problems
+
+
+def _by_name(latents):
+    return sorted(latents, key=lambda latent: latent.name)

@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from mindone_tae.cli import run
 from mindone_tae.data import LatentClip, open_video, write_latents
+from mindone_tae.data.latents.folder import find_latents
 from mindone_tae.data.latents.shards import write_shard
 
 pytestmark = pytest.mark.apart
@@ -101,7 +102,13 @@ def test_a_bare_array_among_what_encode_wrote_is_told_and_neither_is_left_out(de
 
 def test_one_shard_of_a_folder_is_decoded(decode):
     z = latents(2, 16, 1, 2, 2)
-    clips = {name: LatentClip(*z, frames=8, fps=8.0, size=(16, 16), source=name) for name in ("a.mp4", "deep/b.mp4")}
+    clips = {
+        name: LatentClip(*z, frames=8, fps=8.0, size=(16, 16), source=name)
+        for name in ("e.mp4", "d.mp4", "a.mp4", "deep/b.mp4")
+    }
     write_shard(Path("latents-00000.safetensors"), clips)
     decode("--latent_folder", "latents-00000.safetensors")
-    assert {str(path) for path in Path("out").rglob("*.mp4")} == {"out/a.mp4.mp4", "out/deep/b.mp4.mp4"}
+    names = ["a.mp4", "d.mp4", "deep/b.mp4", "e.mp4"]
+    assert sorted(str(path) for path in Path("out").rglob("*.mp4")) == [f"out/{name}.mp4" for name in names]
+    found, _ = find_latents(Path("latents-00000.safetensors"))
+    assert [latent.name for latent in found] == names
