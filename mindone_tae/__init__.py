@@ -9,7 +9,7 @@ from .version import __version__
 
 _LAZY = {
     "TemporalAutoencoder": ".models.autoencoder",
-    "TAE_CONFIG": ".models.autoencoder",
+    "TAE_CONFIG": ".models.published",
     "AutoencoderKLTAE": ".hosts",
     "scale_latents": ".models.latent.scaling",
     "unscale_latents": ".models.latent.scaling",

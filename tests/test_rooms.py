@@ -74,6 +74,7 @@ INSIDE = {
         "decoder": {"layers", "kernels.activation", "kernels.recompute"},
         "baselines": {"layers", "latent", "pretrained", "kernels.activation", "kernels.recompute"},
         "description": set(),
+        "published": {"latent.scaling"},
         "given": {"layers.dtypes"},
         "autoencoder": {"encoder", "decoder", "description", "given", "latent", "pretrained", "tiling"}
         | {"kernels.device", "layers.dtypes", "layers.precision"},

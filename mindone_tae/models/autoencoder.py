@@ -19,7 +19,6 @@ from .encoder import Encoder
 from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
 from .latent.posterior import LatentModel
-from .latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
 from .latent.shape import check_latents, check_pixels, latent_size, size_to_generate, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
@@ -27,18 +26,6 @@ from .pretrained import initialize, with_shipped
 from .tiling.sizes import TileSizes
 from .tiling.streaming import Streaming
 from .tiling.tiling import Tiling
-
-TAE_CONFIG = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "latent_channels": 16,
-    "block_out_channels": (128, 256, 512, 512),
-    "layers_per_block": 2,
-    "norm_num_groups": 32,
-    "dropout": 0.0,
-    "scaling_factor": SCALING_FACTOR,
-    "shift_factor": SHIFT_FACTOR,
-}
 
 
 class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):

@@ -26,7 +26,7 @@ def with_shipped(pretrained, *sizes):
 
         if pretrained in finding.SHIPPED:
             noted = read_model(pretrained)
-            return [noted.get(name, size) for name, size in zip(_SIZES, sizes)]
+            return [noted.get(name, size) for name, size in zip(_SIZES, sizes, strict=True)]
     return sizes
 
 

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 
-from mindone_tae.models.latent.scaling import SCALING_FACTOR, SHIFT_FACTOR
+from mindone_tae.models.published import TAE_CONFIG
 from mindone_tae.zoo.errors import UserError
 
 # The published network's constructor keywords, which SD3VAE, TemporalAutoencoder and a config.json of diffusers share.
-PUBLISHED = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "latent_channels": 16,
-    "block_out_channels": [128, 256, 512, 512],
-    "layers_per_block": 2,
-    "norm_num_groups": 32,
-    "scaling_factor": SCALING_FACTOR,
-    "shift_factor": SHIFT_FACTOR,
-}
+PUBLISHED = {key: value for key, value in TAE_CONFIG.items() if key != "dropout"}
 SHARED_KEYS = tuple(PUBLISHED)
 _FACTORS = ("scaling_factor", "shift_factor")
 # Keys of diffusers' AutoencoderKL that change the network, with the only values supported.

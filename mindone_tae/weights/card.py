@@ -117,7 +117,11 @@ def write_card(folder: str | os.PathLike, text: str) -> Path | None:
 
 def differing_keywords(network: dict) -> dict:
     """Those of a network's constructor keywords that are not the published network's."""
-    return {key: network[key] for key, value in PUBLISHED.items() if key in network and _plain(network[key]) != value}
+    return {
+        key: network[key]
+        for key, value in PUBLISHED.items()
+        if key in network and _plain(network[key]) != _plain(value)
+    }
 
 
 def _plain(value):
