@@ -3,7 +3,7 @@
 import logging
 import math
 
-from .best import higher_is_better
+from ..errors import UserError, did_you_mean, listed
 from .evaluator import Evaluator
 
 _logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Evaluations:
             )
         self._evaluator = Evaluator(recipe.eval, title=None, ranks=ranks)
         self._metric = recipe.train.keep_best
-        self._higher = higher_is_better(self._metric, self._evaluator.metrics) if self._metric else None
+        self._higher = _higher_is_better(self._metric, self._evaluator.metrics) if self._metric else None
         saved = checkpoints.steps()
         for step, values in run_folder.evaluations(first):
             self._last = step
@@ -135,3 +135,28 @@ def _beside_the_baseline(result):
     baseline = result["baseline"]
     beside = f" ({baseline['mean'][name]:.2f})" if baseline else ""
     return {name: f"{result['mean'][name]:.2f}{beside}"}
+
+
+def _higher_is_better(name, metrics):
+    """Whether higher values of a metric are better.
+
+    Args:
+        name: of the metric, train.keep_best.
+        metrics: the evaluator's, each with a name.
+
+    Raises:
+        UserError: none of them has this name, or it does not say which way is better.
+    """
+    known = {metric.name: metric for metric in metrics}
+    if name not in known:
+        raise UserError(
+            f"train.keep_best is {name}; it must be a metric of eval.metrics{did_you_mean(name, known)} "
+            f"(there: {listed(known)}): add it there, or set train.keep_best=null"
+        )
+    higher = getattr(known[name], "higher_is_better", None)
+    if higher is None:
+        raise UserError(
+            f"train.keep_best is {name}; this metric does not say whether higher is better: "
+            "give its class higher_is_better"
+        )
+    return higher
