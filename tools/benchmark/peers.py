@@ -69,12 +69,11 @@ def peaks(pythons, names, works, widths, size, folders, write):
     found = {}
     for name in names:
         for work in works_of(name, works):
-            worker = Worker(pythons[name], name, widths, size, folders.get(name))
-            try:
-                found[name, work] = worker.ask(work, repeats=1)
-            except RuntimeError as error:
-                write(f"left out: {error}")
-            worker.close()
+            with Worker(pythons[name], name, widths, size, folders.get(name)) as worker:
+                try:
+                    found[name, work] = worker.ask(work, repeats=1)
+                except RuntimeError as error:
+                    write(f"left out: {error}")
     return found
 
 

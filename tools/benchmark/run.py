@@ -78,8 +78,11 @@ class Worker:
         self.stopped = True
         return json.loads(answer)
 
-    def close(self):
-        """Ends the process."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        """Ends the process, also after Ctrl-C: a stopped one would keep its memory."""
         if self.stopped:
             self.process.send_signal(signal.SIGCONT)
         with contextlib.suppress(BrokenPipeError):
@@ -108,9 +111,10 @@ def measure(pythons, groups, works, widths, size, repeats, folders=MappingProxyT
     found = {}
     for group in groups:
         with contextlib.ExitStack() as open_workers:
-            workers = [Worker(pythons[name], name, widths, size, folders.get(name)) for name in group]
-            for worker in workers:
-                open_workers.callback(worker.close)  # also after Ctrl-C: a stopped process would keep its memory
+            workers = [
+                open_workers.enter_context(Worker(pythons[name], name, widths, size, folders.get(name)))
+                for name in group
+            ]
             for work in works:
                 found.update(_in_turns(workers, work, repeats))
     return found
@@ -147,9 +151,8 @@ def graph_traffic(python, names, works, widths, size):
     for name in names:
         for work in works:
             with tempfile.TemporaryDirectory() as folder:
-                worker = Worker(python, name, widths, size, folder)
-                worker.ask(work, repeats=0)
-                worker.close()
+                with Worker(python, name, widths, size, folder) as worker:
+                    worker.ask(work, repeats=0)
                 counts = [traffic(path) for path in final_graphs(folder)]
             # the works compile one large graph each; small ones around it, of single operators, are beside the point
             found[name, work] = max(counts, key=lambda count: count["bytes"])
@@ -241,9 +244,8 @@ def main():
         lines.append(line)
         print(line, flush=True)
 
-    rate_worker = Worker(sys.executable, "ours", QUICK["widths"], QUICK["sizes"][0])
-    rate = rate_worker.ask("matmul")["rate"]
-    rate_worker.close()
+    with Worker(sys.executable, "ours", QUICK["widths"], QUICK["sizes"][0]) as worker:
+        rate = worker.ask("matmul")["rate"]
     write(f"widths {plan['widths']}, float32; one large matrix product runs at {rate / 1e9:.0f} GFLOP/s here")
     rivals = ["ours"] + (["torch"] if has_torch else [])
     for size in sizes:
