@@ -39,6 +39,7 @@ def add_to(commands):
         help="scaling of the latents; default: as each file says; needed for a bare array",
     )
     fps = "frames per second, if the latent does not say, as in a bare array"
+    # the writer's SLOWEST and FASTEST; it imports PyAV, which takes long
     flags.add_number(parser, "--fps", fps, 0.001, 1000, 24.0)
     flags.add_trained(parser)
     parser.set_defaults(command=run_decode, takes_overrides=True)
