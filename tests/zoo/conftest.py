@@ -30,6 +30,8 @@ class Noise:
     """Clips of noise; the clip `broken` holds a NaN, and all but the first two take `pause` seconds to read."""
 
     def __init__(self, clips: int = 5, frames: int = 2, side: int = 8, broken: int = -1, pause: float = 0.0):
+        if side < 1:
+            raise ValueError(f"side is {side}")
         self.clips, self.shape, self.broken, self.pause = clips, (3, frames, side, side), broken, pause
 
     def __len__(self):

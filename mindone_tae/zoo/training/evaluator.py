@@ -41,7 +41,10 @@ class Evaluator:
     """
 
     def __init__(self, section: Eval, title: str | None = "evaluate", ranks: Ranks | None = None):
-        self.dataset = registry.build("mindone.datasets", section.dataset)
+        try:
+            self.dataset = registry.build("mindone.datasets", section.dataset)
+        except UserError as error:  # it inherits the training dataset's keys, which has the same name
+            raise UserError(f"eval.dataset: {error}") from error
         self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
         self.baselines = {
             spec["name"]: registry.build("mindone.models", spec) for spec in baseline_specs(section.baseline)

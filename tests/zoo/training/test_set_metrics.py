@@ -56,6 +56,12 @@ def test_too_few_clips_are_told_before_anything_is_measured(foreign_recipe):
         Evaluator(recipe.eval, title=None)
 
 
+def test_a_mistake_in_the_evaluation_dataset_is_told_as_its(foreign_recipe):
+    recipe = load_recipe(foreign_recipe, ["eval.dataset={side: -8}"])
+    with pytest.raises(UserError, match="^eval.dataset: dataset 'foreign_noise': .*side is -8"):
+        Evaluator(recipe.eval, title=None)
+
+
 def test_a_warning_is_logged_once_and_the_baseline_measured_once(foreign_recipe, caplog):
     recipe = load_recipe(foreign_recipe, [BOTH, BASELINE])
     evaluator, model = Evaluator(recipe.eval, title=None), build_model(recipe.model)
