@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from math import inf
 
 import av
@@ -17,8 +20,13 @@ av.logging.set_level(None)  # FFmpeg's messages on broken files; exceptions carr
 
 # Containers that hold their own frames. A playlist under a video's name would have FFmpeg open what it lists.
 _CONTAINERS = (
-    "mov,matroska,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,h264,hevc,av1,obu,ivf,mxf,nut,rm,dv,mjpeg,yuv4mpegpipe"
+    "mov,matroska,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,h264,hevc,av1,obu,ivf,mxf,nut,rm,dv,mjpeg,"
+    "jpeg_pipe,yuv4mpegpipe"
 )
+# Packets of all streams that are compared where the file states no rates; a cover has one.
+_FIRST_PACKETS = 500
+# FFmpeg's AV_CODEC_FLAG_UNALIGNED: crop at the left exactly, not to columns that suit the processor.
+_UNALIGNED = 1
 # 8192x8192; a damaged header can declare sides that would fill memory.
 _LARGEST_PIXELS = 2**26
 
@@ -41,8 +49,7 @@ def open_container(path: str, strict: bool = True) -> tuple[InputContainer, Vide
         UnreadableVideo: not a video, no video stream, or no decoder for it.
     """
     try:
-        options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-        container = av.open(path, metadata_errors="replace", options=options)
+        container = _opened(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo(path, f"not a video: {short(error)}") from error
     attached = av.stream.Disposition.attached_pic
@@ -51,21 +58,40 @@ def open_container(path: str, strict: bool = True) -> tuple[InputContainer, Vide
     if not decodable:
         container.close()
         raise UnreadableVideo(path, "no decoder for its video stream" if videos else "no video stream")
-    stream = max(decodable, key=_rank)
+    best = max(map(_rank, decodable))
+    tied = {stream.index: stream for stream in decodable if _rank(stream) == best}
+    stream = tied[_largest(path, list(tied)) if len(tied) > 1 else min(tied)]
     height, width = stream.codec_context.height, stream.codec_context.width
     if height * width > _LARGEST_PIXELS:
         container.close()
         raise UnreadableVideo(path, f"its frames are {height}x{width}; at most {_LARGEST_PIXELS} pixels are read")
     # With several threads FFmpeg reports an error with another frame; loaders read many files in parallel anyway.
     stream.codec_context.thread_count = 1
+    stream.codec_context.flags |= _UNALIGNED
     if strict:
-        stream.codec_context.options = {"err_detect": "explode"}
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     return container, stream
+
+
+def _opened(path):
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    # absolute: what stands before a colon in a relative path is a protocol to FFmpeg
+    return av.open(os.path.abspath(path), metadata_errors="replace", options=options)
 
 
 def _rank(stream):
     """decord's order of streams, which is that of FFmpeg 4; newer ones put the stream marked as default first."""
     return min(stream.frames or 5, 5), stream.codec_context.bit_rate or 0
+
+
+def _largest(path, indices):
+    """Of the streams of these indices, whose rates the file does not state, the one of most bytes at the beginning."""
+    counts, sizes = Counter(), Counter()
+    with _opened(path) as container, suppress(av.error.FFmpegError):
+        for packet in islice(container.demux(*indices), _FIRST_PACKETS):
+            counts[packet.stream.index] += 1
+            sizes[packet.stream.index] += packet.size
+    return max(indices, key=lambda index: (min(counts[index], 5), sizes[index]))
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator:
@@ -112,6 +138,8 @@ def decode(
         ended = not packet.size
         try:
             frames = packet.decode()
+        except av.error.PermissionError:
+            continue  # Theora's headers again, where files were joined
         except av.error.FFmpegError as error:
             if not packet.is_discard and shown(packet.pts) and (key is None or packet.pts is None or packet.pts >= key):
                 trusted_from, reason = inf, short(error)

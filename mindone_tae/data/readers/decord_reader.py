@@ -8,8 +8,7 @@ import re
 import numpy as np
 
 from .base import UnreadableVideo, VideoReader
-from .container import open_container
-from .packet_index import index_frames
+from .pyav_reader import PyAVReader
 
 # decord fills a frame it cannot decode with a copy of a neighbour, and reports it only above this share of all frames.
 _COPIES_ALLOWED = 1e-9
@@ -17,10 +16,9 @@ _COPIES_ALLOWED = 1e-9
 _CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 # Levels by which swscale's fast conversion darkens red, green and blue of these formats, about the same on any picture.
 _DARKENS = {"yuv420p": (1, 2, 1), "yuvj420p": (1, 1, 0)}
-# Matroska keeps the rotation, which decord ignores, in an element before the first frame's cluster: its ID, its size,
-# perhaps a checksum, and the ID of one of its parts. The first ID alone also occurs in random identifiers.
-_PROJECTION, _CLUSTER = re.compile(rb"\x76\x70.{1,14}?\x76[\x71-\x75]", re.DOTALL), b"\x1f\x43\xb6\x75"
-_HEAD_BYTES = 65536
+# Levels of grey that decord's picture may differ by from PyAV's in the mean. Colours differ more: it repeats them for
+# neighbouring pixels.
+_GREY, _ALIKE = (0.299, 0.587, 0.114), 4
 
 
 def import_decord():
@@ -42,7 +40,8 @@ class DecordReader(VideoReader):
 
     decord seeks to a keyframe's time and counts from there, so it is right only where every keyframe is found by its
     time and no frame stored after it is shown before it; and it converts colours by a table that is off by a known
-    amount. Other files are refused, for PyAV to read.
+    amount. Other files are refused, for PyAV to read, and those whose frames at the first two keyframes it shows
+    otherwise than PyAV.
     """
 
     name = "decord"
@@ -50,44 +49,39 @@ class DecordReader(VideoReader):
     def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         decord = import_decord()
-        index = index_frames(self.path)
-        container, stream = open_container(self.path)
-        with container:
-            self._check(container, stream, index)
-            self.codec = stream.codec_context.codec.canonical_name
-            self._darker = np.array(_DARKENS[stream.codec_context.pix_fmt], np.uint8)
-            sides = sorted((stream.codec_context.height, stream.codec_context.width))
+        with PyAVReader(self.path) as exact:
+            self._check(exact)
+            self.codec, self.keyframes, self.fps = exact.codec, exact.keyframes, exact.fps
+            self._darker = np.array(_DARKENS[exact.pixels], np.uint8)
+            probed = [0, *exact.keyframes[1:2]]
+            expected = exact.read(probed)
         try:
-            self._reader = decord.VideoReader(self.path, ctx=decord.cpu(0), num_threads=2, fault_tol=_COPIES_ALLOWED)
+            where = os.path.abspath(self.path)
+            self._reader = decord.VideoReader(where, ctx=decord.cpu(0), num_threads=2, fault_tol=_COPIES_ALLOWED)
             self._count = len(self._reader)
             self.size = self._reader.get_batch([0]).shape[1:3]
         except Exception as error:  # decord raises its own errors, RuntimeError and AssertionError
             raise UnreadableVideo(self.path, f"decord cannot open it: {_short(error)}") from error
-        if self._count != index.count:  # decord misnumbers the frames where an edit list hides some
-            raise self._left(f"counts {self._count} frames of {index.count}")
-        if sorted(self.size) != sides:
-            raise self._left("takes another of its video streams")
-        self.keyframes, self.fps = index.keyframes, index.fps
+        if self._count != len(exact):  # decord misnumbers the frames where an edit list hides some
+            raise self._left(f"counts {self._count} frames of {len(exact)}")
+        if self.size != exact.size:
+            raise self._left("takes another of its video streams, or does not crop or turn it")
+        shown = self._read_sorted(probed)
+        if np.abs((shown - expected.astype(np.float32)) @ _GREY).mean(axis=(1, 2)).max() > _ALIKE:
+            raise self._left("gives other pictures, as where they are mirrored, cropped or refreshed part by part")
 
-    def _check(self, container, stream, index):
-        form = container.format.name
-        if form not in _CONTAINERS:
-            raise self._left(f"gives wrong frames of {form} files")
-        if not index.simple:
+    def _check(self, exact):
+        if exact.container not in _CONTAINERS:
+            raise self._left(f"gives wrong frames of {exact.container} files")
+        if not exact.index.simple:
             raise self._left(
                 "gives wrong frames where keyframes are delayed unevenly or follow frames shown after them"
             )
-        if stream.codec_context.pix_fmt not in _DARKENS:
-            raise self._left(f"gives wrong colours of {stream.codec_context.pix_fmt}")
-        if "matroska" in form and self._may_be_rotated():
-            raise self._left("ignores the rotation of matroska files")
+        if exact.pixels not in _DARKENS:
+            raise self._left(f"gives wrong colours of {exact.pixels}")
 
     def _left(self, what):
         return UnreadableVideo(self.path, f"decord {what}: use reader auto or pyav")
-
-    def _may_be_rotated(self):
-        with open(self.path, "rb") as file:
-            return _PROJECTION.search(file.read(_HEAD_BYTES).partition(_CLUSTER)[0]) is not None
 
     def __len__(self):
         return self._count

@@ -17,7 +17,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".t
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts",
     ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".rm", ".rmvb", ".dv",
-    ".nut", ".ivf", ".y4m", ".gif", ".h264", ".264", ".h265", ".265", ".hevc",
+    ".nut", ".ivf", ".y4m", ".gif", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg",
 )  # fmt: skip
 
 READERS = {"pyav": PyAVReader, "decord": DecordReader, "image": ImageReader}

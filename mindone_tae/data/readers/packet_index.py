@@ -10,7 +10,7 @@ from .container import decode, open_container, packets
 from .timing import PacketTime, first_hole, mean_rate, recordings
 
 # FFmpeg's names of formats without timestamps: bare streams, whose rate is a guess.
-_BARE_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg")
+_BARE_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg", "jpeg_pipe")
 # Containers that are joined by appending one file to another; their clocks then start anew.
 _JOINED = ("mpegts", "mpeg")
 # In these a longer gap means nothing: AVI and GIF show no frame late, they leave the one before.
@@ -27,7 +27,6 @@ class FrameIndex:
         keyframes: numbers of the frames that can be decoded alone, rising; empty where times is None.
         fps: mean frames a second.
         fps_is_guess: the rate does not come from timestamps.
-        cut: frames at the beginning are not shown, since a cut removed the frames they refer to.
         simple: no frame is shown before the keyframe that it is stored after, and all keyframes are shown equally long
             after they are decoded.
     """
@@ -37,7 +36,6 @@ class FrameIndex:
     keyframes: list[int]
     fps: float
     fps_is_guess: bool
-    cut: bool = False
     simple: bool = False
 
 
@@ -68,8 +66,7 @@ def index_frames(path: str) -> FrameIndex:
         keyframes = _numbers_of_keyframes(shown, times)
         if container.format.name == "gif":
             keyframes = []  # a GIF's frame is drawn over the one before it, even where its packet is marked as key
-        cut = len(shown) < len(found)
-        return FrameIndex(len(times), times, keyframes, fps, guess, cut, _is_simple(shown, times))
+        return FrameIndex(len(times), times, keyframes, fps, guess, _is_simple(shown, times))
 
 
 def index_by_decoding(path: str) -> FrameIndex:
@@ -97,7 +94,8 @@ def index_by_decoding(path: str) -> FrameIndex:
             found = [packet._replace(pts=packet.dts) for packet in found]
         distinct = set(decoded)
         exact = not bare and clean and None not in decoded and len(distinct) == len(decoded)
-        shown = [packet for packet in found if packet.pts in distinct] if exact else found
+        # of several packets of one time, as an edit list leaves before its start, one frame is shown
+        shown = list({packet.pts: packet for packet in found if packet.pts in distinct}.values()) if exact else found
         fps, guess = _rate(path, container, stream, shown)
         if not exact:
             return FrameIndex(len(decoded), None, [], fps, guess)

@@ -14,6 +14,7 @@ from .base import HDR_TRANSFERS, UnreadableVideo, VideoReader
 from .colour.frame_to_rgb import FrameToRGB, transfer_of
 from .container import MissedSeek, decode, harmless_errors, open_container
 from .file_stamp import stamp_of
+from .orientation import display_matrix, upright
 from .packet_index import index_by_decoding, index_frames
 
 
@@ -26,6 +27,10 @@ class PyAVReader(VideoReader):
     Args:
         path: the file.
         tone_map: whether HDR is converted to SDR; otherwise its code values are read as they are.
+
+    Attributes:
+        index: FrameIndex.
+        container, pixels: FFmpeg's names of the container's format and the pixels'.
     """
 
     name = "pyav"
@@ -39,6 +44,7 @@ class PyAVReader(VideoReader):
                 self._use(_index_by_decoding(self.path, stamp_of(self.path)))
             frame = self._frame(0)
             self.codec = self._stream.codec_context.codec.canonical_name
+            self.container, self.pixels = self._container.format.name, self._stream.codec_context.pix_fmt
             self.transfer = transfer_of(self._stream.codec_context)
             self._to_rgb = FrameToRGB(self.transfer if tone_map and self.transfer in HDR_TRANSFERS else "")
             self.size = self._pixels(frame).shape[:2]
@@ -105,7 +111,7 @@ class PyAVReader(VideoReader):
             if sought >= 0:
                 yield self.keyframes[sought], self.keyframes[start]
         yield None, None
-        if self.index.cut and not self._harmless:
+        if not self._harmless:
             self._harmless = _harmless_errors(self.path, stamp_of(self.path))
             if self._harmless:
                 yield None, None
@@ -146,10 +152,10 @@ class PyAVReader(VideoReader):
 
     def _pixels(self, frame):
         """A decoded frame upright, uint8 (h, w, 3)."""
-        pixels = self._to_rgb(frame)
-        quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as rot90 has it
-        if quarter_turns:
-            pixels = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+        try:
+            pixels = upright(self._to_rgb(frame), display_matrix(frame))
+        except ValueError as error:
+            raise UnreadableVideo(self.path, str(error)) from None
         if self.size != (0, 0) and pixels.shape[:2] != self.size:
             sizes = " to ".join("{}x{}".format(*size) for size in (self.size, pixels.shape[:2]))
             raise UnreadableVideo(self.path, f"its frames change size from {sizes}")

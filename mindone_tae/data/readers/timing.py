@@ -10,6 +10,8 @@ import numpy as np
 
 # A jump of decoding times this large, in containers of joined recordings, starts a new one, as in FFmpeg's command.
 _JUMP_SECONDS = 10.0
+# Where times of decoding are not known, those of display stand for them, and run back by less than this at B-frames.
+_REORDERED_SECONDS = 1.0
 # A declared rate is used where it agrees with the timestamps within their rounding.
 _ROUNDING_TICKS = 1.5
 # Fewer gaps between frames than this are too few to judge; with a larger share of holes the rate is not steady.
@@ -54,7 +56,8 @@ def recordings(packets: Sequence[PacketTime], tick: Fraction, joined: bool) -> l
     for packet in packets:
         if None not in (last, packet.dts):
             ahead = float((packet.dts - last) * tick)
-            if ahead < 0 or (joined and ahead > _JUMP_SECONDS):
+            back = ahead < 0 and (packet.is_keyframe or ahead < -_REORDERED_SECONDS)
+            if back or (joined and ahead > _JUMP_SECONDS):
                 parts.append([])
         last = packet.dts if packet.dts is not None else last
         parts[-1].append(packet)

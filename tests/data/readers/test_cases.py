@@ -25,6 +25,12 @@ RATES = {
     "hdr_pq.mp4": 30.0,
     "hdr_hlg.mp4": 30.0,
     "f120.mp4": 120.0,
+    "cover_first.mkv": 30.0,  # a picture without a flag, then the video; truth of the video
+    "cropped.mp4": 30.0,  # at the left and the top
+    "cut_mpeg2.mkv": 30.0,  # several packets at time 0
+    "cut_x264_open_1.2.mkv": 30.0,  # begins with an error that changes no frame
+    "joined.mkv": 30.0,  # by cat
+    "refresh.mp4": 30.0,  # keyframes that show a part of the picture
 }
 
 

@@ -1,3 +1,4 @@
+import math
 import pickle
 import struct
 import sys
@@ -68,6 +69,15 @@ def test_stream_of_most_bits_is_read_of_several(tmp_path, reader):
         assert video.size == (64, 96) and len(video) == 10
 
 
+def turned(path, matrix):
+    """The mp4 file with another display matrix."""
+    data = bytearray(open(path, "rb").read())
+    at = data.index(b"tkhd") + 44
+    data[at : at + 24] = struct.pack(">6i", *(round(value * 65536) for value in matrix))
+    open(path, "wb").write(data)
+    return path
+
+
 @pytest.mark.parametrize("reader", VIDEO_READERS)
 @pytest.mark.parametrize(
     "matrix, size, corner",  # the file's display matrix; where the red corner, stored top left, must be seen
@@ -75,18 +85,43 @@ def test_stream_of_most_bits_is_read_of_several(tmp_path, reader):
         ((0, 1, 0, -1, 0, 0), (96, 64), (4, -4)),  # a quarter turn clockwise
         ((-1, 0, 0, 0, -1, 0), (64, 96), (-4, -4)),
         ((0, -1, 0, 1, 0, 0), (96, 64), (-4, 4)),
+        ((-1, 0, 0, 0, 1, 0), (64, 96), (4, -4)),  # mirrored left to right
+        ((1, 0, 0, 0, -1, 0), (64, 96), (-4, 4)),
+        ((0, 1, 0, 1, 0, 0), (96, 64), (4, 4)),
+        ((0, -1, 0, -1, 0, 0), (96, 64), (-4, -4)),
     ],
 )
 def test_rotation_in_the_file_is_applied(make_video, reader, matrix, size, corner):
-    path = make_video("phone.mp4")
-    data = bytearray(open(path, "rb").read())
-    at = data.index(b"tkhd") + 44
-    data[at : at + 24] = struct.pack(">6i", *(value << 16 for value in matrix))
-    open(path, "wb").write(data)
+    path = turned(make_video("phone.mp4"), matrix)
+    mirrored = matrix[0] * matrix[4] - matrix[1] * matrix[3] < 0
+    if reader == "decord" and mirrored:
+        with pytest.raises(UnreadableVideo, match="mirrored"):
+            open_video(path, reader)
+        return
     with open_video(path, reader) as video:
         assert video.size == size
         red, green, blue = video.read([3])[0][corner].astype(int)
         assert red > 200 and green < 60 and blue < 60
+
+
+def test_part_of_a_quarter_turn_is_refused(make_video):
+    sine = math.sin(math.radians(10))
+    path = turned(make_video("phone.mp4"), (math.cos(math.radians(10)), sine, 0, -sine, math.cos(math.radians(10)), 0))
+    with pytest.raises(UnreadableVideo, match="part of a quarter turn"):
+        open_video(path)
+
+
+def test_name_with_a_colon_is_a_file(make_video, tmp_path, monkeypatch):
+    make_video("12:30.mp4", frames=6)
+    make_video("file:clip.mp4", frames=7)
+    make_video("clip.mp4", frames=8)
+    monkeypatch.chdir(tmp_path)
+    assert [len(open_video(name)) for name in ("12:30.mp4", "file:clip.mp4", "clip.mp4")] == [6, 7, 8]
+
+
+def test_colour_matrix_that_is_not_converted_is_named(make_video):
+    with pytest.raises(UnreadableVideo, match=r"colour matrix, 8 \(of ITU-T H.273\)"):
+        open_video(make_video("clip.mp4", **{"x264-params": "colormatrix=YCgCo"}))
 
 
 @pytest.mark.parametrize("name, codec", [("clip.avi", "libx264"), ("clip.mpg", "mpeg2video")])

@@ -51,9 +51,16 @@ def test_recordings_that_were_joined_are_told_by_their_clocks():
     again = [*range(0, 400, 40), *range(0, 400, 40)]
     later = [*range(0, 400, 40), *range(90000, 90400, 40)]
     for times, joined, parts in ((again, True, 2), (again, False, 2), (later, True, 2), (later, False, 1)):
-        found = recordings(packets(times, [40] * 20), MILLISECOND, joined)
+        found = recordings(packets(times, [40] * 20, keyframes=[0, 90000]), MILLISECOND, joined)
         assert len(found) == parts
         assert parts == 1 or mean_rate(found, MILLISECOND, []) == 25.0
+
+
+def test_times_that_run_back_at_reordered_frames_are_one_recording():
+    times = [0, 120, 40, 80, 240, 160, 200]
+    assert recordings(packets(times, [40] * 7, keyframes=[0]), MILLISECOND, True) == [
+        packets(sorted(times), [40] * 7, keyframes=[0])
+    ]
 
 
 def test_gap_before_a_keyframe_is_a_cut_and_no_hole():

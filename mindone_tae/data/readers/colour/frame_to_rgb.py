@@ -33,10 +33,18 @@ class FrameToRGB:
         self._tone_mapped, self._reformatter = tone_mapped, VideoReformatter()
 
     def __call__(self, frame) -> np.ndarray:
-        """A PyAV frame as uint8 (h, w, 3)."""
+        """A PyAV frame as uint8 (h, w, 3).
+
+        Raises:
+            ValueError: FFmpeg does not convert from its colour matrix.
+        """
         if self._tone_mapped:
             return tone_map(self._converted(frame, "rgb48le"), self._tone_mapped)
         return self._converted(frame, "rgb24")
 
     def _converted(self, frame, form):
-        return self._reformatter.reformat(frame, format=form, interpolation=_EXACT, threads=1).to_ndarray()
+        try:
+            return self._reformatter.reformat(frame, format=form, interpolation=_EXACT, threads=1).to_ndarray()
+        except OSError:
+            matrix = f"{int(frame.colorspace)} (of ITU-T H.273)"
+            raise ValueError(f"FFmpeg does not convert from its colour matrix, {matrix}, to RGB") from None
