@@ -121,19 +121,21 @@ def _temporary_name(stem, suffix=""):
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a damaged file, so that a new one in its place does not overwrite it.
+    """Renames a damaged file or folder, so that a new one in its place does not overwrite it.
 
     Args:
-        path: the file.
+        path: the file or folder.
 
     Returns:
-        Its new path, beside the old one; an earlier file of that name is replaced.
+        Its new path, beside the old one; an earlier one of that name is replaced.
 
     Raises:
         UserError: it cannot be renamed.
     """
     aside = path.with_name(f"{path.name}.damaged")
     with explained(path):
+        if aside.is_dir():
+            shutil.rmtree(aside)
         os.replace(path, aside)
     return aside
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ from mindone_tae.zoo.errors import UserError, did_you_mean, listed
 from ..readers.opening import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from .tables import read_table
 
+_logger = logging.getLogger(__name__)
+
 MEDIA_SUFFIXES = VIDEO_SUFFIXES + IMAGE_SUFFIXES
+# Files in the output folders of commands, which also hold videos and pictures.
+_BY_COMMANDS = {"mindspore.log", "checked.jsonl"}
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,11 @@ def _from_folder(folder, links_allowed):
     items, others = [], Counter()
     walked = set()
     for parent, subfolders, names in os.walk(root.path, followlinks=True):
+        written = _BY_COMMANDS.intersection(names)
+        if written and parent != root.path:
+            _logger.warning("left out %s: a command wrote to it (it holds %s)", parent, min(written))
+            subfolders.clear()
+            continue
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and root.may_enter(parent, name)]
         real = os.path.realpath(parent)
         if real in walked:  # reached by a link before, or a link to a folder above

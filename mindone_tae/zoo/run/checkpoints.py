@@ -18,7 +18,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from ..atomic_file import remove_temporaries, replacing_folder
+from ..atomic_file import remove_temporaries, replacing_folder, set_aside
 from ..errors import UserError
 from .arrays import read_arrays, read_metadata
 from .state import check_finite
@@ -104,16 +104,15 @@ class Checkpoints:
         self.prune()
 
     def prune(self) -> None:
-        """Removes all but the last checkpoints and the best; steps after the last saved one stay to be rewritten."""
+        """Removes all but the last checkpoints and the best."""
         if not self.writes:
             return
-        past = [step for step in self.steps() if step <= self.step]
-        for step in past[: -self.keep]:
+        for step in self.steps()[: -self.keep]:
             if step != self.best_step:
                 _remove(self.path(step))
 
     def latest(self) -> Saved | None:
-        """The newest checkpoint that can be read.
+        """The newest checkpoint that can be read; those after it are set aside, since the run takes another course.
 
         Returns:
             Saved, or None where the folder holds no checkpoint.
@@ -123,21 +122,22 @@ class Checkpoints:
         """
         if not self.used:
             return None
-        failures = []
+        failures = {}
         for step in reversed(self.steps()):
             try:
                 saved = self._read(step)
             except UserError as error:
-                failures.append(str(error))
+                failures[step] = str(error)
                 continue
             if failures:
-                _logger.warning(
-                    "%s; going on from step %d, the newest checkpoint that is whole", "; ".join(failures), step
-                )
+                what = "%s; going on from step %d, the newest checkpoint that is whole; the others are kept as .damaged"
+                _logger.warning(what, "; ".join(failures.values()), step)
+                for failed in failures if self.writes else ():
+                    set_aside(self.path(failed))
             self.step = step
             return saved
         why = (
-            "; ".join(failures)
+            "; ".join(failures.values())
             or f"{self.folder} holds no folder such as step_00000300 (one of version 0.1.0 cannot be resumed)"
         )
         raise UserError(

@@ -255,4 +255,5 @@ def _learning_rates(scheduler, steps):
     if keywords["name"] in _DECAYING and not keywords.get("decay_steps"):
         keywords["decay_steps"] = max(steps - keywords.get("warmup_steps", 0), 1)
     # One step an epoch: the cosine with restarts counts in whole epochs, with one rate for each step of an epoch.
-    return create_scheduler(1, num_epochs=steps, total_steps=steps, **keywords)
+    # A warm-up or a restart beyond the end gives more rates than steps.
+    return create_scheduler(1, num_epochs=steps, total_steps=steps, **keywords)[:steps]

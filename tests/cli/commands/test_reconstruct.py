@@ -50,6 +50,14 @@ def test_what_a_killed_call_left_is_removed_and_what_a_living_one_writes_is_not(
     assert elsewhere.exists()  # a moment ago somebody wrote to it
 
 
+def test_outputs_among_the_videos_are_no_videos(reconstruct, videos):
+    reconstruct("--output_path", "videos/outputs/first")
+    assert list(videos.glob("outputs/first/**/*.mp4"))
+    told = reconstruct().err
+    assert "left out" in told and "videos/outputs/first: a command wrote to it" in told
+    assert written() == {"a.mp4.mp4", "b.mp4.mp4", "deep/c.mp4.mp4", "deep/d.gif.mp4"}
+
+
 @pytest.mark.parametrize("batch_size", ["1", "3"])
 def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstruct, videos, batch_size):
     path = videos / "b.mp4"

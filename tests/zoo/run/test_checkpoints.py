@@ -132,8 +132,13 @@ def test_where_the_last_cannot_be_read_the_one_before_is_taken_and_the_file_name
     again = Checkpoints(tmp_path, keep=3)
     assert again.latest().step == 2
     assert f"step_00000003/{file} cannot be read" in caplog.text and "going on from step 2" in caplog.text
-    again.save(3, model(7))  # the run comes to this step again
+    # what could not be read is no longer the run's last, and is kept
+    assert weights_file(tmp_path) == tmp_path / "step_00000002/weights.safetensors"
+    assert (tmp_path / "step_00000003.damaged").is_dir()
+    again.save(3, model(7))  # the run comes to this step again, where it is damaged again
     assert Checkpoints(tmp_path, keep=3).latest().networks["model"]["weights"]["w"].max() == 7
+    (tmp_path / "step_00000003" / file).unlink()
+    assert Checkpoints(tmp_path, keep=3).latest().step == 2
 
 
 def test_a_run_of_which_nothing_is_whole_is_refused_and_named(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mindone_tae.zoo import Trainer, load_recipe
+from mindone_tae.zoo.training.loop import _learning_rates
 
 
 def rates(recipe_path, folder, *overrides):
@@ -25,6 +26,12 @@ def test_a_decay_without_decay_steps_takes_the_whole_run(foreign_recipe, tmp_pat
     # two steps of warm-up, then half a cosine over six
     expected = [0, 0.025, *(0.025 * (1 + np.cos(np.pi * step / 6)) for step in range(6))]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine_decay", "polynomial_decay", "cosine_annealing_warm_restarts_lr"])
+def test_there_are_as_many_rates_as_steps_where_the_warm_up_is_longer(name):
+    scheduler = {"name": name, "lr": 0.1, "warmup_steps": 20}
+    np.testing.assert_allclose(_learning_rates(scheduler, 6), 0.1 * np.arange(6) / 20, atol=1e-3)
 
 
 @pytest.mark.parametrize("decay_steps, period", [(4, 4), (0, 8)])
