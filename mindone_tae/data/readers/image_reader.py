@@ -7,7 +7,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from .base import UnreadableVideo, VideoReader
 from .colour.icc_profile import to_srgb
@@ -20,6 +20,9 @@ class ImageReader(VideoReader):
 
     The camera's orientation tag is applied, an ICC profile is converted to sRGB, transparency is dropped, grey becomes
     RGB, 16-bit grey is scaled to 8 bits.
+
+    Attributes:
+        is_animated_gif: only the first frame is read here; PyAVReader reads all.
     """
 
     name = "image"
@@ -30,6 +33,7 @@ class ImageReader(VideoReader):
             self._image = Image.open(self.path)
             try:
                 self.codec = (self._image.format or "").lower()
+                self.is_animated_gif = self.codec == "gif" and self._image.is_animated
                 # a PNG may hold a default image for viewers that do not animate, which is not a frame
                 self._first = int(bool(self._image.info.get("default_image")))
                 self._count = getattr(self._image, "n_frames", 1) - self._first if self.codec in _ANIMATED else 1
@@ -54,6 +58,11 @@ class ImageReader(VideoReader):
         return self._count
 
     def _show(self, index):
+        # Of an APNG, Pillow's way back ends in errors, and a loaded frame that is to be undone is not undone whole.
+        undone = self._image.info.get("disposal") == PngImagePlugin.Disposal.OP_PREVIOUS
+        if undone or self._first + index < self._image.tell():
+            self._image.close()
+            self._image = Image.open(self.path)
         self._image.seek(self._first + index)
         self._image.load()
 

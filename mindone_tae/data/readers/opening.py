@@ -44,7 +44,8 @@ def open_video(
     """Open one file.
 
     Args:
-        path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name.
+        path: a video, GIF or image, or a folder of numbered images. Images are read as such whatever the reader's name,
+            and an animated GIF with PyAV whatever its own.
         reader: "pyav", "decord", "image", or "auto": images as such, and videos with PyAV.
         timeout_s: seconds that opening, and each read, may take, in a process of its own, so that a hang or a crash
             loses only that. None reads in this process without a limit.
@@ -60,6 +61,10 @@ def open_video(
         return BoundedReader(path, reader, timeout_s, tone_map=tone_map, memory_mb=memory_mb)
     if os.path.isdir(path):
         return ImageSequenceReader(path, IMAGE_SUFFIXES)
-    if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
-        return ImageReader(path)
+    if reader == "image" or os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
+        image = ImageReader(path)
+        if not image.is_animated_gif:
+            return image
+        image.close()
+        reader = "pyav"
     return PyAVReader(path, tone_map) if reader in ("auto", "pyav") else READERS[reader](path)

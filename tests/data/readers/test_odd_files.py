@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from mindone_tae.data.readers.base import UnreadableVideo
 from mindone_tae.data.readers.opening import open_video
@@ -169,14 +169,60 @@ def test_rotation_in_a_matroska_file_is_applied_or_the_reader_refuses(tmp_path, 
         assert read_all(path, reader).shape == (10, 96, 64, 3)
 
 
-@pytest.mark.parametrize("name, keywords", [("a.webp", {"lossless": True}), ("a.png", {}), ("a.gif", {})])
+@pytest.mark.parametrize(
+    "name, keywords", [("a.webp", {"lossless": True}), ("a.png", {}), ("a.apng", {}), ("a.avif", {}), ("a.gif", {})]
+)
 def test_animated_image_is_a_video_of_all_its_frames(tmp_path, name, keywords):
+    if name == "a.avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
     levels = [10, 90, 170, 250]
     pictures = [Image.new("RGB", (32, 24), (level,) * 3) for level in levels]
+    keywords = {"format": "PNG"} if name == "a.apng" else keywords
     pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100, **keywords)
     with open_video(tmp_path / name) as video:
         assert (len(video), video.size, video.fps) == (4, (24, 32), 10.0)
-        assert video.read([3, 0, 2, 1])[:, 5, 5, 0].tolist() == [250, 10, 170, 90]
+        assert np.abs(video.read([3, 0, 2, 1])[:, 5, 5, 0] - np.array([250, 10, 170, 90])).max() <= (".avif" in name)
+        for number in (3, 1, 2, 0, 2, 1, 3):
+            assert abs(int(video.read([number])[0, 5, 5, 0]) - levels[number]) <= (".avif" in name)
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+@pytest.mark.parametrize("blend", [0, 1])
+def test_animated_png_is_composed_as_ffmpeg_does(tmp_path, disposal, blend):
+    picture = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
+    pictures = []
+    for number in range(5):  # a window that moves over nothing
+        shown = np.dstack([np.roll(picture, number, 1), np.zeros((24, 32), np.uint8)])
+        shown[4:20, 5 * number : 5 * number + 9, 3] = 255
+        pictures.append(Image.fromarray(shown))
+    path = tmp_path / "a.png"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], disposal=disposal, blend=blend)
+    with av.open(str(path), format="apng") as container:
+        wanted = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    with open_video(path) as video:
+        for number in [*range(5), 3, 1, 4, 2, 0]:
+            seen = wanted[number][..., 3] > 0  # what hides under transparency is the decoder's choice
+            assert np.array_equal(video.read([number])[0][seen], wanted[number][seen][:, :3])
+
+
+@pytest.mark.parametrize("reader", ["auto", "pyav", "image"])
+def test_animated_gif_under_an_images_name_is_read_as_any_gif(tmp_path, reader):
+    pictures = [Image.new("RGBA", (32, 24), (level, 0, 0, 255)) for level in (10, 90, 170, 250)]
+    for number, picture in enumerate(pictures):
+        picture.paste((0, 0, 0, 0), (4 * number, 0, 4 * number + 4, 8))
+    keywords = {"append_images": pictures[1:], "duration": [100, 0, 40, 300], "disposal": 2, "format": "GIF"}
+    for name in ("a.gif", "a.png"):
+        pictures[0].save(tmp_path / name, save_all=True, **keywords)
+    with open_video(tmp_path / "a.gif") as gif, open_video(tmp_path / "a.png", reader) as video:
+        assert (len(video), video.size, video.fps, video.name) == (4, gif.size, gif.fps, "pyav")
+        assert video.read([3, 0, 2, 1])[:, 20, 20, 0].tolist() == [250, 10, 170, 90]
+        assert np.array_equal(video.read(range(4)), gif.read(range(4)))
+
+
+def test_gif_of_one_frame_under_an_images_name_is_a_still_image(tmp_path):
+    Image.new("RGB", (32, 24)).save(tmp_path / "a.png", format="GIF")
+    with open_video(tmp_path / "a.png") as video:
+        assert (len(video), video.fps, video.name) == (1, 0.0, "image")
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png"])
