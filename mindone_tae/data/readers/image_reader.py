@@ -13,13 +13,14 @@ from .base import UnreadableVideo, VideoReader
 from .colour.icc_profile import to_srgb
 
 _ANIMATED = ("webp", "png", "avif")
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of a TIFF
 
 
 class ImageReader(VideoReader):
     """Frames of an image file.
 
     The camera's orientation tag is applied, an ICC profile is converted to sRGB, transparency is dropped, grey becomes
-    RGB, 16-bit grey is scaled to 8 bits.
+    RGB, 12-bit and 16-bit grey is scaled to 8 bits.
 
     Attributes:
         is_animated_gif: only the first frame is read here; PyAVReader reads all.
@@ -33,6 +34,7 @@ class ImageReader(VideoReader):
             self._image = Image.open(self.path)
             try:
                 self.codec = (self._image.format or "").lower()
+                self._check_range()
                 self.is_animated_gif = self.codec == "gif" and self._image.is_animated
                 # a PNG may hold a default image for viewers that do not animate, which is not a frame
                 self._first = int(bool(self._image.info.get("default_image")))
@@ -45,6 +47,12 @@ class ImageReader(VideoReader):
         self.size = self._frame.shape[:2]
         if self._count == 1:
             self._image.close()
+
+    def _check_range(self):
+        """Raises UnreadableVideo where black and white are unknown. Older Pillows call 16-bit PNG "I" too."""
+        if self._image.mode == "F" or (self._image.mode == "I" and self.codec not in ("png", "ppm")):
+            told = f"its grey is of mode {self._image.mode} (32 bits or signed), whose level of white is unknown"
+            raise UnreadableVideo(self.path, f"{told}: save it with 8 or 16 bits")
 
     def _rate(self):
         """Mean frames a second: each frame of an animation has a duration of its own."""
@@ -92,6 +100,8 @@ def _reasons(path, problem="not an image"):
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
+    except UnreadableVideo:
+        raise
     except Image.UnidentifiedImageError:
         raise UnreadableVideo(path, "not an image that Pillow knows") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, EOFError, ...
@@ -100,7 +110,9 @@ def _reasons(path, problem="not an image"):
 
 def rgb(image: Image.Image) -> np.ndarray:
     """A Pillow image upright as uint8 (h, w, 3) of sRGB."""
+    tags = getattr(image, "tag_v2", {})
     image, profile = ImageOps.exif_transpose(image), image.info.get("icc_profile")
-    if image.mode.startswith("I;16"):  # Pillow would clip these at 255 rather than scale them
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I"):  # Pillow would clip these at 255 rather than scale them
+        grey = (np.asarray(image) >> tags.get(_BITS_PER_SAMPLE, (16,))[0] - 8).astype(np.uint8)
+        image = Image.fromarray(255 - grey if tags.get(_PHOTOMETRIC) == 0 else grey)  # 0 is white there
     return np.asarray(to_srgb(image, profile) if profile else image.convert("RGB"))

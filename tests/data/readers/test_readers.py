@@ -166,6 +166,44 @@ def test_16_bit_grey_image_is_scaled(tmp_path):
         assert video.read([0])[0, 0, :, 0].tolist() == [0, 128, 255]
 
 
+def tiff_of(levels, bits, sample_format=1, white_is_zero=False):
+    """A TIFF of one row of grey: packed levels, and the tags that say how."""
+    width = len(levels) * 8 // bits
+    tags = {256: width, 257: 1, 258: bits, 259: 1, 262: int(not white_is_zero), 273: 134, 277: 1, 278: 1}
+    tags |= {279: len(levels), 339: sample_format}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + levels
+
+
+@pytest.mark.parametrize(
+    "data, wanted",
+    [
+        (tiff_of(struct.pack("<3H", 0, 32768, 65535), 16), [0, 128, 255]),
+        (tiff_of(struct.pack("<3H", 0, 32768, 65535), 16, white_is_zero=True), [255, 127, 0]),
+        (tiff_of(bytes.fromhex("000800fff000"), 12), [0, 128, 255, 0]),
+    ],
+)
+def test_deep_grey_tiff_is_scaled_by_its_own_bits_and_white(tmp_path, data, wanted):
+    (tmp_path / "deep.tif").write_bytes(data)
+    with open_video(tmp_path / "deep.tif") as video:
+        assert video.read([0])[0, 0, :, 0].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "data, mode",
+    [
+        (tiff_of(np.array([0, 0.5, 1], "<f4").tobytes(), 32, 3), "F"),
+        (tiff_of(np.array([0, 32768, 65535], "<i4").tobytes(), 32, 2), "I"),
+        (tiff_of(np.array([0, 32768, 65535], "<u4").tobytes(), 32, 1), "I"),
+        (tiff_of(np.array([-32768, 0, 32767], "<i2").tobytes(), 16, 2), "I"),
+    ],
+)
+def test_grey_whose_white_is_unknown_is_refused(tmp_path, data, mode):
+    (tmp_path / "deep.tif").write_bytes(data)
+    with pytest.raises(UnreadableVideo, match=rf"tif: its grey is of mode {mode} .*white is unknown: save it with 8"):
+        open_video(tmp_path / "deep.tif")
+
+
 def test_camera_orientation_of_a_photograph_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown a quarter turn clockwise
