@@ -53,9 +53,11 @@ def info_of(video: VideoReader) -> ClipInfo:
 
 def hdr_refusal(info: ClipInfo, hdr: str) -> str:
     """Why a file is left out for its high dynamic range, "" where it is not."""
-    if hdr == "refuse" and info.transfer in HDR_TRANSFERS:
-        return f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
-    return ""
+    if info.transfer not in HDR_TRANSFERS:
+        return ""
+    if info.reader in ("image", "images"):
+        return f"high dynamic range ({info.transfer}) of an image, which hdr does not convert: save it as SDR"
+    return "" if hdr == "tonemap" else f"high dynamic range ({info.transfer}): left out unless hdr is tonemap"
 
 
 def inspect_file(

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from .base import UnreadableVideo, VideoReader
 from .colour.icc_profile import to_srgb
+from .colour.image_transfer import image_transfer
 
 _ANIMATED = ("webp", "png", "avif")
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of a TIFF
@@ -35,6 +36,7 @@ class ImageReader(VideoReader):
             try:
                 self.codec = (self._image.format or "").lower()
                 self._check_range()
+                self.transfer = image_transfer(self.path, self.codec)
                 self.is_animated_gif = self.codec == "gif" and self._image.is_animated
                 # a PNG may hold a default image for viewers that do not animate, which is not a frame
                 self._first = int(bool(self._image.info.get("default_image")))

@@ -39,7 +39,7 @@ class ImageSequenceReader(VideoReader):
         names.sort(key=lambda name: int(_NUMBERED.fullmatch(name)[2]))
         self._paths = [os.path.join(self.path, name) for name in names]
         with ImageReader(self._paths[0]) as first:
-            self.size, self.codec = first.size, first.codec
+            self.size, self.codec, self.transfer = first.size, first.codec, first.transfer
 
     def __len__(self):
         return len(self._paths)

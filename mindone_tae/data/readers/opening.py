@@ -49,7 +49,8 @@ def open_video(
         reader: "pyav", "decord", "image", or "auto": images as such, and videos with PyAV.
         timeout_s: seconds that opening, and each read, may take, in a process of its own, so that a hang or a crash
             loses only that. None reads in this process without a limit.
-        tone_map: whether HDR (PQ or HLG) is converted to SDR; otherwise its code values are read as they are.
+        tone_map: whether a video's HDR (PQ or HLG) is converted to SDR; otherwise its code values are read as they are,
+            as an image's always are.
         memory_mb: most megabytes such a process may take; None for no limit.
 
     Raises:

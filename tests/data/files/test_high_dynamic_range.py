@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checked import check_data, rows_of
+from PIL import Image, features
 
 from mindone_tae.data.readers.opening import open_video
 from mindone_tae.data.tae_video import TAEVideoDataset
@@ -78,3 +81,43 @@ def test_manifest_tells_transfer_and_guessed_rates_and_each_data_set_decides(hdr
         "sample_n_frames": 2,
     }
     assert len(TAEVideoDataset(**keywords)) == 1 and len(TAEVideoDataset(hdr="tonemap", **keywords)) == 3
+
+
+def tagged_png(path, transfer):
+    """A PNG with a cICP chunk of BT.2020 primaries and a transfer characteristic by its number in H.273."""
+    Image.new("RGB", (96, 64), (90, 120, 60)).save(path)
+    data, body = path.read_bytes(), b"cICP" + bytes([9, transfer, 0, 1])
+    path.write_bytes(data[:33] + struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:])
+
+
+def tagged_avif(path, transfer, frames):
+    pictures = [Image.new("RGB", (96, 64), (90, 120, 60 + number)) for number in range(frames)]
+    pictures[0].save(path, save_all=frames > 1, append_images=pictures[1:], duration=50)
+    parts = path.read_bytes().split(b"colrnclx")
+    assert len(parts) > 1
+    path.write_bytes(parts[0] + b"".join(b"colrnclx\0\x09\0" + bytes([transfer]) + part[4:] for part in parts[1:]))
+
+
+@pytest.mark.parametrize("hdr_flag", ["refuse", "tonemap"])
+def test_images_of_high_dynamic_range_are_left_out_whatever_hdr_says(tmp_path, hdr_flag):
+    folder = tmp_path / "images"
+    (folder / "sequence").mkdir(parents=True)
+    for name, transfer in {"pq.png": 16, "hlg.png": 18, "sdr.png": 1, "sequence/1.png": 16}.items():
+        tagged_png(folder / name, transfer)
+    wanted = {"pq.png": "pq", "hlg.png": "hlg", "sdr.png": "", "sequence": "pq"}
+    if features.check("avif"):
+        for name, (transfer, frames) in {"pq.avif": (16, 1), "hlg.avif": (18, 4), "sdr.avif": (1, 1)}.items():
+            tagged_avif(folder / name, transfer, frames)
+        wanted |= {"pq.avif": "pq", "hlg.avif": "hlg", "sdr.avif": "bt709"}
+    (folder / "list.csv").write_text("\n".join(["video", *wanted]))
+    assert check_data(folder / "list.csv", "--output_path", tmp_path / "out", "--hdr", hdr_flag) == 0
+    rows = rows_of(tmp_path / "out/manifest.csv")
+    assert {name: row["transfer"] for name, row in rows.items()} == wanted
+    told = {
+        name: f"high dynamic range ({kind}) of an image, which hdr does not convert: save it as SDR"
+        for name, kind in wanted.items()
+        if kind in ("pq", "hlg")
+    }
+    assert {name: row["reason"] for name, row in rows.items() if row["reason"]} == told
+    data = TAEVideoDataset(csv_path=str(folder / "list.csv"), size=64, sample_n_frames=1, hdr=hdr_flag)
+    assert len(data) == len(wanted) - len(told)
