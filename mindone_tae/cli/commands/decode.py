@@ -51,7 +51,6 @@ def run_decode(options, console):
 
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
-    _check_rates(latents)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
@@ -122,19 +121,6 @@ def _finished(raw, model, options):
     t, h, _ = model.latent_size((many, many, many)) if hasattr(model, "latent_size") else (many, many, many)
     factors = {name: getattr(model, name, None) for name in ("scaling_factor", "shift_factor")}
     return as_stored(raw, (many // t, many // h), options.fps, {"scaling_convention": options.convention, **factors})
-
-
-def _check_rates(latents):
-    """Raises UserError where a latent's video could not be written: before anything is decoded."""
-    from mindone_tae.data.video_out.writer import FASTEST, SLOWEST
-
-    for latent in latents:
-        fps = latent.facts["fps"]
-        if fps and not SLOWEST <= fps <= FASTEST:
-            raise UserError(
-                f"{latent.where} says it is of {fps:g} frames a second; videos are written of {SLOWEST:g} to "
-                f"{FASTEST:g}: encode the clip again"
-            )
 
 
 def _check_shapes(latents, model):
@@ -259,7 +245,9 @@ def _output(folder, latent, suffix):
     """The writer of one clip: an image for that of an image file, else a video."""
     from mindone_tae.data import ImageWriter, VideoWriter
     from mindone_tae.data.readers.opening import IMAGE_SUFFIXES
+    from mindone_tae.data.video_out.writer import writable_fps
 
     if latent.facts["frames"] == 1 and latent.name.lower().endswith(IMAGE_SUFFIXES):
         return ImageWriter(output_file(folder, latent.name, ".png"))
-    return VideoWriter(output_file(folder, latent.name, f".{suffix}"), latent.facts["fps"] or 1.0)
+    fps = writable_fps(latent.facts["fps"], latent.where)
+    return VideoWriter(output_file(folder, latent.name, f".{suffix}"), fps)

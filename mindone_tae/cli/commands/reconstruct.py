@@ -138,15 +138,16 @@ class Output:
         self._sheet = output_file(folder / "sheets", clip.name, ".png")
         kinds = "reconstruction", "side_by_side"
         self._paths = [output_file(folder / kind, clip.name, f".{suffix}") for kind in kinds]
-        self._fps = clip.fps or 1.0
+        self._clip = clip
         self._shown = set(np.linspace(0, clip.frames - 1, min(6, clip.frames)).round().astype(int).tolist()) or {0}
         self._number, self._kept = 0, []
 
     def __enter__(self):
         from mindone_tae.data import VideoWriter
+        from mindone_tae.data.video_out.writer import writable_fps
 
-        self._files = ExitStack()
-        self._alone, self._pair = (self._files.enter_context(VideoWriter(path, self._fps)) for path in self._paths)
+        self._files, fps = ExitStack(), writable_fps(self._clip.fps, self._clip.name)
+        self._alone, self._pair = (self._files.enter_context(VideoWriter(path, fps)) for path in self._paths)
         return self
 
     def write(self, x, recon):

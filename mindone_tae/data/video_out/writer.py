@@ -172,6 +172,20 @@ class ImageWriter:
             Image.fromarray(self._frames[0]).save(temporary, format="PNG")
 
 
+def writable_fps(fps: float, clip: str) -> float:
+    """The rate to write a clip at: its own, or, with a warning, the nearest that a video may have.
+
+    Args:
+        fps: frames a second of the clip; 0 for an image, which is written at 1.
+        clip: its name in the warning.
+    """
+    bounded = min(max(fps, SLOWEST), FASTEST) if fps else 1.0
+    if fps and bounded != fps:
+        told = "%s has %g frames a second; its video is written with %g: videos have %g to %g"
+        logger.warning(told, clip, fps, bounded, SLOWEST, FASTEST)
+    return bounded
+
+
 def write_video(path: str | os.PathLike, x: np.ndarray | Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
     """Write a whole video.
 

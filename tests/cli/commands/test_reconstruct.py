@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from mindone_tae.cli import run
-from mindone_tae.data import TAEVideoDataset, UnreadableVideo, VideoWriter
+from mindone_tae.data import TAEVideoDataset, UnreadableVideo, VideoWriter, open_video
 from mindone_tae.zoo.recipe.files import find_recipe
 
 pytestmark = pytest.mark.apart
@@ -75,6 +77,32 @@ def test_a_file_that_declares_frames_and_cannot_decode_them_is_left_out(reconstr
         and "b.mp4" in Path("out/unreadable.csv").read_text()
     )
     assert not list(Path("out").glob("**/.*.tmp*"))
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "decode"])
+@pytest.mark.parametrize(
+    "rate, told, written_rate", [(90000, "90000", 1000), (Fraction(1, 3000), "0.000333333", 0.001)]
+)
+def test_a_rate_that_no_video_may_have_is_bounded_and_told_and_stops_no_other_clip(
+    command, rate, told, written_rate, reconstruct, encode, decode_words, videos, capsys
+):
+    with av.open(str(videos / "b.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = 16, 24, "yuv420p"
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 24, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    if command == "decode":
+        encode("cache")
+        assert run(decode_words("cache", "out/reconstruction")) == 0
+        shown = capsys.readouterr()
+    else:
+        shown = reconstruct()
+    assert written() == {"a.mp4.mp4", "b.mp4.mp4", "deep/c.mp4.mp4", "deep/d.gif.mp4"}
+    said = f"has {told} frames a second; its video is written with {written_rate:g}: videos have 0.001 to 1000"
+    assert shown.err.count(said) == 1 and "b.mp4" in shown.err
+    with open_video("out/reconstruction/b.mp4.mp4") as video:
+        assert len(video) == 5 and video.fps == pytest.approx(written_rate)
 
 
 @pytest.mark.parametrize("command", ["reconstruct", "decode"])
