@@ -19,6 +19,13 @@ _logger = logging.getLogger(__name__)
 MEDIA_SUFFIXES = VIDEO_SUFFIXES + IMAGE_SUFFIXES
 # Files in the output folders of commands, which also hold videos and pictures.
 _BY_COMMANDS = {"mindspore.log", "checked.jsonl"}
+# Separators that a table's header may have in place of those that its name says, and the remedy.
+_OTHER_SEPARATORS = {
+    "\t": "tabs: name it .tsv",
+    ";": "semicolons: add the line 'sep=;' on top",
+    "|": "bars: add the line 'sep=|' on top",
+    ",": "commas: name it .csv",
+}
 
 
 @dataclass(frozen=True)
@@ -204,9 +211,11 @@ def _check_columns(csv_path, columns, video_column):
     if video_column not in columns:
         near = did_you_mean(video_column, columns)
         remedy = "set dataset.video_column to the column of paths"
-        if len(columns) == 1 and ";" in columns[0]:
-            remedy, near = "cells end with a comma, and these seem to with a semicolon: save it with commas", ""
-        elif any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns):
+        other = next((mark for mark in _OTHER_SEPARATORS if len(columns) == 1 and mark in columns[0]), None)
+        file_on_top = any(name.lower().endswith(MEDIA_SUFFIXES) for name in columns)
+        if other == "\t" or (other and not file_on_top):
+            remedy, near = f"its cells seem to be separated by {_OTHER_SEPARATORS[other]}", ""
+        elif file_on_top:
             remedy = f"its first line must be a header, not a file: add the line '{video_column}' on top"
         elif {"path", "frames", "reader", "reason"} <= set(columns):
             remedy = "it is a manifest of mindone-tae check-data: give it as dataset.manifest_path"

@@ -16,6 +16,7 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = (".json", ".jsonl", ".ndjson")
 # Python's csv module allows 131,072 characters a cell by default; the limit is the process's.
 _LONGEST_CELL = 2**31 - 1
+_END_OF_FILE = "\x1a"  # Ctrl-Z, which DOS programs write behind a text
 # A first line that names the delimiter, for spreadsheets.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*[\r\n]*')
 
@@ -67,10 +68,10 @@ def _delimited(path, delimiter, any_bytes):
 
     def cells():
         for where, row in rows:
-            if len(row) > len(columns):
+            if any(row[len(columns) :]):  # spreadsheets may write empty cells behind the last
                 raise UserError(
                     f"{where} has more cells than the header has columns: "
-                    "put a path that holds a comma in double quotes"
+                    "put a cell that holds the separator in double quotes, with no space before them"
                 )
             # pandas writes its index as a column without a name
             yield where, {name: row[at] if at < len(row) else "" for at, name in enumerate(columns) if name}
@@ -83,9 +84,11 @@ def _delimited_rows(path, delimiter, errors):
     try:
         with open(path, encoding="utf-8-sig", errors=errors, newline="") as file:
             first = file.readline()
+            if "\0" in first:
+                raise ValueError("it holds zero bytes, as UTF-16 and .xlsx do")
             separator = _SEPARATOR_LINE.fullmatch(first)
             csv.field_size_limit(_LONGEST_CELL)
-            lines = file if separator else chain([first], file)
+            lines = (line.rstrip(_END_OF_FILE) for line in (file if separator else chain([first], file)))
             rows = csv.reader(lines, delimiter=separator[1] if separator else delimiter, strict=True)
             for row in rows:
                 if row:
@@ -98,6 +101,8 @@ def _delimited_rows(path, delimiter, errors):
 
 def _json(path):
     rows = [(where, {name: _text(value) for name, value in row.items()}) for where, row in _objects(path)]
+    if not rows:
+        raise UserError(f'{path} has no rows: write an object a line, such as {{"video": "a.mp4"}}')
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
     return columns, ((where, {name: row.get(name, "") for name in columns}) for where, row in rows)
 
@@ -106,7 +111,7 @@ def _objects(path):
     """(where, object) of each row."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
+            text = file.read().rstrip(_END_OF_FILE)
         if text.lstrip().startswith("["):
             rows = [(f"{path}, item {number}", row) for number, row in enumerate(json.loads(text), 1)]
         else:
@@ -118,6 +123,11 @@ def _objects(path):
     for where, row in rows:
         if not isinstance(row, dict):
             raise UserError(f'{where} is not an object: write {{"video": "a.mp4"}}')
+        if row and all(isinstance(value, (dict, list)) for value in row.values()):
+            remedy = (
+                'write an object a line, such as {"video": "a.mp4"}: in pandas, to_json(orient="records", lines=True)'
+            )
+            raise UserError(f"{where} holds tables or lists alone, and no path: {remedy}")
         yield where, row
 
 

@@ -78,9 +78,51 @@ def test_latin_1_csv_is_told_to_be_utf_8(write_csv):
         read_collection(write_csv("video\nbär.mp4\n", encoding="latin-1"))
 
 
-def test_a_csv_with_semicolons_is_told_to_have_commas(write_csv):
-    with pytest.raises(UserError, match="its columns are video;note: cells end with a comma, .* save it with commas$"):
-        read_collection(write_csv("video;note\na.mp4;x\n"))
+@pytest.mark.parametrize(
+    "name, separator, remedy",
+    [
+        ("list.csv", "\t", "tabs: name it .tsv"),
+        ("list.tsv", ",", "commas: name it .csv"),
+        ("list.csv", ";", "semicolons: add the line 'sep=;' on top"),
+        ("list.tsv", ";", "semicolons: add the line 'sep=;' on top"),
+        ("list.csv", "|", "bars: add the line 'sep=|' on top"),
+    ],
+)
+def test_other_separators_than_the_names_are_told_and_the_remedy_works(write_csv, name, separator, remedy):
+    text = f"video{separator}note\na.mp4{separator}x\n"
+    with pytest.raises(UserError) as caught:
+        read_collection(write_csv(text, name))
+    assert str(caught.value).endswith(f": its cells seem to be separated by {remedy}")
+    name, text = (f"list{remedy[-4:]}", text) if "name it" in remedy else (name, f"sep={separator}\n{text}")
+    assert [(item.relative_path, item.extra) for item in read_collection(write_csv(text, name))] == [
+        ("a.mp4", {"note": "x"})
+    ]
+
+
+def test_file_name_with_a_comma_on_top_is_no_header(write_csv):
+    with pytest.raises(UserError, match="first line must be a header"):
+        read_collection(write_csv("a, b.mp4\nc.mp4\n", "list.tsv"))
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("list.csv", "video,note\r\na.mp4,x\r\n\x1a"),
+        ("list.csv", "video,note\r\na.mp4,x\x1a"),
+        ("list.csv", "video,note\na.mp4,x,,\n"),
+        ("list.jsonl", '{"video": "a.mp4", "note": "x"}\r\n\x1a'),
+    ],
+)
+def test_end_of_file_mark_of_dos_and_empty_cells_behind_the_last_are_dropped(write_csv, name, text):
+    items = read_collection(write_csv(text, name))
+    assert [(item.relative_path, item.extra) for item in items] == [("a.mp4", {"note": "x"})]
+
+
+@pytest.mark.parametrize("text", ["video,note\na.mp4,x\n".encode("utf-16-le"), b"PK\x03\x04\x14\0\0\0"])
+def test_zero_bytes_on_top_are_told_and_taken_for_no_column(tmp_path, text):
+    (tmp_path / "list.csv").write_bytes(text)
+    with pytest.raises(UserError, match="not a csv in UTF-8: it holds zero bytes, .*: save it as UTF-8"):
+        read_collection(str(tmp_path / "list.csv"))
 
 
 def test_missing_csv_folder_or_both_say_what_is_missing(tmp_path):
@@ -198,6 +240,14 @@ def test_parquet_without_pyarrow_names_it(write_csv, monkeypatch):
         ('["a.mp4"]\n', "item 1 is not an object"),
         ("7\n", "line 1 is not an object"),
         ('{"path": "a.mp4"}\n', "no column 'video'"),
+        ("[]", "list.jsonl has no rows: write an object a line"),
+        ("\n", "list.jsonl has no rows: write an object a line"),
+        # what pandas.DataFrame({"video": ["a.mp4"]}).to_json(orient=...) gives: columns, index, split, table
+        ('{"video":{"0":"a.mp4"}}', r'line 1 holds .* no path: .*to_json\(orient="records", lines=True\)$'),
+        ('{"0":{"video":"a.mp4"}}', "line 1 holds tables or lists alone, and no path"),
+        ('{"columns":["video"],"index":[0],"data":[["a.mp4"]]}', "line 1 holds tables or lists alone, and no path"),
+        ('{"schema":{"fields":[]},"data":[{"index":0,"video":"a.mp4"}]}', "line 1 holds tables or lists alone"),
+        ('{"video": ["a.mp4", "b.mp4"]}', "line 1 holds tables or lists alone, and no path"),
     ],
 )
 def test_bad_jsonl_says_what_is_wrong(write_csv, text, said):
