@@ -31,6 +31,9 @@ from .serve import command as serve
 # a key by its dotted path, with or without dashes; or a whole section, which dashes would make a flag
 _KEY = re.compile(r"(?:--)?(?P<key>[a-z_]+(?:\.[a-z_0-9]+)+)(?:=.*)?|[a-z_]+=.*", re.DOTALL)
 
+# a path in the home folder as the value of a flag or a key
+_IN_HOME = re.compile(r"(-*[\w.]+=)~/")
+
 _EPILOG = """\
 Any key of a recipe can be changed on the command line by its dotted path:
   mindone-tae train --config tae/train/tiny_64x64x8 --output_path outputs/tiny train.steps=300 model.dtype=float16
@@ -85,6 +88,10 @@ def parse(arguments):
     options, rest = parser.parse_known_args(_joined(arguments))
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the current folder was removed ({error.strerror}): change to another") from None
     command = commands.choices[options.name]
     if hasattr(options, "videos"):
         options.videos, rest = _separate_videos([*options.videos, *rest])
@@ -146,13 +153,16 @@ def _add_other(commands, name, claim, package):
 
 
 def _joined(words):
-    """The words with "--a.b c" joined to "--a.b=c", and a bare switch made "--switch=True".
+    """The words with "--a.b c" joined to "--a.b=c", a bare switch made "--switch=True", and ~/ behind "=" expanded.
 
-    argparse would take c for a video, and a video behind a switch for the switch's value.
+    argparse would take c for a video, and a video behind a switch for the switch's value; a shell expands ~ only where
+    a word begins with it.
     """
     joined, words = [], list(words)
     while words:
         word = words.pop(0)
+        if match := _IN_HOME.match(word):
+            word = match[1] + os.path.expanduser(word[match.end(1) :])
         match = _KEY.fullmatch(word)
         if word in flags.SWITCHES:
             word += f"={words.pop(0)}" if words and words[0].lower() in flags.SWITCH_VALUES else "=True"
@@ -165,7 +175,7 @@ def _joined(words):
 def _separate_videos(words):
     """(videos, other words): the others are unknown flags and key=value."""
     # os.path: a long override is no name of a file, and no error
-    is_video = [not word.startswith("-") and (os.path.exists(word) or "=" not in word) for word in words]
+    is_video = [os.path.exists(word) or not (word.startswith("-") or "=" in word) for word in words]
     videos = [word for word, video in zip(words, is_video) if video]
     return videos, [word for word, video in zip(words, is_video) if not video]
 

@@ -148,6 +148,7 @@ def source(tmp_path, image_vae):
     """source(layout, ...) is a file of a random image VAE."""
 
     def make(layout="diffusers", name="vae.safetensors", change=lambda arrays: arrays, **keywords):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         save_file(change(image_vae(layout, **keywords)), tmp_path / name)
         return tmp_path / name
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +75,7 @@ class Jobs:
         Raises:
             UserError: the file is over a limit or cannot be read, or the command failed.
         """
-        self._last += 1
-        number, folder = self._last, self._folder / f"{self._last:04d}"
-        folder.mkdir(parents=True)
+        number, folder = self._new_folder()
         video = self._taken(Path(upload), folder)
         try:
             tell(0.0, "looking at the file")
@@ -87,6 +86,15 @@ class Jobs:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return number
+
+    def _new_folder(self):
+        """The next number that no other server has taken in the same folder, and its folder."""
+        while True:
+            self._last += 1
+            folder = self._folder / f"{self._last:04d}"
+            with suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                return self._last, folder
 
     def page(self, number):
         """The path of a report's page; None if there is no such report."""
@@ -122,7 +130,7 @@ class Jobs:
         limits, size = self._limits, video.stat().st_size
         if size > limits.megabytes * 1e6:
             raise UserError(
-                f"the file has {size / 1e6:.0f} MB; at most {limits.megabytes:g} are taken: give a shorter video"
+                f"the file has {size / 1e6:.6g} MB; at most {limits.megabytes:g} are taken: give a shorter video"
             )
         try:
             info = inspect_file(str(video), timeout_s=60.0)

@@ -68,6 +68,13 @@ class _Refused(Exception):
         self.status = status
 
 
+def _url(target):
+    try:
+        return urlsplit(target)
+    except ValueError:
+        raise _Refused(400, "not an address of this server") from None
+
+
 class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version, protocol_version = "mindone-tae", "", "HTTP/1.1"
     timeout = _IDLE_SECONDS
@@ -86,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             # pages of other sites must not reach this server, also not through DNS rebinding
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Refused(400, "not the name of this server")
-            act(urlsplit(self.path))
+            act(_url(self.path))
         except _Refused as refused:
             self.close_connection = True  # the rest of the request is not read
             self._json({"error": str(refused)}, refused.status)
@@ -148,10 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
         length, most = self.headers.get("Content-Length", ""), self.server.limits.megabytes * 1e6
         if not re.fullmatch(r"[0-9]{1,15}", length) or self.headers.get("Transfer-Encoding"):
             raise _Refused(411, "the upload's length is not told")
-        if not 0 < int(length) <= most:
-            raise _Refused(
-                413, f"the file has {int(length) / 1e6:.0f} MB; at most {most / 1e6:g} are taken: give a shorter video"
-            )
+        if not int(length):
+            raise _Refused(400, "the file is empty: give a video")
+        if int(length) > most:
+            megabytes = f"{int(length) / 1e6:.6g} MB; at most {most / 1e6:g} are taken"
+            raise _Refused(413, f"the file has {megabytes}: give a shorter video")
         if int(length) > shutil.disk_usage(path.parent).free // 2:
             raise _Refused(507, "the disk is too full for this file")
         left = int(length)

@@ -24,6 +24,7 @@ from mindone_tae.zoo.errors import UserError
 
 from ..architecture import architecture
 from ..diffusers_folder import save_diffusers_folder
+from ..finding import find_weights
 from ..loading import load_weights, set_parameters
 from ..name_lists import shortened
 from ..name_maps import inflated_name, is_temporal, network_of
@@ -83,8 +84,9 @@ def inflate(
         Inflation.
 
     Raises:
-        UserError: the source is not a complete image VAE of this kind, the target's name fits no format, or
-            temporal_downsample is unknown. Nothing is written then.
+        UserError: the source is not a complete image VAE of this kind, the target's name fits no format, the target
+            would replace the source or another model's config.json, or temporal_downsample is unknown. Nothing is
+            written then.
         RuntimeError: the check found a difference.
     """
     started_at = time.monotonic()
@@ -92,6 +94,7 @@ def inflate(
     if temporal_downsample not in TEMPORAL_DOWNSAMPLES:
         known = " or ".join(map(repr, TEMPORAL_DOWNSAMPLES))
         raise UserError(f"temporal_downsample is {temporal_downsample!r}; it must be {known}: the first is published")
+    _check_replaces_nothing(src, target)
     stored, renamed = open_renamed(src)
     kept, skipped = _vae_part(renamed)
     shapes = {name: shape for name, (_, shape) in kept.items()}
@@ -126,6 +129,15 @@ def inflate(
         load_weights(tae, target)
         check_inflation(tae, vae, report)
     return done
+
+
+def _check_replaces_nothing(src, target):
+    files = {file.resolve() for file in find_weights(src).files}
+    where, config = Path(target).resolve(), Path(target, "config.json")
+    if where in files or (is_folder(target) and where in {file.parent for file in files}):
+        raise UserError(f"target is {target}, and the image VAE there would be replaced: choose another name")
+    if is_folder(target) and config.is_file() and f'"{_FOLDER_CLASS}"' not in config.read_text(errors="replace"):
+        raise UserError(f"target is {target}, and another model's config.json there would be replaced: choose another")
 
 
 def _started(name, array, halving_taps):

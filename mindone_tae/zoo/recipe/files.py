@@ -40,6 +40,8 @@ def find_recipe(name_or_path: str | Path) -> Path:
     name = path.with_suffix("").as_posix() if path.suffix in _SUFFIXES else path.as_posix()
     name = name.removeprefix("configs/")
     if name not in known:
+        if (path / "config.yaml").is_file():
+            raise UserError(f"'{name_or_path}' is the folder of a run: give its recipe, {path / 'config.yaml'}")
         what = "a folder, not a recipe" if path.is_dir() else "neither a file nor the name of a recipe"
         holding = [full for full in sorted(known) if name and name.lower() in full.lower()]
         near = did_you_mean(name, known)

@@ -9,6 +9,20 @@ from mindone_tae.cli import run
 from mindone_tae.data import write_video
 
 
+def test_a_folder_of_a_run_and_a_current_folder_that_is_gone_are_named(capsys, tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/config.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "--config", "a", "--output_path", str(tmp_path / "x")]) == 2
+    assert "'a' is the folder of a run: give its recipe, a/config.yaml" in capsys.readouterr().err
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(["list"]) == 2
+    assert "error: the current folder was removed (No such file or directory" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -81,12 +81,13 @@ def test_the_size_that_is_taken_is_said_only_where_nobody_asked_for_one(videos, 
             ["train.seed=3"],
         ),
         (["train.seed=3"], [], ["train.seed=3"]),
+        (["train.seed=3", "--", "-e.mp4"], ["-e.mp4"], ["train.seed=3"]),
     ],
 )
 def test_videos_are_told_from_keys_wherever_they_stand(words, videos, overrides, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
-    for name in ("a.mp4", "b=c.mp4"):
+    for name in ("a.mp4", "b=c.mp4", "-e.mp4"):
         Path(name).touch()
     options = parse(["reconstruct", *words])
     assert (options.videos, options.overrides) == (videos, overrides)

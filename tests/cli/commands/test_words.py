@@ -167,6 +167,14 @@ def test_keys_and_sections_of_a_recipe_are_set_in_every_spelling():
     ]
 
 
+def test_a_path_in_the_home_folder_is_found_behind_an_equals_sign(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    words = ["--config=~/r.yaml", "--output_path=~/run", "dataset.folder=~/v", "train.note=~", "train.other=a~/b"]
+    options = parse(["train", *words])
+    assert (options.config, options.output_path) == ("/home/somebody/r.yaml", "/home/somebody/run")
+    assert options.overrides == ["dataset.folder=/home/somebody/v", "train.note=~", "train.other=a~/b"]
+
+
 def test_a_flag_cut_short_is_no_flag(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["train", "--config", "tae/train/tiny_64x64x8", "--output_path", "out", "--resum"]) == 2

@@ -52,6 +52,13 @@ def test_files_are_named_by_us_and_frames_are_those_that_are_there(jobs, tmp_pat
     assert words[words.index("--num_frames") + 1] == "4"
 
 
+def test_two_servers_on_one_folder_take_different_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(Jobs, "_call", lambda self, words, folder, tell: None)
+    servers = [Jobs(tmp_path / "out", LIMITS) for _ in range(2)]
+    numbers = [servers[i].run(clip(tmp_path / "a.mp4"), CHOICE) for i in (0, 1, 1, 0)]
+    assert numbers == [1, 2, 3, 4]
+
+
 def test_numbers_go_on_from_earlier_reports_and_only_reports_have_a_page(tmp_path):
     (tmp_path / "0007").mkdir()
     (tmp_path / "0007/report.html").write_text("x")

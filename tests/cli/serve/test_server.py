@@ -101,8 +101,8 @@ def test_uploads_lie_under_names_of_ours(served):
 @pytest.mark.parametrize(
     ("query", "body", "status", "said"),
     [
-        (PICKED, bytes(1001), 413, "at most 0.001 are taken"),
-        (PICKED, b"", 413, "at most"),
+        (PICKED, bytes(1001), 413, "the file has 0.001001 MB; at most 0.001 are taken"),
+        (PICKED, b"", 400, "the file is empty"),
         ("size=64px&frames=4", b"x", 400, "must be picked"),
         ("size=9999px&frames=4&weights=0", b"x", 400, "cannot be picked"),
         ("size=64px&frames=9&weights=0", b"x", 400, "cannot be picked"),
@@ -129,6 +129,10 @@ def test_an_upload_whose_sender_goes_away_leaves_nothing(served):
     while list(served.uploads.iterdir()) and time.monotonic() < end:
         time.sleep(0.01)
     assert not list(served.uploads.iterdir()) and served.server.line.progress(0) is None
+
+
+def test_a_target_that_is_no_address_is_answered(served):
+    assert served.ask("GET", "http://[bad/")[0] == 400
 
 
 def test_other_sites_are_not_answered(served):

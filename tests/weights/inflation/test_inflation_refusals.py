@@ -32,6 +32,22 @@ def test_everything_wrong_with_a_source_is_told_in_one_error_and_nothing_is_writ
     assert not (tmp_path / "tae.safetensors").exists()
 
 
+def test_the_source_and_another_models_config_are_not_replaced(tmp_path, source):
+    file = source(name="vae/diffusion_pytorch_model.safetensors")
+    (tmp_path / "link").symlink_to(tmp_path / "vae")
+    before = file.read_bytes()
+    for src, target in ((file, file), (file, tmp_path / "vae"), (tmp_path / "vae", f"{tmp_path}/link/")):
+        with pytest.raises(UserError, match="the image VAE there would be replaced"):
+            inflate(src, target, **GROUPS)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.json").write_text('{"_class_name": "UNet2DModel"}')
+    with pytest.raises(UserError, match="another model's config.json there would be replaced"):
+        inflate(file, tmp_path / "other", **GROUPS)
+    assert file.read_bytes() == before and len(list((tmp_path / "other").iterdir())) == 1
+    for _ in range(2):  # an earlier result is replaced
+        inflate(file, tmp_path / "tae", **GROUPS)
+
+
 def test_an_older_vae_with_quant_convs_is_refused(tmp_path, source):
     def change(arrays):
         return {
