@@ -119,7 +119,7 @@ def by_ffmpeg(path, size):
         "0:v:0",
         "-vf",
         exact,
-        "-vsync",
+        "-fps_mode",
         "passthrough",
         "-f",
         "rawvideo",
