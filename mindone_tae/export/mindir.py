@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import shutil
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -55,8 +58,11 @@ def write_mindir(network, shape: tuple[int, ...], path, form: str = "portable") 
             f"narrower model"
         )
     network.set_train(False)
-    with portable() if form == "portable" else contextlib.nullcontext():
-        ms.export(network, ms.Tensor(np.zeros(shape, np.float32)), file_name=str(path), file_format="MINDIR")
+    operators = portable() if form == "portable" else contextlib.nullcontext()
+    with operators, TemporaryDirectory() as folder:  # MindSpore refuses a path with a space or a letter beyond ASCII
+        written = os.path.join(folder, "network.mindir")
+        ms.export(network, ms.Tensor(np.zeros(shape, np.float32)), file_name=written, file_format="MINDIR")
+        shutil.move(written, path)
 
 
 def run_mindir(path, x: np.ndarray) -> list[np.ndarray]:

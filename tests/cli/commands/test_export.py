@@ -65,13 +65,14 @@ def test_without_onnxruntime_files_are_written_and_it_is_said_that_nothing_was_c
 
 
 def test_the_pages_mindir_is_loaded_back_and_compared_and_any_device_has_its_operators(export):
-    text = export(*on_the_page("mindir"), "--image_size", "16,24", "--dtype", "float16").out
+    words = ("--image_size", "16,24", "--dtype", "float16", "--output_path", "outputs/für Lite")
+    text = export(*on_the_page("mindir"), *words).out
     assert len(told(text)) == 3 and 0 < max(told(text)) < 5e-2
-    facts = json.loads(Path("outputs/mindir/mindir.json").read_text())
+    facts = json.loads(Path("outputs/für Lite/mindir.json").read_text())
     assert (facts["pixels_shape"], facts["latents_shape"]) == ([1, 3, 8, 16, 24], [1, 3, 4, 8, 12])
     assert (facts["scaling_factor"], facts["dtype"]) == ("1.5305", "float16")
     # the CPU's form takes the operator of a trained batch norm for a norm's statistics
-    assert b"BatchNorm" not in Path("outputs/mindir/encoder.mindir").read_bytes()
+    assert b"BatchNorm" not in Path("outputs/für Lite/encoder.mindir").read_bytes()
 
 
 @pytest.mark.parametrize(
