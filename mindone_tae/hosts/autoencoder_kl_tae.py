@@ -16,6 +16,8 @@ import json
 import os
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 import mindspore as ms
 from mindone.diffusers.configuration_utils import ConfigMixin, register_to_config
 from mindone.diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
@@ -114,17 +116,18 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
         """Pixels to the moments of the posterior.
 
         Args:
-            x: (b, c, t, h, w) in [-1, 1]; t >= 1, h and w multiples of 8.
+            x: (b, c, t, h, w) in [-1, 1], a Tensor or a NumPy array; t >= 1, h and w multiples of 8.
             return_dict: return an AutoencoderKLOutput with the moments as `latent`.
 
         Returns:
-            A tuple of the moments (b, 2*zc, lt, lh, lw), float32: mean and log-variance, lt = ceil(t/8).
+            A tuple of the moments (b, 2*zc, lt, lh, lw), float32: mean and log-variance, lt = ceil(t/8); a NumPy array
+            if x is one.
 
         Raises:
             ValueError: the network does not take the shape.
         """
         _, mean, logvar = self._tae.encode(x)
-        moments = ops.cat((mean, logvar), axis=1)
+        moments = ops.cat((mean, logvar), 1) if isinstance(x, ms.Tensor) else np.concatenate((mean, logvar), 1)
         return AutoencoderKLOutput(latent=moments) if return_dict else (moments,)
 
     def decode(

@@ -154,8 +154,9 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         if pixels != "float" or not isinstance(x, Tensor):
             given = Given(x, "x", pixels)
             self._warned = self._warned or given.warn_if_far_outside()
-            noise = None if noise is None else Given(noise, "noise").tensor
             return tuple(map(given.back, self.encode(given.tensor, noise)))
+        if noise is not None and not isinstance(noise, Tensor):
+            noise = Given(noise, "noise").tensor
         check_pixels(x.shape, self.in_channels, self.halvings)
         check_floating(x, "x")
         if compiling():

@@ -53,7 +53,7 @@ class Given:
                 f"{name} holds uint8; pixels are numbers in [-1, 1]: "
                 f"say pixels='uint8' for bytes, or give {name} / 127.5 - 1"
             )
-        elif self._is_array and not np.issubdtype(value.dtype, np.floating):
+        elif self._is_array and "float" not in value.dtype.name:  # bfloat16 is ml_dtypes', not one of np.floating
             raise ValueError(f"{name} holds {value.dtype}; it must be floating: give {name}.astype(numpy.float32)")
         if self._is_array:
             self._array = np.ascontiguousarray(value, np.float32)
@@ -71,7 +71,7 @@ class Given:
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
-        if low >= -_FAR and high <= _FAR:
+        if not (low < -_FAR or high > _FAR):  # so also for NaN
             return False
         warnings.warn(
             f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "
@@ -106,6 +106,8 @@ def _no_array(value, name):
     remedy = f"mindspore.Tensor({name}) or a NumPy array"
     if isinstance(value, (list, tuple)):
         kind, remedy = f"a {type(value).__name__} of {len(value)}", f"numpy.stack({name}), with axes (b, c, t, h, w)"
+        if name == "z" and isinstance(value, tuple):
+            remedy = "z[0], which is the latent in what encode returns"
     elif hasattr(value, "numpy"):
         remedy = f"{name}.numpy()"
     return f"{name} is {kind.removeprefix('builtins.')}; it must be one array or Tensor: give {remedy}"

@@ -2,6 +2,7 @@
 
 import warnings
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -43,10 +44,19 @@ def test_arrays_give_the_arrays_of_what_tensors_give(tae, x):
     assert all(isinstance(array, np.ndarray) and isinstance(tensor, ms.Tensor) for array, tensor in zip(found, wanted))
     for array, tensor in zip(found, wanted):
         np.testing.assert_array_equal(array, tensor.asnumpy())
+    for array, tensor in zip(found, tae.encode(ms.Tensor(x), noise)):
+        np.testing.assert_array_equal(array, tensor.asnumpy())
     recon = tae.decode(found[1], 5)
     assert isinstance(recon, np.ndarray) and recon.dtype == np.float32
     np.testing.assert_array_equal(recon, tae.decode(wanted[1], 5).asnumpy())
     np.testing.assert_array_equal(recon, tae.reconstruct(x))
+
+
+def test_bfloat16_arrays_are_taken_as_its_tensors_are(tae, x):
+    half = x.astype(ml_dtypes.bfloat16)
+    expected = tae.encode(half.astype(np.float32))[1]
+    np.testing.assert_array_equal(tae.encode(half)[1], expected)
+    np.testing.assert_allclose(next(tae.encode_frames([half]))[1], expected, atol=1e-5)
 
 
 def test_bytes_are_taken_where_they_are_named_and_come_back(tae):
@@ -81,9 +91,23 @@ def test_anything_else_gives_a_sentence(tae, value, pixels, message):
         tae.encode(value, pixels=pixels)
 
 
-def test_a_list_given_to_decode_gives_a_sentence(tae):
-    with pytest.raises(ValueError, match="z is a list of 2; it must be one array or Tensor"):
-        tae.decode([1, 2])
+@pytest.mark.parametrize(
+    "z, message",
+    [([1, 2], "z is a list of 2; it must be one array or Tensor"), ((1, 2, 3), r"z is a tuple of 3.*give z\[0\]")],
+)
+def test_what_is_no_latent_given_to_decode_gives_a_sentence(tae, z, message):
+    with pytest.raises(ValueError, match=message):
+        tae.decode(z)
+
+
+def test_a_list_given_as_noise_gives_a_sentence(tae, x):
+    with pytest.raises(ValueError, match="noise is a list of 1; it must be one array or Tensor"):
+        tae.encode(ms.Tensor(x), [0])
+
+
+def test_bytes_given_to_the_cell_itself_are_refused(mode, tae):
+    with pytest.raises(ValueError, match="x holds UInt8; it must be a Tensor of a floating type"):
+        tae(ms.Tensor(np.full((1, 3, 1, 8, 8), 200, np.uint8)))
 
 
 def test_numbers_far_outside_warn_once(x):
@@ -91,6 +115,7 @@ def test_numbers_far_outside_warn_once(x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tae.encode(x * 1.5)  # a little over, as a resize gives it
+        tae.encode(np.where(x > 0.9, np.nan, x))
     with pytest.warns(UserWarning, match=r"x holds numbers from .* pixels lie in \[-1, 1\]") as caught:
         tae.encode((x + 1) * 127.5)
     assert caught[0].filename == __file__

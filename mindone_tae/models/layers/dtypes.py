@@ -62,7 +62,11 @@ def network_input(x, dtype):
 
     Returns:
         The same shape, of that type.
+
+    Raises:
+        ValueError: x is not floating, such as pixels from 0 to 255.
     """
+    check_floating(x, "x")
     if dtype == ms.float16:
         x = ops.clamp(x, -_FLOAT16_BOUND, _FLOAT16_BOUND)
     return ops.cast(x, dtype)

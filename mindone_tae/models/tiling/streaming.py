@@ -141,7 +141,7 @@ def _array(chunk):
         raise ValueError(
             f"a chunk is a {type(chunk).__name__}; chunks are arrays or Tensors (b, c, t_chunk, h, w): convert it first"
         )
-    floating = chunk.is_floating_point() if isinstance(chunk, ms.Tensor) else np.issubdtype(chunk.dtype, np.floating)
+    floating = chunk.is_floating_point() if isinstance(chunk, ms.Tensor) else "float" in chunk.dtype.name
     if not floating:
         raise ValueError(f"a chunk is {chunk.dtype}; chunks must be floating, pixels in [-1, 1]: convert it first")
     if isinstance(chunk, ms.Tensor):
