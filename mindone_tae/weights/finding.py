@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mindone_tae.zoo.errors import UserError
 
-from .formats.pickles import TORCH_SUFFIXES
+from .formats.first_bytes import TORCH_SUFFIXES
 from .hub import download, is_repository
 from .name_lists import shortened
 

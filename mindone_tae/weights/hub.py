@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mindone_tae.zoo.errors import UserError
 
-from .formats.pickles import TORCH_SUFFIXES
+from .formats.first_bytes import TORCH_SUFFIXES
 from .name_lists import shortened
 
 _logger = logging.getLogger(__name__)

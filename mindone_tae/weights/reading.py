@@ -13,7 +13,7 @@ from mindone_tae.zoo.errors import UserError
 
 from .architecture import SHARED_KEYS
 from .finding import Found, find_weights, read_json
-from .formats.pickles import TORCH_SUFFIXES, looks_pickled
+from .formats.first_bytes import TORCH_SUFFIXES, looks_pickled
 from .formats.safetensors import open_safetensors
 from .formats.stored import Stored
 from .formats.torch import open_torch

@@ -39,7 +39,7 @@ def gigantic_ckpt(path):
     ("name", "write", "complaint"),
     [
         ("evil.ckpt", evil_zip, "it asks for os.system, which a file of tensors does not need and could run code"),
-        ("evil.safetensors", evil_zip, "it is a PyTorch pickle and no .safetensors file"),
+        ("evil.safetensors", evil_zip, "it is a file of torch.save and no .safetensors file"),
         ("evil.safetensors", gigantic_safetensors, "not a whole .safetensors file"),
         ("evil.ckpt", gigantic_ckpt, "not a whole .ckpt file"),
     ],

@@ -10,6 +10,7 @@ import json
 import math
 import struct
 from binascii import crc32
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -20,8 +21,7 @@ from google.protobuf.message import DecodeError
 import mindspore as ms
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from mindone_tae.zoo.errors import UserError
-
+from .first_bytes import damaged
 from .stored import Stored, StoredTensor, check_axes
 
 # The one entry that is no weight: the writer's metadata, as JSON.
@@ -34,6 +34,8 @@ _CHECKSUM_MARK, _CHECKSUM_BYTES = b"crc_num", 10
 _MOST_BYTES = 2**31
 # Raised for damaged messages: MindSpore switches to protocol buffers in Python, which raise more than compiled ones.
 _DAMAGE = (DecodeError, ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error)
+
+_damaged = partial(damaged, ".ckpt")
 
 
 def open_ckpt(path: Path) -> Stored:
@@ -112,7 +114,3 @@ def _tensor(array):
     if array.dtype == ml_dtypes.bfloat16:
         return ms.Tensor(array.astype(np.float32)).astype(ms.bfloat16)
     return ms.Tensor(np.ascontiguousarray(array))
-
-
-def _damaged(path, what):
-    return UserError(f"{path}: not a whole .ckpt file of MindSpore: {what}: download or copy it again")

@@ -13,6 +13,7 @@ import json
 import math
 import struct
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import ml_dtypes
@@ -21,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from mindone_tae.zoo.errors import UserError
 
-from .pickles import looks_pickled, misnamed_pickle
+from .first_bytes import damaged
 from .stored import Stored, StoredTensor, check_axes
 
 _DTYPES = {
@@ -47,6 +48,8 @@ _LENGTH_BYTES = 8
 # The format's own limit.
 _HEADER_MAX_BYTES = 100_000_000
 
+_damaged = partial(damaged, ".safetensors")
+
 
 def open_safetensors(path: Path) -> Stored:
     """Reads the header; the numbers stay in the file.
@@ -56,19 +59,18 @@ def open_safetensors(path: Path) -> Stored:
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
-        start = file.read(_LENGTH_BYTES)
-        header_bytes = int.from_bytes(start, "little")
-        if len(start) < _LENGTH_BYTES:
+        header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if size < _LENGTH_BYTES:
             raise _damaged(path, f"it has {size} bytes, too few for a header")
         if header_bytes > min(size - _LENGTH_BYTES, _HEADER_MAX_BYTES):
-            raise _damaged(path, f"its header claims {header_bytes} bytes and the file has {size}", start)
+            raise _damaged(path, f"its header claims {header_bytes} bytes and the file has {size}")
         text = file.read(header_bytes)
     try:
         with safe_open(path, "numpy", backend="pread"):
             pass  # the check alone is wanted
     except SafetensorError as error:
         what = str(error).removeprefix("Error while deserializing header: ")
-        raise _damaged(path, _beyond(text, size) or what, start) from None
+        raise _damaged(path, _beyond(text, size) or what) from None
     header = json.loads(text, object_pairs_hook=lambda pairs: _object(path, pairs))
     metadata = header.pop(_METADATA, None) or {}
     tensors = {}
@@ -160,11 +162,3 @@ def _tensor(path, name, shape, type_name, begin):
         return found
 
     return StoredTensor(shape, read, read_span, type_name if dtype is None else dtype.name)
-
-
-def _damaged(path, what, start=b""):
-    if looks_pickled(start):  # checked only on damage: a valid file's header length may look like a pickle's start
-        return misnamed_pickle(path)
-    if start.startswith(b"version "):
-        return UserError(f"{path}: it is a Git LFS pointer and not the weights: fetch them with git lfs pull")
-    return UserError(f"{path}: not a whole .safetensors file: {what}: download or copy it again")

@@ -17,6 +17,7 @@ import numpy as np
 
 from mindone_tae.zoo.errors import UserError
 
+from .first_bytes import damaged
 from .inert_pickle import STORAGE_TYPES, ForbiddenName, TensorRef, read_pickle
 from .stored import Stored, StoredTensor, check_axes
 
@@ -69,7 +70,7 @@ def open_torch(path: str | Path) -> Stored:
             f"{path}: it cannot be read: {error.strerror or error}: check the name and its permissions"
         ) from None
     except _DAMAGE as error:
-        raise UserError(f"{path}: not a whole file of torch.save: {error}: download or copy it again") from None
+        raise damaged(".pt", path, error) from None
     if isinstance(content, dict) and isinstance(content.get(_WEIGHTS), dict):
         content = content[_WEIGHTS]
     if not isinstance(content, dict):
