@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# What trainers and wrappers put before or into a name.
+# What trainers and wrappers put before or into a name; the last two are torch.compile's and DistributedDataParallel's.
 _LEADING = "autoencoder."
-_INSIDE = "_backbone."
-_AUTOENCODER = re.compile(r"^(_backbone\.)?autoencoder\.")
+_INSIDE = re.compile(r"(?<![^.])(_backbone|_orig_mod|module)\.")
+_AUTOENCODER = re.compile(rf"^({_INSIDE.pattern})*autoencoder\.")
 # Where a whole checkpoint keeps its VAE, other networks beside it.
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
 # Prefixes shared by several networks, which only the next part of the name tells apart.
@@ -80,7 +80,7 @@ class Renamed(NamedTuple):
 
 def strip_wrappers(name: str) -> str:
     """A parameter's name without the prefixes and parts that trainers and wrappers add."""
-    return name.replace(_INSIDE, "").removeprefix(_LEADING)
+    return _INSIDE.sub("", name).removeprefix(_LEADING)
 
 
 def rename(shapes: dict[str, tuple[int, ...]]) -> Renamed:

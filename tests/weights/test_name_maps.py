@@ -25,7 +25,10 @@ def test_our_own_names_stay():
     assert {name: (name, shape) for name, shape in published().items()} == kept
 
 
-@pytest.mark.parametrize("wrap", ["autoencoder.{}", "_backbone.{}", "autoencoder._backbone.{}"])
+@pytest.mark.parametrize(
+    "wrap",
+    ["autoencoder.{}", "_backbone.{}", "autoencoder._backbone.{}", "_orig_mod.module.{}", "module.autoencoder.{}"],
+)
 def test_what_trainers_put_before_a_name_is_taken_off(wrap):
     kept = rename({wrap.format(name): shape for name, shape in published().items()}).kept
     assert kept.keys() == published().keys()

@@ -29,8 +29,8 @@ _COUNT_BYTES = 8
 # Raised by zipfile, struct and the pickle's reader for damaged files.
 _DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, EOFError, OverflowError, struct.error, zipfile.BadZipFile)
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
-# The entry of the weights in a trainer's checkpoint that holds more.
-_WEIGHTS = "state_dict"
+# Entries of the weights in trainers' checkpoints that hold more.
+_WEIGHTS = ("state_dict", "model_state_dict", "model")
 # Tied weights are stored once; a file whose views expand to more than this many times its size is a memory bomb.
 _MOST_SHARING = 8
 
@@ -42,7 +42,7 @@ def open_torch(path: str | Path) -> Stored:
         path: the file, whatever its suffix.
 
     Returns:
-        Stored, with every tensor at the top level of the dict, or of its entry state_dict where it has one.
+        Stored, with every tensor at the top level of the dict, or of its entry state_dict, model_state_dict or model.
 
     Raises:
         UserError: the file is missing or damaged, holds more than tensors, or has a layout that is not supported.
@@ -71,8 +71,8 @@ def open_torch(path: str | Path) -> Stored:
         ) from None
     except _DAMAGE as error:
         raise damaged(".pt", path, error) from None
-    if isinstance(content, dict) and isinstance(content.get(_WEIGHTS), dict):
-        content = content[_WEIGHTS]
+    if isinstance(content, dict):
+        content = next((content[entry] for entry in _WEIGHTS if isinstance(content.get(entry), dict)), content)
     if not isinstance(content, dict):
         raise UserError(
             f"{path}: it holds a {type(content).__name__}; it must hold a state_dict: save model.state_dict()"

@@ -56,6 +56,12 @@ def test_views_of_one_storage_are_cut_out_of_it(fake_torch, tmp_path):
     assert found["empty"].shape == (0,)
 
 
+@pytest.mark.parametrize("entry", ["state_dict", "model_state_dict", "model"])
+def test_the_weights_of_a_trainers_checkpoint_are_taken_out_of_it(fake_torch, tmp_path, entry):
+    state = {"epoch": 3, "optimizer": {"state": {}}, entry: {"x": whole(np.ones(2, np.float32), "0")}}
+    assert read(write_zip(tmp_path / "t.pth", *pickled(fake_torch, state))).keys() == {"x"}
+
+
 @pytest.mark.torch
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
