@@ -58,10 +58,10 @@ def find_weights(path: str | os.PathLike, ema: bool | None = None) -> Found:
     Raises:
         UserError: no such path, or not exactly one checkpoint.
     """
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
     if not text.strip():
         raise UserError(
-            f"the path of the weights is {text!r}; it must name a file or folder: give one, or null for none"
+            f"the path of the weights is {path!r}; it must name a file or folder: give one, or null for none"
         )
     if isinstance(path, str) and path in SHIPPED:
         return Found(Path(text), [_SHIPPED_FOLDER / SHIPPED[text]])

@@ -6,7 +6,6 @@ import logging
 import os
 from typing import NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 import mindspore as ms
@@ -101,8 +100,8 @@ def set_parameters(parameters: dict[str, ms.Parameter], arrays: dict[str, np.nda
 
 
 def _tensor(array):
-    # types that only some versions of MindSpore take from NumPy
-    if array.dtype == ml_dtypes.bfloat16 or array.dtype.kind != "f":
+    # all others only some versions of MindSpore take from NumPy, if any
+    if array.dtype not in (np.float16, np.float32, np.float64):
         array = array.astype(np.float32)
     return ms.Tensor(array)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import ml_dtypes
@@ -25,16 +26,19 @@ def save_weights(params, path: str | os.PathLike, metadata: dict | None = None, 
         dtype: "float32", "float16" or "bfloat16" to cast to; None keeps each tensor's own.
 
     Raises:
-        UserError: another suffix or dtype.
+        UserError: another suffix or dtype, a type that the format does not have, or metadata that JSON does not have.
     """
     path = Path(path)
     writer = _writer(path)
     if dtype not in (None, *_TYPES):
         raise UserError(f"dtype is {dtype!r}; weights are saved as {', '.join(_TYPES)}: use one of those")
     arrays = {name: _cast(array, dtype) for name, array in as_arrays(params).items()}
-    notes = {
-        str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()
-    }
+    try:
+        notes = {
+            str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()
+        }
+    except TypeError as error:
+        raise UserError(f"metadata is stored as JSON: {error}: give strings, numbers, lists and dicts") from None
     with replacing(path) as temporary:
         writer(temporary, arrays, notes)
 
@@ -59,6 +63,9 @@ def as_arrays(params) -> dict[str, np.ndarray]:
     """Name to NumPy array (bfloat16 as ml_dtypes') from a Cell or from a mapping to arrays, Tensors or Parameters."""
     if hasattr(params, "parameters_and_names"):
         params = dict(params.parameters_and_names())
+    if not isinstance(params, Mapping):
+        kind = type(params).__name__
+        raise UserError(f"params is a {kind}; it must be a Cell, or map names to arrays: give {{p.name: p, ...}}")
     return {name: _array(value) for name, value in params.items()}
 
 
@@ -86,7 +93,7 @@ def _writer(path):
         from .formats.ckpt import write_ckpt
 
         return write_ckpt
-    ending = repr(path.suffix or "neither")
     raise UserError(
-        f"{path}: weights are saved as .safetensors or .ckpt, and the name ends in {ending}: use one of those"
+        f"{path}: weights are saved as .safetensors or .ckpt, and the name ends in {path.suffix or 'neither'}: "
+        "use one of those"
     )

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -181,6 +182,21 @@ def test_another_width_is_told_as_such(tmp_path, make_tae, tiny):
         match=r"encoder.conv_out.conv_spat.bias is \(6,\) in the file and \(8,\) in the model.*latent_channels",
     ):
         TemporalAutoencoder(**{**tiny, "latent_channels": 4}, pretrained=str(tmp_path / "a.safetensors"))
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2])
+def test_eight_bit_floats_load(tmp_path, make_tae, arrays_of, dtype):
+    arrays = {name: array.astype(dtype) for name, array in arrays_of(make_tae(0)).items()}
+    save_weights(arrays, tmp_path / "a.safetensors")
+    tae = make_tae(1)
+    load_weights(tae, tmp_path / "a.safetensors")
+    assert_equal(tae, {name: array.astype(np.float32) for name, array in arrays.items()})
+
+
+@pytest.mark.parametrize("path", [None, 5, ""])
+def test_what_is_no_path_is_refused(make_tae, path):
+    with pytest.raises(UserError, match=f"the path of the weights is {path!r}; it must name a file or folder"):
+        load_weights(make_tae(), path)
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "original"])

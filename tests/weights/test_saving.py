@@ -31,12 +31,13 @@ def test_a_failure_at_the_last_moment_leaves_the_old_file_and_nothing_else(tmp_p
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
-    save_weights(OLD, tmp_path / "a.safetensors")
+@pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt"])
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, name):
+    save_weights(OLD, tmp_path / name)
     with pytest.raises(UserError, match="x is of type complex64"):
-        save_weights({"x": np.zeros(3, np.complex64)}, tmp_path / "a.safetensors")
-    assert read_weights(tmp_path / "a.safetensors")["x"].tolist() == [0, 0, 0]
-    assert os.listdir(tmp_path) == ["a.safetensors"]
+        save_weights({"x": np.zeros(3, np.complex64)}, tmp_path / name)
+    assert read_weights(tmp_path / name)["x"].tolist() == [0, 0, 0]
+    assert os.listdir(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt"])
@@ -82,11 +83,33 @@ def test_tensors_and_parameters_of_any_type_are_taken(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["a.pth", "a", "a.safetensor"])
-def test_another_suffix_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match=r"weights are saved as \.safetensors or \.ckpt"):
+@pytest.mark.parametrize("name, ending", [("a.pth", ".pth"), ("a", "neither"), ("a.safetensor", ".safetensor")])
+def test_another_suffix_is_refused(tmp_path, name, ending):
+    with pytest.raises(
+        UserError, match=rf"weights are saved as \.safetensors or \.ckpt, and the name ends in {ending}:"
+    ):
         save_weights(OLD, tmp_path / name)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "params, metadata, complaint",
+    [
+        ([ms.Parameter(np.zeros(3, np.float32), name="x")], None, "params is a list; it must be a Cell, or map names"),
+        (None, None, "params is a NoneType"),
+        (OLD, {"dtype": ms.float32}, "metadata is stored as JSON: Object of type Float is not JSON serializable: give"),
+    ],
+)
+def test_what_cannot_be_saved_is_told_in_a_sentence(tmp_path, params, metadata, complaint):
+    with pytest.raises(UserError, match=complaint):
+        save_weights(params, tmp_path / "a.safetensors", metadata)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt"])
+def test_numbers_of_the_other_byte_order_are_saved(tmp_path, name):
+    save_weights({"x": np.array([1.5, -2], ">f4")}, tmp_path / name)
+    assert read_weights(tmp_path / name)["x"].tolist() == [1.5, -2]
 
 
 def test_an_unknown_type_is_refused(tmp_path):

@@ -22,7 +22,7 @@ import mindspore as ms
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from .first_bytes import damaged
-from .stored import Stored, StoredTensor, check_axes
+from .stored import Stored, StoredTensor, check_axes, written_type
 
 # The one entry that is no weight: the writer's metadata, as JSON.
 _METADATA = "mindone_tae.metadata"
@@ -60,8 +60,12 @@ def open_ckpt(path: Path) -> Stored:
 
 
 def write_ckpt(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Writes a checkpoint of arrays by name, with metadata, str to str."""
-    entries = [{"name": name, "data": _tensor(array)} for name, array in arrays.items()]
+    """Writes a checkpoint of arrays by name, with metadata, str to str.
+
+    Raises:
+        UserError: for a type the format does not have.
+    """
+    entries = [{"name": name, "data": _tensor(name, array)} for name, array in arrays.items()]
     notes = {_METADATA: json.dumps(metadata)} if metadata else None
     path.touch()
     mode = path.stat().st_mode  # what the umask leaves of 0666
@@ -110,7 +114,8 @@ def _metadata(path, content):
         raise _damaged(path, "its metadata is not JSON") from None
 
 
-def _tensor(array):
+def _tensor(name, array):
+    dtype = written_type(name, array, _DTYPES.values(), ".ckpt")
     if array.dtype == ml_dtypes.bfloat16:
         return ms.Tensor(array.astype(np.float32)).astype(ms.bfloat16)
-    return ms.Tensor(np.ascontiguousarray(array))
+    return ms.Tensor(np.ascontiguousarray(array, dtype))

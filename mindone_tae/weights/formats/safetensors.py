@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from mindone_tae.zoo.errors import UserError
 
 from .first_bytes import damaged
-from .stored import Stored, StoredTensor, check_axes
+from .stored import Stored, StoredTensor, check_axes, written_type
 
 _DTYPES = {
     "F64": np.dtype("<f8"),
@@ -117,9 +117,7 @@ def write_safetensors(path: str | Path, arrays: dict[str, np.ndarray], metadata:
     header, offset = {_METADATA: dict(metadata)} if metadata else {}, 0
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     for name in order:
-        dtype = arrays[name].dtype.newbyteorder("<")
-        if dtype not in _NAMES:
-            raise UserError(f"{name} is of type {dtype}; safetensors has no such type: cast it to float32")
+        dtype = written_type(name, arrays[name], _NAMES, ".safetensors")
         end = offset + arrays[name].size * dtype.itemsize
         header[name] = {"dtype": _NAMES[dtype], "shape": list(arrays[name].shape), "data_offsets": [offset, end]}
         offset = end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -46,6 +47,14 @@ class Stored(NamedTuple):
     tensors: dict[str, StoredTensor]
     metadata: dict[str, str]
     config: dict
+
+
+def written_type(name: str, array: np.ndarray, known: Collection[np.dtype], suffix: str) -> np.dtype:
+    """An array's type, little-endian; raises UserError unless it is one of those that a format has."""
+    dtype = array.dtype.newbyteorder("<")
+    if dtype not in known:
+        raise UserError(f"{name} is of type {dtype}; {suffix} has no such type: cast it to float32")
+    return dtype
 
 
 def check_axes(path: Path, name: str, shape: tuple[int, ...]) -> None:
