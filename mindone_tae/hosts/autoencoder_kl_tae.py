@@ -94,7 +94,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
             in_channels=in_channels,
             out_channels=out_channels,
             latent_channels=latent_channels,
-            block_out_channels=tuple(block_out_channels),
+            block_out_channels=block_out_channels,
             layers_per_block=layers_per_block,
             norm_num_groups=norm_num_groups,
             dropout=dropout,

@@ -19,6 +19,7 @@ from .encoder import Encoder
 from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
 from .latent.posterior import LatentModel
+from .latent.scaling import check_factors
 from .latent.shape import check_latents, check_pixels, latent_size, size_to_generate, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
@@ -108,7 +109,7 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be 0 or more and below 1: the published model has 0")
         super().__init__()
-        shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, dropout)
+        shared = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, dropout)
         self.dtype = compute_dtype(dtype)
         encoder_dtype = compute_dtype(encode_dtype or dtype, "encode_dtype" if encode_dtype else "dtype")
         decoder_dtype = compute_dtype(decode_dtype or dtype, "decode_dtype" if decode_dtype else "dtype")
@@ -116,8 +117,8 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
         self.decoder = Decoder(out_channels, *shared, dtype=decoder_dtype)
         self.in_channels = in_channels
         self.latent_channels = self.out_channels = latent_channels
-        self.scaling_factor = self.scale_factor = scaling_factor
-        self.shift_factor = shift_factor
+        self.scaling_factor, self.shift_factor = check_factors(scaling_factor, shift_factor)
+        self.scale_factor = scaling_factor
         self.block_out_channels = tuple(block_out_channels)
         self.halvings = self.encoder.halvings
         self.get_latent_size = partial(size_to_generate, halvings=self.halvings)

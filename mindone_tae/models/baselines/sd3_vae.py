@@ -12,6 +12,7 @@ from mindspore import nn, ops
 from ..kernels.activation import silu
 from ..kernels.recompute import recompute_blocks
 from ..latent.posterior import LatentModel
+from ..latent.scaling import check_factors
 from ..latent.shape import check_latents, check_pixels, latent_size
 from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
@@ -190,13 +191,12 @@ class SD3VAE(LatentModel, nn.Cell):
         )
         super().__init__()
         self.dtype = compute_dtype(dtype)
-        shared = (latent_channels, tuple(block_out_channels), layers_per_block, norm_num_groups, self.dtype)
+        shared = (latent_channels, block_out_channels, layers_per_block, norm_num_groups, self.dtype)
         self.encoder = ImageEncoder(in_channels, *shared)
         self.decoder = ImageDecoder(out_channels, *shared)
         self.in_channels = in_channels
         self.latent_channels = latent_channels
-        self.scaling_factor = scaling_factor
-        self.shift_factor = shift_factor
+        self.scaling_factor, self.shift_factor = check_factors(scaling_factor, shift_factor)
         self.halvings = self.encoder.halvings
         self.sample_deterministic = sample_deterministic
         if use_recompute:

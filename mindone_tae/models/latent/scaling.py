@@ -7,6 +7,7 @@ Mixing them up ruins a generator without an error message, so every call names t
 """
 
 import math
+from numbers import Real
 
 CONVENTIONS = ("mindone", "diffusers")
 # Stable Diffusion 3.5's, which the published TAE keeps.
@@ -14,6 +15,17 @@ SCALING_FACTOR = 1.5305
 SHIFT_FACTOR = 0.0609
 # How far from mean 0 and standard deviation 1 scaled latents may be before it is said.
 _TOLERANCE = 0.1
+
+
+def check_factors(scaling_factor: float, shift_factor: float) -> tuple[float, float]:
+    """Both; raises ValueError for factors with which latents cannot be scaled and unscaled."""
+    finite = all(isinstance(factor, Real) and math.isfinite(factor) for factor in (scaling_factor, shift_factor))
+    if not finite or scaling_factor == 0:
+        raise ValueError(
+            f"scaling_factor is {scaling_factor!r} and shift_factor {shift_factor!r}; they must be finite numbers, the "
+            f"first not 0: the published model has {SCALING_FACTOR} and {SHIFT_FACTOR}"
+        )
+    return scaling_factor, shift_factor
 
 
 def scale_latents(z, convention: str, scaling_factor: float = SCALING_FACTOR, shift_factor: float = SHIFT_FACTOR):

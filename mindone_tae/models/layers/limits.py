@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 
 # Published networks have 4 levels, 2 blocks in each, and at most 2048 channels.
 _MOST_LEVELS = 10
@@ -25,9 +26,9 @@ def check_network(ends: dict[str, int], widths: tuple[int, ...], layers: int, gr
     Raises:
         ValueError: one is out of its range, or the network would take more than the machine's memory.
     """
-    if not 1 <= len(widths) <= _MOST_LEVELS:
+    if not hasattr(widths, "__len__") or not 1 <= len(widths) <= _MOST_LEVELS:
         raise ValueError(
-            f"block_out_channels has {len(widths)} widths; it must have 1 to {_MOST_LEVELS}: the published model has 4"
+            f"block_out_channels is {widths!r:.60}; it must be 1 to {_MOST_LEVELS} widths: the published model has 4"
         )
     named = {**ends, **{f"block_out_channels[{level}]": width for level, width in enumerate(widths)}}
     bounds = [(name, count, _MOST_CHANNELS) for name, count in named.items()]
@@ -36,8 +37,10 @@ def check_network(ends: dict[str, int], widths: tuple[int, ...], layers: int, gr
         ("layers_per_block", layers, _MOST_LAYERS),
         ("norm_num_groups", groups, _MOST_CHANNELS),
     ):
-        if not 1 <= count <= most:
-            raise ValueError(f"{name} is {count}; it must be from 1 to {most}: take the published model's if unsure")
+        if not isinstance(count, Integral) or not 1 <= count <= most:
+            raise ValueError(
+                f"{name} is {count!r}; it must be a whole number from 1 to {most}: take the published model's if unsure"
+            )
     network = _BYTES * _NUMBERS_A_PAIR * layers * sum(width**2 for width in widths)
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if network > machine:
