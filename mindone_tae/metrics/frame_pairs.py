@@ -47,7 +47,7 @@ def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Both as arrays.
 
     Raises:
-        UserError: if the shapes differ, are not (c, t, h, w), or there is no frame.
+        UserError: if the shapes differ, are not (c, t, h, w), there is no frame, or pixels are whole numbers.
     """
     recon, x = np.asarray(recon), np.asarray(x)
     if recon.shape != x.shape:
@@ -59,6 +59,9 @@ def check_pair(recon: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
         raise UserError(
             f"the clip's shape is {x.shape}; a metric takes (c, t, h, w), none of them 0: pass one clip at a time"
         )
+    for array in (recon, x):
+        if array.dtype.kind in "iub":
+            raise UserError(f"a clip holds {array.dtype}; pixels are numbers in [-1, 1]: give bytes / 127.5 - 1")
     return recon, x
 
 

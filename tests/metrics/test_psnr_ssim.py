@@ -103,6 +103,14 @@ def test_clips_of_other_shapes_are_refused(metric):
 
 
 @pytest.mark.parametrize("metric", [PSNR(), SSIM()], ids=["psnr", "ssim"])
+@pytest.mark.parametrize("dtypes", [(np.uint8, np.uint8), (np.float32, np.uint8)])
+def test_bytes_are_refused(metric, dtypes):
+    recon, x = (np.full((3, 2, 8, 8), 200, dtype) for dtype in dtypes)
+    with pytest.raises(UserError, match=r"a clip holds uint8; pixels are numbers in \[-1, 1\]: give bytes / 127.5 - 1"):
+        metric(recon, x)
+
+
+@pytest.mark.parametrize("metric", [PSNR(), SSIM()], ids=["psnr", "ssim"])
 def test_the_protocol_states_range_and_rounding(metric):
     assert metric.higher_is_better is True
     for words in ("scikit-image", "data range 1.0", "no rounding", "mean over frames"):
