@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from mindone_tae.zoo.errors import UserError, require_one_of
+from mindone_tae.zoo.errors import require_one_of, require_within
 
 from .outputs import latent_of
 from .safe_sqrt import safe_sqrt
@@ -33,8 +33,7 @@ class OutlierPenalty(nn.Cell):
     def __init__(self, form: str = "norm", radius: float = 3.0):
         super().__init__()
         require_one_of(FORMS, form, "the outlier penalty's form", "the paper's is norm")
-        if radius < 0:
-            raise UserError(f"the outlier penalty's radius is {radius}; it must be 0 or more: the paper has 3")
+        require_within(0, 1e6, radius, "the outlier penalty's radius", "the paper has 3")
         self.over_channels = form == "norm"
         self.radius = radius
 

@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from mindone_tae.zoo.errors import UserError, require_one_of
+from mindone_tae.zoo.errors import require_one_of, require_within
 
 from .kl import KLLoss
 from .lpips.distance import LPIPS
@@ -12,6 +12,8 @@ from .outputs import pixels_of
 from .reconstruction import L1Loss, MSELoss
 
 RECONSTRUCTIONS = {"l1": L1Loss, "mse": MSELoss}
+# The paper's largest is 1e5.
+_MOST_WEIGHT = 1e12
 
 
 class TAELoss(nn.Cell):
@@ -61,8 +63,7 @@ class TAELoss(nn.Cell):
         require_one_of(RECONSTRUCTIONS, reconstruction, "reconstruction", "the published recipe has l1")
         weights = {"kl_weight": kl_weight, "perceptual_weight": perceptual_weight, "opl_weight": opl_weight}
         for name, weight in weights.items():
-            if weight < 0:
-                raise UserError(f"{name} is {weight}; it must be 0 or more: 0 leaves the term out")
+            require_within(0, _MOST_WEIGHT, weight, name, "0 leaves the term out")
 
         self.kl_weight = kl_weight
         self.perceptual_weight = perceptual_weight

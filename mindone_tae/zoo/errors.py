@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Real
 
 from .printable import printable
 
@@ -52,7 +53,7 @@ def require_one_of(known: Iterable[str], value: object, what: str, remedy: str =
 
 
 def require_within(least: float, most: float, value: float, what: str, remedy: str) -> None:
-    """Refuses a number that is out of its range, or NaN.
+    """Refuses what is no number, or one that is out of its range, or NaN.
 
     Args:
         least: the smallest allowed.
@@ -62,10 +63,10 @@ def require_within(least: float, most: float, value: float, what: str, remedy: s
         remedy: which to use.
 
     Raises:
-        UserError: it is smaller, larger or NaN.
+        UserError: it is smaller, larger, NaN or no number.
     """
-    if not least <= value <= most:
-        raise UserError(f"{what} is {value}; it must be from {least:.12g} to {most:.12g}: {remedy}")
+    if not isinstance(value, Real) or not least <= value <= most:
+        raise UserError(f"{what} is {value!r}; it must be from {least:.12g} to {most:.12g}: {remedy}")
 
 
 def listed(names: Iterable[str]) -> str:

@@ -118,5 +118,5 @@ def test_an_unknown_form_names_the_known_ones():
 
 
 def test_a_negative_radius_is_refused():
-    with pytest.raises(UserError, match="-1.*0 or more"):
+    with pytest.raises(UserError, match="-1; it must be from 0"):
         OutlierPenalty(radius=-1)

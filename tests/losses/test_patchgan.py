@@ -164,5 +164,7 @@ def test_frames_too_small_for_its_layers_are_refused(mode, cls):
 def test_a_wrong_keyword_is_refused():
     with pytest.raises(UserError, match="'wasserstein'.*hinge, vanilla"):
         PatchGAN2D(objective="wasserstein")
-    with pytest.raises(UserError, match="layers 0.*1 or more"):
+    with pytest.raises(UserError, match="layers is 0; it must be from 1 to"):
         PatchGAN3D(layers=0)
+    with pytest.raises(UserError, match="width is '8'; it must be from 1 to"):
+        PatchGAN2D(width="8")

@@ -188,7 +188,10 @@ def test_nothing_in_the_loss_is_trained(lpips_file):
         ({"reconstruction": "l2"}, "'l2'.*l1, mse"),
         ({"reduction": "sum"}, "'sum'.*frame_sum, mean"),
         ({"opl_form": "max"}, "'max'.*norm, elementwise"),
-        ({"kl_weight": -1.0}, "kl_weight is -1.0.*0 or more"),
+        ({"kl_weight": -1.0}, "kl_weight is -1.0; it must be from 0 to"),
+        ({"kl_weight": "1e-6"}, "kl_weight is '1e-6'; it must be from 0 to"),
+        ({"opl_weight": float("nan")}, "opl_weight is nan; it must be from 0 to"),
+        ({"opl_radius": -1}, "radius is -1; it must be from 0 to"),
     ],
 )
 def test_a_wrong_keyword_names_the_right_ones(keywords, message):

@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import Normal
 
-from mindone_tae.zoo.errors import UserError
+from mindone_tae.zoo.errors import UserError, require_within
 
 from .discriminator import Discriminator
 
@@ -39,13 +39,9 @@ class _PatchGAN(Discriminator):
 
     def __init__(self, in_channels: int = 3, width: int = 64, layers: int = 3, objective: str = "hinge"):
         super().__init__(objective)
-        given = f"in_channels is {in_channels}, width {width} and layers {layers}"
-        usual = "the usual ones are 3, 64 and 3"
-        if min(in_channels, width, layers) < 1:
-            raise UserError(f"{given}; each must be 1 or more: {usual}")
-        if max(in_channels, width) > _MOST_CHANNELS or layers > _MOST_LAYERS:
-            most = f"{_MOST_CHANNELS}, {_MOST_CHANNELS} and {_MOST_LAYERS}"
-            raise UserError(f"{given}; they must be at most {most}: {usual}")
+        require_within(1, _MOST_CHANNELS, in_channels, "in_channels", "the usual number is 3")
+        require_within(1, _MOST_CHANNELS, width, "width", "the usual one is 64")
+        require_within(1, _MOST_LAYERS, layers, "layers", "the usual number is 3")
         widths = [width * min(2**i, _WIDEST) for i in range(layers + 1)]
         self.first = self._convolution(in_channels, widths[0], stride=2, has_bias=True)
         pairs = list(zip(widths[:-1], widths[1:]))
