@@ -71,7 +71,7 @@ class Given:
         low, high = (
             (float(self._array.min()), float(self._array.max())) if self._is_array and self._array.size else (0, 0)
         )
-        if not (low < -_FAR or high > _FAR):  # so also for NaN
+        if not (-np.inf < low < -_FAR or _FAR < high < np.inf):  # so also for NaN
             return False
         warnings.warn(
             f"x holds numbers from {low:.4g} to {high:.4g}; pixels lie in [-1, 1]: "

@@ -115,7 +115,8 @@ def test_numbers_far_outside_warn_once(x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tae.encode(x * 1.5)  # a little over, as a resize gives it
-        tae.encode(np.where(x > 0.9, np.nan, x))
+        for broken in (np.nan, np.inf):
+            tae.encode(np.where(x > 0.9, broken, x))
     with pytest.warns(UserWarning, match=r"x holds numbers from .* pixels lie in \[-1, 1\]") as caught:
         tae.encode((x + 1) * 127.5)
     assert caught[0].filename == __file__
