@@ -57,15 +57,15 @@ RENAMED = {
     "kernels.norm": {"GroupNorm": "GroupNormOp"},
 }
 # Methods that ModelMixin has in another way, or that only our own host asks for.
-LEFT_OUT = ("recompute", "recompute_blocks")
+LEFT_OUT = ("recompute", "recompute_blocks", "recomputed_parameters", "has_own_layers")
 # In mindone.diffusers pipelines bring what they give a model to its dtype: layers follow their input.
 REPLACED = (
     ("network_input(x, self.dtype)", "network_input(x, x.dtype)"),
     ("network_input(z, self.dtype)", "network_input(z, z.dtype)"),
     ("(OwnPrecision)", "(nn.Cell)"),
 )
-# Statements that judge numbers of somebody else's recipe before a network is allocated.
-CHECKS = ("check_network(", "ends = ")
+# Statements that judge numbers of somebody else's recipe before a network is allocated, or whose layers are replaced.
+CHECKS = ("check_network(", "ends = ", "if not self.has_own_layers")
 
 
 @dataclass
@@ -139,7 +139,8 @@ def without_unused_operators(source):
         read = {n.attr for n in ast.walk(owner) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
         for method in methods:
             if method.name in LEFT_OUT:
-                remove.update(range(method.lineno - 1, method.end_lineno))
+                first = min([method.lineno, *(decorator.lineno for decorator in method.decorator_list)])
+                remove.update(range(first - 1, method.end_lineno))
             for node in method.body:
                 text = ast.get_source_segment(source, node)
                 target = node.targets[0] if isinstance(node, ast.Assign) else None

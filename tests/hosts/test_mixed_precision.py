@@ -179,6 +179,12 @@ def test_values_and_gradients_agree_with_float32_as_movie_gen_trains(make):
     assert_agree(values_and_gradients(mixed, ms.PYNATIVE_MODE), values_and_gradients(make(), ms.PYNATIVE_MODE))
 
 
+def test_norms_in_the_black_list_are_recomputed_too(make):
+    mixed = make("custom, norms in the black list", use_recompute=True)
+    blocks = [cell for _, cell in mixed.cells_and_names() if isinstance(cell, ResnetBlock)]
+    assert [len(block.recomputed_parameters) for block in blocks] == [12] * 10
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("use_recompute", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("way", WAYS)

@@ -13,6 +13,7 @@ from ..kernels.operands import computed, float32
 from ..kernels.spatial import conv2d
 from .frames import FramesCell
 from .precision import OwnPrecision
+from .read_in_python import ReadInPython
 
 
 def _identity_taps(channels, kernel_size):
@@ -92,8 +93,15 @@ class Conv2_5d(FramesCell):
         self.conv_temp = TemporalConv(out_channels, kernel_size, dtype=dtype)
         self.dtype = dtype
 
+    @ReadInPython
+    def has_own_layers(self):
+        """Whether both convolutions are of the classes above; others, such as LoRA's, must compute themselves."""
+        return type(self.conv_spat) is SpatialConv and type(self.conv_temp) is TemporalConv
+
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w): `conv_temp(conv_spat(x), b)`, in fewer products and passes."""
+        if not self.has_own_layers:
+            return self.conv_temp(self.conv_spat(x), b)
         spatial, temporal = self.conv_spat, self.conv_temp
         return conv2_5d(
             computed(x, self.dtype),

@@ -4,10 +4,11 @@ import mindspore as ms
 from mindspore import nn
 
 from ..kernels.activation import silu
-from ..kernels.recompute import recompute
+from ..kernels.recompute import parameters_of, recompute
 from .convolution import Conv2_5d
 from .frames import FramesCell
 from .normalization import GroupNorm
+from .read_in_python import ReadInPython
 
 
 class ResnetBlock(FramesCell):
@@ -43,16 +44,27 @@ class ResnetBlock(FramesCell):
 
     def frames(self, x, b):
         """(t*b, c, h, w) to (t*b, out_channels, h, w)."""
-        y = self.conv1(silu(self.norm1(x, b)), b)
-        y = self.conv2(self.dropout(silu(self.norm2(y, b))), b)
+        y = self.branch(x, b)
         return self.shortcut(x, b) + y
+
+    def branch(self, x, b):
+        """What is added to the residual: (t*b, c, h, w) to (t*b, out_channels, h, w)."""
+        y = self.conv1(silu(self.norm1(x, b)), b)
+        return self.conv2(self.dropout(silu(self.norm2(y, b))), b)
 
     def shortcut(self, x, b):
         """The residual, with out_channels channels."""
         return self.nin_shortcut(x, b) if self.has_shortcut else x
 
+    @ReadInPython
+    def recomputed_parameters(self):
+        """The branch's twelve parameters; () where a layer is of another class than here and must compute itself."""
+        return parameters_of(self, GroupNorm, Conv2_5d)
+
     def recompute(self, **options):
         """Makes the backward pass compute the branch again, in either mode, instead of keeping its activations.
+
+        A block in which a layer was replaced by one of another class, as by LoRA, keeps its activations.
 
         Raises:
             ValueError: with dropout, which would drop other elements the second time.
