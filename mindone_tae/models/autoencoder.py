@@ -18,9 +18,10 @@ from .description import described
 from .encoder import Encoder
 from .given import Given, video_of, warn_of_first
 from .kernels.device import compiling
+from .latent import shape
 from .latent.posterior import LatentModel
 from .latent.scaling import check_factors
-from .latent.shape import check_latents, check_pixels, latent_size, size_to_generate, whole_number
+from .latent.shape import check_latents, check_pixels, size_to_generate, whole_number
 from .layers.dtypes import check_floating, compute_dtype
 from .layers.precision import OwnPrecision
 from .pretrained import initialize, with_shipped
@@ -245,4 +246,4 @@ class TemporalAutoencoder(Streaming, Tiling, LatentModel, OwnPrecision):
 
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
-        return latent_size(input_size, self.halvings)
+        return shape.latent_size(input_size, self.halvings)

@@ -7,6 +7,7 @@ import mindspore as ms
 
 import mindone_tae
 from mindone_tae import TAE_CONFIG, TemporalAutoencoder, scale_latents, unscale_latents
+from mindone_tae.models.baselines.sd3_vae import SD3VAE
 
 TINY = {"block_out_channels": (8, 8, 8, 8), "layers_per_block": 1, "norm_num_groups": 4}
 
@@ -193,6 +194,27 @@ def test_a_users_graph_may_decode_some_frames(mode):
             return self.model.decode(z, 5)
 
     assert Decode()(video(1, 16, 1, 1, 1)).shape == (1, 3, 5, 8, 8)
+
+
+@pytest.mark.parametrize("network", [TemporalAutoencoder, SD3VAE])
+def test_a_users_graph_may_scale_latents_and_ask_for_their_size(mode, network):
+    class Scaling(ms.nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.model = network(**TINY, scaling_factor=2.0, shift_factor=0.5)
+
+        def construct(self, z, convention):
+            lt, lh, lw = self.model.latent_size((9, 16, 24))
+            return (
+                self.model.scale_latents(z, convention),
+                self.model.unscale_latents(z, convention),
+                lt * 100 + lh * lw,
+            )
+
+    z, frames = ms.Tensor([3.0], ms.float32), 9 if network is SD3VAE else 2
+    for convention, expected in [("mindone", (6.5, 1.25)), ("diffusers", (5.0, 2.0))]:
+        *found, size = Scaling()(z, convention)
+        assert (*(float(item.asnumpy()[0]) for item in found), size) == (*expected, frames * 100 + 2 * 3)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from mindspore import nn, ops
 
 from ..kernels.activation import silu
 from ..kernels.recompute import recompute_blocks
+from ..latent import shape
 from ..latent.posterior import LatentModel
 from ..latent.scaling import check_factors
-from ..latent.shape import check_latents, check_pixels, latent_size
+from ..latent.shape import check_latents, check_pixels
 from ..layers.attention import SpatialAttention
 from ..layers.convolution import SpatialConv
 from ..layers.dtypes import compute_dtype, network_input
@@ -229,4 +230,4 @@ class SD3VAE(LatentModel, nn.Cell):
 
     def latent_size(self, input_size: tuple[int, int, int]) -> tuple[int, int, int]:
         """(frames, height, width) of the latent of a video of (frames, height, width)."""
-        return (input_size[0], *latent_size(input_size, self.halvings)[1:])
+        return (input_size[0], *shape.latent_size(input_size, self.halvings)[1:])

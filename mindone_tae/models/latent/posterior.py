@@ -4,7 +4,7 @@ import numpy as np
 
 from mindspore import ops
 
-from .scaling import scale_latents, unscale_latents
+from . import scaling
 from .shape import check_pixels
 
 LOGVAR_MIN, LOGVAR_MAX = -30.0, 20.0
@@ -34,7 +34,8 @@ class LatentModel:
     """Methods that autoencoders share: sampling the posterior, training inputs, scaling.
 
     The class it is mixed into has in_channels, latent_channels, halvings, scaling_factor, shift_factor,
-    sample_deterministic and `latent_size`.
+    sample_deterministic and `latent_size`. A method calls a function of its own name by the function's module:
+    MindSpore's compiler would take the bare name for the method.
     """
 
     def _posterior(self, moments, noise):
@@ -70,8 +71,8 @@ class LatentModel:
 
     def scale_latents(self, z, convention: str):
         """Scales by this model's factors; see `mindone_tae.scale_latents`."""
-        return scale_latents(z, convention, self.scaling_factor, self.shift_factor)
+        return scaling.scale_latents(z, convention, self.scaling_factor, self.shift_factor)
 
     def unscale_latents(self, scaled, convention: str):
         """The inverse of `scale_latents`."""
-        return unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)
+        return scaling.unscale_latents(scaled, convention, self.scaling_factor, self.shift_factor)
