@@ -19,16 +19,17 @@ def _log(what):
 show = _log
 
 
-def call(network, part, x, seen):
+def call(network, part, phase, x, seen):
     """Calls network(x), inside `show` if the call compiles.
 
     Args:
         network: a callable.
         part: "encode" or "decode".
+        phase: the encoder's or decoder's; MindSpore compiles a graph for each.
         x: Tensor.
         seen: set of the calls compiled so far, kept by the caller; gets this one.
     """
-    key = part, tuple(x.shape), str(x.dtype)
+    key = part, phase, tuple(x.shape), str(x.dtype)
     if key in seen or ms.get_context("mode") != ms.GRAPH_MODE:
         return network(x)
     seen.add(key)

@@ -44,6 +44,30 @@ def test_lengths_of_one_latent_length_share_the_decoders_graph(random_model, com
     assert compiled == ["Decoder"]
 
 
+@pytest.mark.parametrize("tiled", [False, True])
+def test_dropout_follows_set_train_in_graphs_that_have_run(random_model, compiled, caplog, tiled):
+    """Two runs differ if it is on; the truth without it is a network that has none."""
+    x, z = normal(1, 3, 4, 8, 12), normal(1, 4, 2, 4, 6)
+    plain, model = random_model(), random_model(dropout=0.5)
+    if tiled:
+        for each in (plain, model):
+            each.enable_tiling(8, 8, 8, 4, 4, 4)  # two tiles, whose norms share their statistics
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    expected = plain.encode(x)[1].asnumpy(), plain.decode(z).asnumpy()
+    ms.set_context(mode=ms.GRAPH_MODE)
+    host = ms.nn.SequentialCell(model)
+    for training, cell in ((True, model), (False, model), (True, host), (False, host)):
+        cell.set_train(training)
+        first, second = ([model.encode(x)[1].asnumpy(), model.decode(z).asnumpy()] for _ in range(2))
+        for ours, again, theirs in zip(first, second, expected):
+            if training:
+                assert np.abs(ours - again).max() > 0.1
+            else:
+                np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert compiled == ["Encoder", "Decoder"] * 2
+    assert sum(record.getMessage().startswith("compiling") for record in caplog.records) == 4
+
+
 def test_float16_graphs_agree_with_float32_to_a_hundredth(random_model, compiled):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     single, half = random_model(), random_model(dtype="float16")

@@ -114,11 +114,13 @@ class SharedStatistics:
         def counted(x):
             nonlocal tiles
             tiles += 1
-            return self._network(x)
+            return self(x)
 
         run_tiles(counted)
         self._measured.set_data(Tensor([float(tiles)], ms.float32))
 
     def __call__(self, x):
         """The network on one tile of one video, by the statistics measured."""
+        if self._network.phase != self.original.phase:  # the original's set_train does not reach the copies
+            self._network.set_train(self.original.training)
         return self._network(x)

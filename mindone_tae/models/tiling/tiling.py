@@ -148,11 +148,18 @@ class Tiling:
         if self.use_tiling and not self._in_one_tile(part, x.shape):
             pieces = self._tiled(part, [x.astype(ms.float32).asnumpy()], lambda: length)
             return ms.Tensor.from_numpy(gather(pieces, 2, length))
-        result = first_calls.call(lambda x: self._in_slices(part, x), part, x, self._called)
+        result = self._announced(lambda x: self._in_slices(part, x), part, x)
         return result if result.shape[2] == length else result[:, :, :length]
 
+    def _announced(self, run, part, x):
+        """run(x), which runs the part's network; announced if it compiles."""
+        return first_calls.call(run, part, self._network(part).phase, x, self._called)
+
+    def _network(self, part):
+        return self.encoder if part == "encode" else self.decoder
+
     def _in_slices(self, part, x):
-        network = self.encoder if part == "encode" else self.decoder
+        network = self._network(part)
         if self.use_slicing and x.shape[0] > 1:
             return ops.cat([network(x[i : i + 1]) for i in range(x.shape[0])], axis=0)
         return network(x)
@@ -190,7 +197,7 @@ class Tiling:
 
     def _shared_statistics(self, part):
         """The encoder's or decoder's SharedStatistics; made on first use, and again when the network was replaced."""
-        network = self.encoder if part == "encode" else self.decoder
+        network = self._network(part)
         found = self._shared.get(part)
         if found is None or found.original is not network:
             found = self._shared[part] = SharedStatistics(network)
@@ -201,7 +208,7 @@ class Tiling:
         scales = self._scales(part)
 
         def on_device(tile):
-            result = first_calls.call(network, part, ms.Tensor(tile), self._called).asnumpy()
+            result = self._announced(network, part, ms.Tensor(tile)).asnumpy()
             # a copy, or the frames past `most` would stay alive
             return result if most is None or most >= result.shape[2] else result[:, :, :most].copy()
 
