@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from mindone_tae.cli.commands.decode import (
-    _check_rates,
     _check_shapes,
     _chosen,
     _lengths,
@@ -101,7 +100,6 @@ def read_latents(folder):
 
 
 def _decode(latents, folder):
-    _check_rates(latents)
     model, length = _Ratios(), _lengths(None)
     _check_shapes(latents, model)
     for latent in latents:
