@@ -132,12 +132,17 @@ def set_aside(path: Path) -> Path:
     Raises:
         UserError: it cannot be renamed.
     """
-    aside = path.with_name(f"{path.name}.damaged")
+    new = aside(path)
     with explained(path):
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        os.replace(path, aside)
-    return aside
+        if new.is_dir():
+            shutil.rmtree(new)
+        os.replace(path, new)
+    return new
+
+
+def aside(path: Path) -> Path:
+    """Where `set_aside` moves a path."""
+    return path.with_name(f"{path.name}.damaged")
 
 
 @contextmanager

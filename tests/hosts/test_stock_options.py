@@ -46,7 +46,7 @@ def test_factors_registered_later_reach_the_network_and_what_pipelines_read(face
 
 
 def recomputing(face):
-    return [name for name, cell in face.cells_and_names() if "recomputed_parameters" in vars(cell)]
+    return [name for name, cell in face.cells_and_names() if "frames" in vars(cell)]
 
 
 def test_gradient_checkpointing_is_recomputation_and_goes_on_and_off(face, two_levels):

@@ -18,7 +18,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from ..atomic_file import remove_temporaries, replacing_folder, set_aside
+from ..atomic_file import aside, remove_temporaries, replacing_folder, set_aside
 from ..errors import UserError
 from .arrays import read_arrays, read_metadata
 from .state import check_finite
@@ -89,6 +89,8 @@ class Checkpoints:
     def save(self, step: int, networks: dict) -> None:
         """Writes one checkpoint and removes the oldest.
 
+        Later ones, which could not be read when the run went on, are set aside, as the run may take another course.
+
         Args:
             step: optimizer steps made.
             networks: network to part (weights, ema, state) to name to array, or None for a missing part; "model" is
@@ -100,6 +102,9 @@ class Checkpoints:
         check_finite(networks, step)
         if self.writes:
             self._write(step, networks)
+            shutil.rmtree(aside(self.path(step)), ignore_errors=True)
+            for later in (later for later in self.steps() if later > step):
+                _logger.warning("step %d of before is kept as %s", later, set_aside(self.path(later)))
         self.step = step
         self.prune()
 
@@ -107,12 +112,13 @@ class Checkpoints:
         """Removes all but the last checkpoints and the best."""
         if not self.writes:
             return
-        for step in self.steps()[: -self.keep]:
+        past = [step for step in self.steps() if step <= self.step]
+        for step in past[: -self.keep]:
             if step != self.best_step:
                 _remove(self.path(step))
 
     def latest(self) -> Saved | None:
-        """The newest checkpoint that can be read; those after it are set aside, since the run takes another course.
+        """The newest checkpoint that can be read.
 
         Returns:
             Saved, or None where the folder holds no checkpoint.
@@ -122,22 +128,21 @@ class Checkpoints:
         """
         if not self.used:
             return None
-        failures = {}
+        failures = []
         for step in reversed(self.steps()):
             try:
                 saved = self._read(step)
             except UserError as error:
-                failures[step] = str(error)
+                failures.append(str(error))
                 continue
             if failures:
-                what = "%s; going on from step %d, the newest checkpoint that is whole; the others are kept as .damaged"
-                _logger.warning(what, "; ".join(failures.values()), step)
-                for failed in failures if self.writes else ():
-                    set_aside(self.path(failed))
+                _logger.warning(
+                    "%s; going on from step %d, the newest checkpoint that is whole", "; ".join(failures), step
+                )
             self.step = step
             return saved
         why = (
-            "; ".join(failures.values())
+            "; ".join(failures)
             or f"{self.folder} holds no folder such as step_00000300 (one of version 0.1.0 cannot be resumed)"
         )
         raise UserError(
