@@ -17,8 +17,8 @@ from .tables import read_table
 _logger = logging.getLogger(__name__)
 
 MEDIA_SUFFIXES = VIDEO_SUFFIXES + IMAGE_SUFFIXES
-# Files in the output folders of commands, which also hold videos and pictures.
-_BY_COMMANDS = {"mindspore.log", "checked.jsonl"}
+# A file in the output folders of commands, which also hold videos and pictures; and check-data's picture.
+_LOG, _HISTOGRAMS = "mindspore.log", "histograms.png"
 # Separators that a table's header may have in place of those that its name says, and the remedy.
 _OTHER_SEPARATORS = {
     "\t": "tabs: name it .tsv",
@@ -160,11 +160,12 @@ def _from_folder(folder, links_allowed):
     items, others = [], Counter()
     walked = set()
     for parent, subfolders, names in os.walk(root.path, followlinks=True):
-        written = _BY_COMMANDS.intersection(names)
-        if written and parent != root.path:
-            _logger.warning("left out %s: a command wrote to it (it holds %s)", parent, min(written))
+        if _LOG in names and parent != root.path:
+            _logger.warning("left out %s: a command wrote to it (it holds %s)", parent, _LOG)
             subfolders.clear()
             continue
+        if "checked.jsonl" in names:
+            names = [name for name in names if name != _HISTOGRAMS]
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and root.may_enter(parent, name)]
         real = os.path.realpath(parent)
         if real in walked:  # reached by a link before, or a link to a folder above

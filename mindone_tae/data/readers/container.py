@@ -76,7 +76,7 @@ def open_container(path: str, strict: bool = True) -> tuple[InputContainer, Vide
 def _opened(path):
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     # absolute: what stands before a colon in a relative path is a protocol to FFmpeg
-    return av.open(os.path.abspath(path), metadata_errors="replace", options=options)
+    return av.open(os.path.join(os.getcwd(), path), metadata_errors="replace", options=options)
 
 
 def _rank(stream):
@@ -161,16 +161,22 @@ def harmless_errors(path: str) -> frozenset:
     """Timestamps of packets before the second keyframe whose errors do not change any frame.
 
     After a cut, H.264 asks the decoder to drop pictures that it never had. A strict decoder reports that as an error
-    and continues. Real damage differs: a strict decoder leaves the picture incomplete, another conceals it.
+    and continues. Real damage differs: a strict decoder leaves the picture incomplete or out, another conceals it.
 
     Args:
         path: the file.
 
     Returns:
-        Empty where strict and other decoding give different frames.
+        Empty where it is no H.264, a failed packet's frame does not come, or strict and other decoding give different
+        frames.
     """
+    container, stream = open_container(path)
+    with container:
+        if stream.codec_context.codec.canonical_name != "h264":
+            return frozenset()
     frames, failed = _first_group(path, strict=True)
-    return frozenset(failed) if frames == _first_group(path, strict=False)[0] else frozenset()
+    harmless = frames.keys() >= set(failed) and frames == _first_group(path, strict=False)[0]
+    return frozenset(failed) if harmless else frozenset()
 
 
 def _first_group(path, strict):

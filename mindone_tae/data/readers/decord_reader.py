@@ -56,7 +56,7 @@ class DecordReader(VideoReader):
             probed = [0, *exact.keyframes[1:2]]
             expected = exact.read(probed)
         try:
-            where = os.path.abspath(self.path)
+            where = os.path.join(os.getcwd(), self.path)
             self._reader = decord.VideoReader(where, ctx=decord.cpu(0), num_threads=2, fault_tol=_COPIES_ALLOWED)
             self._count = len(self._reader)
             self.size = self._reader.get_batch([0]).shape[1:3]

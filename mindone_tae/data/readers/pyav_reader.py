@@ -37,7 +37,7 @@ class PyAVReader(VideoReader):
 
     def __init__(self, path: str | os.PathLike, tone_map: bool = False):
         super().__init__(path)
-        self._container = None
+        self._container = self._rotation = self._matrix = None
         try:
             self._use(index_frames(self.path))
             if not self._begins_as_indexed():
@@ -153,7 +153,10 @@ class PyAVReader(VideoReader):
     def _pixels(self, frame):
         """A decoded frame upright, uint8 (h, w, 3)."""
         try:
-            pixels = upright(self._to_rgb(frame), display_matrix(frame))
+            if frame.rotation != self._rotation:
+                # not for every frame: PyAV's side data refers to its frame, which then waits for the garbage collector
+                self._rotation, self._matrix = frame.rotation, display_matrix(frame)
+            pixels = upright(self._to_rgb(frame), self._matrix)
         except ValueError as error:
             raise UnreadableVideo(self.path, str(error)) from None
         if self.size != (0, 0) and pixels.shape[:2] != self.size:

@@ -1,3 +1,4 @@
+import gc
 import math
 import pickle
 import struct
@@ -109,6 +110,47 @@ def test_part_of_a_quarter_turn_is_refused(make_video):
     path = turned(make_video("phone.mp4"), (math.cos(math.radians(10)), sine, 0, -sine, math.cos(math.radians(10)), 0))
     with pytest.raises(UnreadableVideo, match="part of a quarter turn"):
         open_video(path)
+
+
+def test_frames_are_freed_without_the_garbage_collector(make_video):
+    with open_video(make_video("clip.mp4", frames=60)) as video:
+        gc.collect()
+        gc.disable()
+        try:
+            video.read(range(60))
+            assert sum(isinstance(entry, av.VideoFrame) for entry in gc.get_objects()) < 10
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("name, codec", [("clip.mp4", "libx264"), ("clip.webm", "libvpx-vp9"), ("clip.avi", "mpeg4")])
+@pytest.mark.parametrize("number", [7, 12])
+def test_frames_after_a_damaged_one_are_right_or_refused(make_video, name, codec, number):
+    path = make_video(name, frames=30, codec=codec, **{"g": "100", "bf": "0"})
+    with open_video(path) as video:
+        whole = video.read(range(30))
+    with av.open(path) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data, (start, size) = bytearray(open(path, "rb").read()), packets[number]
+    at = data.index(bytes(data[start : start + size]), start) + size // 2
+    data[at : at + 20] = b"\xff" * 20
+    open(path, "wb").write(data)
+    try:
+        with open_video(path) as video:
+            found = video.read([20])[0]
+    except UnreadableVideo:
+        return
+    assert np.abs(found.astype(int) - whole[20]).mean() < 0.5
+
+
+def test_path_through_a_link_is_the_systems(make_video, tmp_path, monkeypatch):
+    make_video("real/deep/clip.mp4", frames=6)
+    make_video("real/clip.mp4", frames=7)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/link").symlink_to(tmp_path / "real/deep")
+    make_video("x/clip.mp4", frames=8)
+    monkeypatch.chdir(tmp_path)
+    assert len(open_video("x/link/../clip.mp4")) == 7
 
 
 def test_name_with_a_colon_is_a_file(make_video, tmp_path, monkeypatch):
