@@ -183,6 +183,7 @@ class AutoencoderKLTAE(StockLoading, StockOptions, ModelMixin, ConfigMixin):
                 if "dtype" in vars(cell):
                     cell.dtype = self._tae.dtype
             self._tae.networks_changed()
+            self.compile_cache.clear()
         return self
 
     def half(self) -> AutoencoderKLTAE:

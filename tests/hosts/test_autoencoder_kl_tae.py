@@ -202,3 +202,13 @@ def test_the_package_has_it_without_importing_mindspore():
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert AutoencoderKLTAE is mindone_tae.hosts.AutoencoderKLTAE
+
+
+def test_another_type_after_a_run_is_computed_in(mode, face, two_levels, randomised, video):
+    x = video(1, 3, 3, 8, 8)
+    half = randomised(TemporalAutoencoder(**two_levels, dtype="float16"))
+    half.sample_deterministic = True
+    single = face.encode(x)[0].asnumpy()
+    face.to(ms.float16)
+    np.testing.assert_array_equal(face.encode(x)[0].asnumpy()[:, :3], half.encode(x)[1].asnumpy())
+    np.testing.assert_array_equal(face.float().encode(x)[0].asnumpy(), single)

@@ -92,3 +92,22 @@ def test_the_compiler_specializes_no_functions_over_lists(random_model, tmp_path
     functions = [line for line in inferred.read_text().splitlines() if line.startswith("subgraph @")]
     assert any("conv2_5d" in line for line in functions)
     assert not [line for line in functions if "ms_next" in line or "_list_" in line]
+
+
+def test_a_type_set_and_a_layer_replaced_after_a_run_are_computed_with(random_model):
+    ms.set_context(mode=ms.GRAPH_MODE)
+    x, z, model = normal(1, 3, 4, 8, 8), normal(1, 4, 2, 4, 4), random_model()
+    single = model.encode(x)[1].asnumpy(), model.decode(z).asnumpy()
+    model.to_float(ms.float16)
+    half = random_model(dtype="float16")
+    np.testing.assert_array_equal(model.encode(x)[1].asnumpy(), half.encode(x)[1].asnumpy())
+    np.testing.assert_array_equal(model.decode(z).asnumpy(), half.decode(z).asnumpy())
+    model.to_float(ms.float32)
+    np.testing.assert_array_equal(model.encode(x)[1].asnumpy(), single[0])
+
+    other = random_model()
+    other.encoder.conv_out.conv_spat.bias.set_data(ms.Tensor(np.ones(8, np.float32)))
+    model.encoder.conv_out = other.encoder.conv_out
+    model.networks_changed()
+    np.testing.assert_array_equal(model.encode(x)[1].asnumpy(), other.encode(x)[1].asnumpy())
+    assert np.abs(other.encode(x)[1].asnumpy() - single[0]).max() > 0.1

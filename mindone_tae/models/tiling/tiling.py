@@ -130,9 +130,11 @@ class Tiling:
         return {**changes, "decode_overlap": tile - stride}
 
     def networks_changed(self) -> None:
-        """Call after changing or replacing cells inside the encoder or decoder: discards copies made of them."""
+        """Call after changing or replacing cells inside the encoder or decoder: discards copies and graphs of them."""
         self._shared.clear()
         self._called.clear()
+        for cell in (self, self.encoder, self.decoder):
+            cell.compile_cache.clear()
 
     def _in_parts(self, part, x, length):
         """One pass over a whole video, in tiles and slices where these are on and needed.
