@@ -96,13 +96,13 @@ def add_model(parser):
     """Flags that choose weights, batch size and tiling."""
     add_number(parser, "--batch_size", "clips per batch", 1)
     _add_ckpt_path(parser)
-    tiles = "work in tiles of time and space, which takes less memory; without a value: true; sets model.use_tile"
+    tiles = "work in tiles of time and space, to save memory (sets model.use_tile); the bare flag means true"
     _add_switch(parser, "--enable_tile", tiles)
 
 
 def add_outlier_penalty(parser):
     """The guide's flag of the outlier penalty, for the command that trains."""
-    penalty = "add the paper's outlier penalty: loss.opl_weight = 1e5; with False 0"
+    penalty = "add the paper's outlier penalty (loss.opl_weight 1e5); False sets the weight to 0"
     _add_switch(parser, "--use_outlier_penalty_loss", penalty)
 
 

@@ -52,7 +52,9 @@ def load_weights(model: ms.nn.Cell, path: str | os.PathLike, strict: bool = True
     load_stored(model, *open_renamed(path, ema), strict)
 
 
-def load_stored(model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: bool = True) -> Differences:
+def load_stored(
+    model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: bool = True, remedy: str | None = None
+) -> Differences:
     """Sets a model's parameters to weights that are open already.
 
     Args:
@@ -60,6 +62,7 @@ def load_stored(model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: boo
         stored: the weights.
         renamed: our names for them.
         strict: as `load_weights` takes it.
+        remedy: of what does not fit, for the error; None: by what it is.
 
     Returns:
         What did not fit; with `strict`, nothing.
@@ -79,7 +82,7 @@ def load_stored(model: ms.nn.Cell, stored: Stored, renamed: Renamed, strict: boo
         told = _told(differences, parameters, shapes)
         message = f"{stored.path}: its weights do not fit {type(model).__name__}: {told}"
         if strict:
-            raise UserError(f"{message}: {_remedy(parameters, shapes, differences.misshapen, stored.path)}")
+            raise UserError(f"{message}: {remedy or _remedy(parameters, shapes, differences.misshapen, stored.path)}")
         _logger.warning("%s: the rest is loaded", message)
     fitting = [name for name in parameters if name in shapes and name not in differences.misshapen]
     for name in fitting:  # one at a time, so that the file is never in memory as a whole

@@ -36,7 +36,7 @@ def add_to(commands):
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
-        help="scaling of the latents; default: as each file says; needed for a bare array",
+        help="how the latents are scaled (default: as each file says); required for bare arrays",
     )
     fps = "frames per second, if the latent does not say, as in a bare array"
     # the writer's SLOWEST and FASTEST; it imports PyAV, which takes long

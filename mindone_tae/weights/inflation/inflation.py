@@ -25,9 +25,9 @@ from mindone_tae.zoo.errors import UserError
 from ..architecture import architecture
 from ..diffusers_folder import save_diffusers_folder
 from ..finding import find_weights
-from ..loading import load_weights, set_parameters
+from ..loading import load_stored, load_weights
 from ..name_lists import shortened
-from ..name_maps import inflated_name, is_temporal, network_of
+from ..name_maps import Renamed, inflated_name, is_temporal, network_of
 from ..reading import noted_model, open_renamed
 from ..saving import as_arrays, check_target, is_folder, save_weights
 from .check import check_inflation
@@ -96,36 +96,32 @@ def inflate(
         raise UserError(f"temporal_downsample is {temporal_downsample!r}; it must be {known}: the first is published")
     _check_replaces_nothing(src, target)
     stored, renamed = open_renamed(src)
-    kept, skipped = _vae_part(renamed)
-    shapes = {name: shape for name, (_, shape) in kept.items()}
+    renamed = _vae_part(renamed)
+    shapes = {name: shape for name, (_, shape) in renamed.kept.items()}
+    quant = [name for name in shapes if network_of(name).endswith("quant_conv")]
     try:
         if any(is_temporal(name) for name in shapes):
             raise UserError("it is a TAE already: load it as it is")
+        if quant:
+            raise UserError(f"it has {shortened(quant)}, as older VAEs have and SD3.5's has not: give an SD3.5 VAE")
         config = architecture(shapes, stored.config or noted_model(stored), norm_num_groups)
-        tae = TemporalAutoencoder(**config)
+        vae, tae = SD3VAE(**config), TemporalAutoencoder(**config)
     except ValueError as error:
         raise UserError(f"{stored.path}: {error}") from error
-    parameters = dict(tae.parameters_and_names())
-    _check_complete(stored.path, shapes, {name: tuple(parameter.shape) for name, parameter in parameters.items()})
-    image = {
-        name: stored.tensors[source].read().astype(np.float32).reshape(shape) for name, (source, shape) in kept.items()
-    }
+    load_stored(vae, stored, renamed, remedy="give a whole SD3.5 VAE, with its config.json if it has one")
     taps = TEMPORAL_DOWNSAMPLES[temporal_downsample]
-    arrays = {name: _started(name, array, taps) for name, array in as_arrays(tae).items() if is_temporal(name)}
-    arrays.update({inflated_name(name): array for name, array in image.items()})
-    arrays = {name: arrays[name] for name in parameters}
+    image = {inflated_name(name): array for name, array in as_arrays(vae).items()}
+    arrays = {n: _started(n, array, taps) if is_temporal(n) else image[n] for n, array in as_arrays(tae).items()}
     done = Inflation(
         config,
-        {source: inflated_name(name) for name, (source, _) in kept.items()},
-        skipped,
-        [n for n in parameters if is_temporal(n)],
+        {source: inflated_name(name) for name, (source, _) in renamed.kept.items()},
+        renamed.skipped,
+        list(filter(is_temporal, arrays)),
     )
     _tell(done, stored.path, temporal_downsample, report)
     _save(arrays, target, config)
     report(f"wrote {target} in {time.monotonic() - started_at:.1f} s")
     if check:
-        vae = SD3VAE(**config)
-        set_parameters(dict(vae.parameters_and_names()), image)
         load_weights(tae, target)
         check_inflation(tae, vae, report)
     return done
@@ -151,7 +147,7 @@ def _started(name, array, halving_taps):
 
 
 def _vae_part(renamed):
-    """(kept, skipped): our name to (name in the file, shape) for the VAE; name in the file to reason for the rest."""
+    """The VAE's names; those of other networks are skipped."""
     kept, skipped = {}, dict(renamed.skipped)
     for name, (source, shape) in renamed.kept.items():
         network = network_of(name)
@@ -159,32 +155,7 @@ def _vae_part(renamed):
             kept[name] = (source, shape)
         else:
             skipped[source] = f"of another network ({network})"
-    return kept, skipped
-
-
-def _check_complete(path, shapes, wanted):
-    """Raises UserError, listing every difference, unless the image VAE's tensors are exactly those a TAE needs."""
-    targets = {inflated_name(name): name for name in shapes}
-    missing = [f"for {name}" for name in wanted if name not in targets and not is_temporal(name)]
-    quant = [name for name in shapes if network_of(name).endswith("quant_conv")]
-    unexpected = [name for target, name in targets.items() if target not in wanted and name not in quant]
-    misshapen = [
-        f"{name} is {shapes[name]} and should be {wanted[target]}"
-        for target, name in targets.items()
-        if target in wanted and shapes[name] != wanted[target]
-    ]
-    kinds = (
-        ("missing", missing),
-        ("without a place in a TAE", unexpected),
-        ("of another shape", misshapen),
-        ("that older VAEs have and SD3.5's has not", quant),
-    )
-    found = "; ".join(f"{len(names)} {kind} ({shortened(names)})" for kind, names in kinds if names)
-    if found:
-        raise UserError(
-            f"{path}: its tensors do not make a TAE: {found}: "
-            "give a whole SD3.5 VAE, with its config.json if it has one"
-        )
+    return Renamed(kept, skipped, [])
 
 
 def _tell(done, path, temporal_downsample, report):

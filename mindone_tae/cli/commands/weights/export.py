@@ -39,7 +39,7 @@ def add_to(commands):
     parser.add_argument(
         "--form",
         choices=("portable", "cpu"),
-        help="MINDIR: operators that any device has (portable, the default), or those chosen for a CPU",
+        help="MINDIR: portable (default) uses operators that every device has; cpu uses those chosen for a CPU",
     )
     parser.set_defaults(command=run, takes_overrides=True)
 

@@ -29,8 +29,8 @@ def add_to(commands):
     groups = "groups of the norms, if no config.json gives them (default: 32)"
     flags.add_number(parser, "--norm_num_groups", groups, 1)
     start = (
-        "start of temporal downsampling: identity keeps the first of two frames (published), average takes their mean, "
-        "which is closer on moving video before any training and the same on images"
+        "how each halving of time starts: identity keeps the first of two frames (published); average takes their "
+        "mean, which is closer on moving video before training and the same on images"
     )
     flags.add_choice(parser, "--temporal_downsample", start, ("identity", "average"))
     parser.set_defaults(command=run)
