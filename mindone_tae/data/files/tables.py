@@ -135,9 +135,10 @@ def _parquet(path):
     parquet = import_parquet()
     try:
         table = parquet.read_table(path)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise UserError(f"{path} is not a parquet table: {str(error).splitlines()[0]}") from error
-    rows = enumerate(table.to_pylist(), 1)
+        objects = table.to_pylist()
+    except (OSError, ValueError, OverflowError) as error:  # pyarrow's own errors are ValueErrors; dates may overflow
+        raise UserError(f"{path} is not a parquet table that can be read: {str(error).splitlines()[0]}") from error
+    rows = enumerate(objects, 1)
     cells = ((f"{path}, row {number}", {name: _text(value) for name, value in row.items()}) for number, row in rows)
     return table.column_names, cells
 
@@ -146,4 +147,7 @@ def _text(value):
     """A cell as a csv would have it."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    if isinstance(value, bytes):  # Spark and others write texts to parquet as bytes
+        return value.decode("utf-8", "surrogateescape")
+    # dates and decimals as they are written; numbers, lists and objects as JSON
+    return json.dumps(value, default=str) if isinstance(value, (int, float, list, dict)) else str(value)

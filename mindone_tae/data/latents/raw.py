@@ -57,7 +57,14 @@ def find_raw(source: Path) -> list[RawLatent]:
             f"{source} holds bare arrays ({found[0].where}) and what encode wrote ({encoded[0]}); only one kind is "
             "decoded at a time: move them apart, or name one file"
         )
-    return sorted(found, key=lambda latent: latent.name)
+    found.sort(key=lambda latent: latent.name)
+    for one, other in zip(found, found[1:]):
+        if one.name == other.name:
+            raise UserError(
+                f"{one.where} and {other.where} are both the latent of {one.name}; outputs are named after it: "
+                "rename one"
+            )
+    return found
 
 
 def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict) -> StoredLatent:
@@ -82,10 +89,21 @@ def as_stored(raw: RawLatent, ratios: tuple[int, int], fps: float, scaling: dict
 
 def _of_npy(path, name):
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise OSError("not a file")
+        held = np.lib.format.open_memmap(path, mode="r")
     except _DAMAGE as error:
         raise UserError(f"{path} cannot be read as an array ({error}): write it with numpy.save") from None
-    return _videos(name, str(path), array.shape, array.dtype, lambda: array)
+    offset, order = held.offset, "F" if held.flags.fnc else "C"
+
+    def read():
+        # not from the map: the process would be killed if the file had become shorter
+        found = np.fromfile(path, held.dtype, held.size, offset=offset)
+        if found.size != held.size:
+            raise UserError(f"{path} became shorter since it was opened: write it again")
+        return found.reshape(held.shape, order=order)
+
+    return _videos(name, str(path), held.shape, held.dtype, read)
 
 
 def _of_safetensors(path, name):

@@ -98,7 +98,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator:
     """Packets of a stream; a truncated file's stream ends without an error."""
     try:
         yield from container.demux(stream)
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):  # PyAV's, at the end, where streams were found behind the beginning
         pass
 
 

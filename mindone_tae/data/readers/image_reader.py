@@ -14,6 +14,8 @@ from .colour.icc_profile import to_srgb
 from .colour.image_transfer import image_transfer
 
 _ANIMATED = ("webp", "png", "avif")
+# Frames a second of an animation whose frames have no duration: browsers show each for a tenth, FFmpeg those of a GIF.
+_RATE_OF_NONE = 10.0
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of a TIFF
 
 
@@ -62,6 +64,9 @@ class ImageReader(VideoReader):
         for index in range(self._count if self._count > 1 else 0):
             self._show(index)
             milliseconds += self._image.info.get("duration", 0)
+        if self._count > 1 and not milliseconds:
+            self.fps_is_guess = True
+            return _RATE_OF_NONE
         return 1000.0 * self._count / milliseconds if milliseconds else 0.0
 
     def __len__(self):

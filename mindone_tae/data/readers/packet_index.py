@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import av
+import numpy as np
+
 from .base import UnreadableVideo
 from .container import decode, open_container, packets
 from .timing import PacketTime, first_hole, mean_rate, recordings
@@ -15,6 +18,11 @@ _BARE_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "obu", "av1", "mjpeg", "jpe
 _JOINED = ("mpegts", "mpeg")
 # In these a longer gap means nothing: AVI and GIF show no frame late, they leave the one before.
 _WITHOUT_HOLES = ("avi", "gif")
+
+# Frames that are shown after one that is decoded after them: of H.264 and H.265 at most this many.
+_MOST_REORDERED = 16
+# Ticks between frames from which the half of them can be told.
+_LEAST_HALVED = 8
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,18 @@ def index_frames(path: str) -> FrameIndex:
         found = _times(path, container, stream)
         shown = _shown(path, found)
         times = sorted(packet.pts for packet in shown) if shown else []
-        if not times or len(set(times)) < len(times):
+        if not times or len(set(times)) < len(times) or _may_be_fields(stream, times):
             return index_by_decoding(path)
-        fps, guess = _rate(path, container, stream, shown)
+        fps, guess = _rate(path, container, stream, shown, len(found))
         keyframes = _numbers_of_keyframes(shown, times)
-        if container.format.name == "gif":
-            keyframes = []  # a GIF's frame is drawn over the one before it, even where its packet is marked as key
+        # an AVI without an index, as a recording that was cut off, marks every packet as a keyframe
+        unmarked = container.format.name == "avi" and len(keyframes) == len(times) > 1
+        if unmarked and not stream.codec_context.codec.intra_only:
+            keyframes = []
+        if container.format.name == "gif" or stream.codec_context.pix_fmt == "pal8":
+            # a GIF's frame is drawn over the one before it, even where its packet is marked as key; a palette may come
+            # with an earlier packet than the keyframe
+            keyframes = []
         return FrameIndex(len(times), times, keyframes, fps, guess, _is_simple(shown, times))
 
 
@@ -96,10 +110,19 @@ def index_by_decoding(path: str) -> FrameIndex:
         exact = not bare and clean and None not in decoded and len(distinct) == len(decoded)
         # of several packets of one time, as an edit list leaves before its start, one frame is shown
         shown = list({packet.pts: packet for packet in found if packet.pts in distinct}.values()) if exact else found
-        fps, guess = _rate(path, container, stream, shown)
+        fps, guess = _rate(path, container, stream, shown, len(found))
         if not exact:
             return FrameIndex(len(decoded), None, [], fps, guess)
         return FrameIndex(len(decoded), decoded, _numbers_of_keyframes(shown, decoded), fps, guess)
+
+
+def _may_be_fields(stream, times):
+    """Whether some packets may hold one field each, as of interlaced H.264 whose other pictures are whole frames."""
+    gaps = np.diff(times)
+    if stream.codec_context.codec.canonical_name != "h264" or not gaps.size or gaps.max() < _LEAST_HALVED:
+        return False
+    halved = np.abs(2 * gaps - gaps.max()) <= 2
+    return bool(halved.any() and np.all(halved | (gaps.max() - gaps <= 2)))
 
 
 def _times(path, container, stream):
@@ -122,10 +145,12 @@ def _shown(path, found):
     if first_key is None or first_key.pts is None:
         return []
     start = found.index(first_key)
+    # pictures shown before a keyframe follow it directly; behind the next one, a recording was joined
+    end = next((number for number in range(start + 1, len(found)) if found[number].is_keyframe), len(found))
     early = {
         number
         for number, packet in enumerate(found)
-        if number < start or packet.pts is None or packet.pts < first_key.pts
+        if number < start or packet.pts is None or (number < end and packet.pts < first_key.pts)
     }
     if any(not found[number].is_discard for number in early):
         decodable = _decoded_before(path, first_key.pts)
@@ -146,14 +171,14 @@ def _decoded_before(path, time):
     return kept
 
 
-def _rate(path, container, stream, shown):
+def _rate(path, container, stream, shown, packet_count):
     """Frames a second, and whether that is a guess."""
     declared = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate]
     if container.format.name not in _BARE_STREAMS and all(packet.pts is not None for packet in shown):
         parts = recordings(shown, stream.time_base, container.format.name in _JOINED)
         for part in parts if container.format.name not in _WITHOUT_HOLES else ():
             hole = first_hole(part)
-            if hole is not None:
+            if hole is not None and not _was_cut_there(container, stream, part, hole, packet_count):
                 at = float((part[hole].pts - part[0].pts) * stream.time_base)
                 raise UnreadableVideo(
                     path, f"a frame is missing after frame {hole} ({at:.2f} s): it is cut off or damaged there"
@@ -162,6 +187,22 @@ def _rate(path, container, stream, shown):
         if fps:
             return fps, False
     return float(declared[-1]) if declared else 0.0, True
+
+
+def _was_cut_there(container, stream, part, hole, packet_count):
+    """Whether a whole file ends at a hole, as `ffmpeg -t -c copy` leaves it where frames are stored out of order.
+
+    Nothing is damaged then: the missing frames come after the cut in the order of decoding.
+    """
+    after = part[hole + 1 :]
+    if len(after) > _MOST_REORDERED or any(packet.is_keyframe for packet in after):
+        return False
+    if container.format.name.startswith("mov"):
+        return stream.frames == packet_count
+    if container.format.name.startswith("matroska") and container.duration:
+        end = float((after[-1].pts + 0.5 * (part[1].pts - part[0].pts)) * stream.time_base)
+        return container.duration / av.time_base <= end + float(after[-1].duration * stream.time_base)
+    return False
 
 
 def _numbers_of_keyframes(shown: Collection[PacketTime], times):

@@ -17,6 +17,9 @@ from .file_stamp import stamp_of
 from .orientation import display_matrix, upright
 from .packet_index import index_by_decoding, index_frames
 
+# FFmpeg's types of pictures that refer to no other: not told, I, and switching I.
+_ALONE = (0, 1, 5)
+
 
 class PyAVReader(VideoReader):
     """Random access by frame number: decoding starts at the nearest keyframe before it.
@@ -66,6 +69,8 @@ class PyAVReader(VideoReader):
         first = list(islice(self._frames, 2))
         self._frames = chain(first, self._frames)
         numbers = [number for number, _, _ in first]
+        if list(self.keyframes[:2]) == [0, 1] and numbers == [0, 1] and first[1][1].pict_type not in _ALONE:
+            self.keyframes = ()  # every packet is marked, as in an MP4 without a table of keyframes
         return any(problem for _, _, problem in first) or numbers == list(range(min(2, len(self))))
 
     def __len__(self):

@@ -68,7 +68,8 @@ class VideoWriter:
     def __enter__(self):
         with ExitStack() as exits:
             temporary = exits.enter_context(replacing(self.path))
-            self._container = exits.enter_context(av.open(temporary, "w"))
+            # absolute: what stands before a colon in a relative path is a protocol to FFmpeg
+            self._container = exits.enter_context(av.open(os.path.join(os.getcwd(), temporary), "w"))
             self._exits = exits.pop_all()
         return self
 

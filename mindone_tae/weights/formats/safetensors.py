@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 import struct
 from collections import Counter
 from functools import partial
@@ -57,7 +58,10 @@ def open_safetensors(path: Path) -> Stored:
     Raises:
         UserError: the file is incomplete, or holds a tensor twice.
     """
-    size = path.stat().st_size
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise UserError(f"{path}: it is no file: name one")  # opening a pipe would wait for ever
+    size = state.st_size
     with open(path, "rb") as file:
         header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         if size < _LENGTH_BYTES:

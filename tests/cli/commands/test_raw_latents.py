@@ -1,5 +1,6 @@
 """`decode` on bare arrays of another sampler."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from safetensors.numpy import save_file
 from mindone_tae.cli import run
 from mindone_tae.data import LatentClip, open_video, write_latents
 from mindone_tae.data.latents.folder import find_latents
+from mindone_tae.data.latents.raw import find_raw
 from mindone_tae.data.latents.shards import write_shard
+from mindone_tae.zoo.errors import UserError
 
 pytestmark = pytest.mark.apart
 
@@ -112,3 +115,29 @@ def test_one_shard_of_a_folder_is_decoded(decode):
     assert sorted(str(path) for path in Path("out").rglob("*.mp4")) == [f"out/{name}.mp4" for name in names]
     found, _ = find_latents(Path("latents-00000.safetensors"))
     assert [latent.name for latent in found] == names
+
+
+def test_two_latents_of_one_name_are_told_before_one_video_replaces_the_other(decode):
+    Path("some").mkdir()
+    np.save("some/b.npy", latents(2, 16, 1, 1, 2))
+    np.save("some/b_0.npy", latents(16, 1, 1, 2))
+    error = decode("--latent_folder", "some", "--convention", "none", status=2).err
+    assert "some/b.npy[0] and some/b_0.npy are both the latent of b_0" in error and not list(Path().rglob("*.mp4"))
+
+
+@pytest.mark.parametrize("name", ["pipe.npy", "pipe.safetensors"])
+def test_a_pipe_among_latents_is_no_latent(decode, name):
+    Path("some").mkdir()
+    os.mkfifo(f"some/{name}")
+    assert name in decode("--latent_folder", "some", "--convention", "none", status=2).err
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_shortened_since_it_was_found_is_an_error(tmp_path, order):
+    array = np.array(latents(2, 16, 2, 30, 40), order=order)
+    np.save(tmp_path / "a.npy", array)
+    first, second = find_raw(tmp_path)
+    np.testing.assert_array_equal(np.stack([first.read(), second.read()]), array)
+    os.truncate(tmp_path / "a.npy", 5000)
+    with pytest.raises(UserError, match="a.npy became shorter"):
+        second.read()

@@ -1,9 +1,12 @@
+import datetime
 import os
 import sys
+from decimal import Decimal
 
 import pytest
 
 from mindone_tae.data.files.collection import read_collection
+from mindone_tae.data.files.tables import read_table
 from mindone_tae.zoo.errors import UserError
 
 
@@ -224,6 +227,20 @@ def test_parquet_table_is_read(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not parquet PAR1")
     with pytest.raises(UserError, match="bad.parquet is not a parquet table"):
         read_collection(str(tmp_path / "bad.parquet"))
+
+
+def test_parquet_cells_are_what_a_csv_would_hold(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    path = str(tmp_path / "list.parquet")
+    columns = {"video": [b"a.mp4"], "day": [datetime.date(2024, 1, 2)], "price": [Decimal("1.50")], "ok": [True]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    columns, rows = read_table(path)
+    assert [row for _, row in rows] == [{"video": "a.mp4", "day": "2024-01-02", "price": "1.50", "ok": "true"}]
+    far = pyarrow.array([2**62], pyarrow.timestamp("us"))  # a date that Python does not have
+    pyarrow.parquet.write_table(pyarrow.table({"video": ["a.mp4"], "day": far}), path)
+    with pytest.raises(UserError, match="list.parquet is not a parquet table that can be read"):
+        read_table(path)
 
 
 def test_parquet_without_pyarrow_names_it(write_csv, monkeypatch):

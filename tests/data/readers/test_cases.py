@@ -86,6 +86,13 @@ def test_animation_has_the_mean_rate_of_its_frames(tmp_path):
         assert len(video) == 8 and video.fps == pytest.approx(8 / 0.78)
 
 
+def test_animation_without_durations_has_a_guessed_rate(tmp_path):
+    pictures = [Image.fromarray(np.full((16, 24, 3), 20 * number, np.uint8)) for number in range(8)]
+    pictures[0].save(tmp_path / "a.webp", save_all=True, append_images=pictures[1:], duration=0, lossless=True)
+    with open_video(tmp_path / "a.webp") as video:
+        assert len(video) == 8 and video.fps == 10.0 and video.fps_is_guess
+
+
 def test_colours_of_a_profile_become_srgb():
     """Adobe RGB (1998): exponent 563/256, its own green; both have the white of D65."""
     with Image.open(CASES / "adobergb.png") as image:

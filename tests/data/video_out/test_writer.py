@@ -78,6 +78,13 @@ def test_fast_video_becomes_a_gif_that_plays_at_fifty(tmp_path, caplog):
     assert len(read) == 12 and fps == 50
 
 
+@pytest.mark.parametrize("name", ["2024-01-01T12:30:00.mp4", "take:2.gif"])
+def test_a_relative_name_with_a_colon_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_video(name, gradient(3, 16, 16), fps=10)
+    assert os.listdir() == [name] and len(decoded(tmp_path / name)[0]) == 3
+
+
 def test_film_rates_are_kept_exactly(tmp_path):
     write_video(tmp_path / "a.mp4", gradient(5, 32, 32), fps=29.97002997)
     assert decoded(tmp_path / "a.mp4")[1] == pytest.approx(30000 / 1001)
