@@ -48,12 +48,15 @@ def load(options, pairs, default, wanted=()):
     """
     ckpt = Path(options.ckpt_path) if options.ckpt_path else None
     config, model = options.config, []
-    if config is None and ckpt and _is_whole(ckpt / "config.yaml"):
-        config = ckpt / "config.yaml"
+    own = ckpt / "config.yaml" if config is None and ckpt else None
+    if own and _is_whole(own):
+        config = own
     elif config is None:
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
     given = pairs + flags.model_overrides(options)
+    if config == own:
+        given = _without_manifest(config, pairs) + given
     if wanted:
         recipe = load_recipe(config, model + given + options.overrides)
         given = _taken(recipe.dataset["name"], wanted) + given
@@ -61,6 +64,16 @@ def load(options, pairs, default, wanted=()):
     if recipe.env.device_target == "CPU" and not _user_wrote_mode(options, recipe.path):
         recipe = replace(recipe, env=replace(recipe.env, mode=1))
     return recipe
+
+
+def _without_manifest(config, pairs):
+    """For the clips that a command line names: that they are not those of the run's manifest, where it has one."""
+    sections = {path.rpartition(".")[0] for path, _ in pairs if path.endswith((".csv_path", ".folder"))}
+    tree = parse(read_recipe(config), str(config))[0]
+    held = [tree.get("dataset"), (tree.get("eval") or {}).get("dataset")]
+    if not any(isinstance(section, dict) and section.get("manifest_path") for section in held):
+        return []
+    return [(f"{section}.manifest_path", None) for section in sorted(sections)]
 
 
 def _taken(dataset, wanted):

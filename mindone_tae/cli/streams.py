@@ -10,6 +10,8 @@ import numpy as np
 
 import mindspore as ms
 
+from mindone_tae.zoo import UserError
+
 # Chunks that may lie ready, and their bytes. A chunk of 16 frames of 854x480 has 79 MB.
 _MOST_READY, _READY_BYTES = 64, 160e6
 
@@ -99,11 +101,12 @@ def reconstructed(model, chunks, on_latent=None):
     if hasattr(model, "reconstruct_frames"):
         yield from model.reconstruct_frames(chunks, on_latent=on_latent)
     else:
-        from mindone_tae.zoo.protocols import reconstruct
+        from mindone_tae.zoo.protocols import posterior, reconstruct
 
         x = np.concatenate(list(chunks), axis=2)
-        if on_latent is not None and hasattr(model, "encode"):
-            on_latent(model.encode(ms.Tensor(x))[1].asnumpy())
+        moments = posterior(model, x) if on_latent is not None else None
+        if moments is not None:
+            on_latent(moments[0])
         yield x, reconstruct(model, x)
 
 
@@ -113,8 +116,15 @@ def posteriors(model, chunks):
         for _, mean, logvar in model.encode_frames(chunks):
             yield mean, logvar
     else:
-        _, mean, logvar = model.encode(ms.Tensor(np.concatenate(list(chunks), axis=2)))
-        yield mean.asnumpy(), logvar.asnumpy()
+        from mindone_tae.zoo.protocols import posterior
+
+        moments = posterior(model, np.concatenate(list(chunks), axis=2))
+        if moments is None:
+            raise UserError(
+                f"{type(model).__name__}.encode does not give (z, mean, logvar), which latents are written of: "
+                "take another model"
+            )
+        yield moments
 
 
 def joined(parts, latent_frames=None):

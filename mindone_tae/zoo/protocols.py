@@ -13,6 +13,7 @@ Dataset (group `mindone.datasets`)
 Model (group `mindone.models`)
     model(x)                        maps pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
     reconstruct(x)                  optional: the same, deterministic; evaluation prefers it
+    encode(x)                       optional: (z, mean, logvar), Tensors, which latents are written and shown of
     training_inputs(batch, rng)     optional: the model's inputs in a training step, for one item, with a batch axis of
                                     one; without this method the input is the first column of the batch
     `pretrained` keyword            optional: a file or folder of weights; without this keyword the host loads by
@@ -100,6 +101,16 @@ def reconstruct(model, x: np.ndarray) -> np.ndarray:
             "a model gives pixels of their shape, alone or first of a tuple: give it a method reconstruct(x)"
         )
     return np.asarray(recon, np.float32)
+
+
+def posterior(model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and logvar of pixels (b, c, t, h, w), arrays; None of a model whose encode gives something else, or none."""
+    if not isinstance(model, nn.Cell) or not hasattr(model, "encode"):
+        return None
+    moments = model.encode(ms.Tensor(x))
+    if not isinstance(moments, tuple) or len(moments) != 3 or not all(isinstance(each, ms.Tensor) for each in moments):
+        return None
+    return moments[1].asnumpy(), moments[2].asnumpy()
 
 
 def unreadable_files(dataset) -> list[list[str]]:

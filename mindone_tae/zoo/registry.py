@@ -10,6 +10,7 @@ Installed metadata is read again at every call (a few milliseconds), so that a p
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
@@ -168,15 +169,15 @@ def _entries(group):
 
     Of a distribution found twice on sys.path (an editable install and its build folder) the first counts, as in Python.
     """
-    entries, seen = {}, set()
+    entries, seen = {}, {}  # the second: folder's name to the distributions of that name
     for distribution in metadata.distributions():
         identity = "?"
         try:
             # The folder's name first: it is there even where METADATA is not.
             identity = getattr(distribution, "_normalized_name", None) or distribution.name
-            if identity in seen:
+            if any(_is_same(distribution, other) for other in seen.get(identity, ())):
                 continue
-            seen.add(identity)
+            seen.setdefault(identity, []).append(distribution)
             found = [claim for claim in distribution.entry_points if claim.group == group]
         except Exception as error:  # unreadable metadata of some package must not hide the others
             _logger.warning("cannot read the metadata of package %s: %s: %s", identity, type(error).__name__, error)
@@ -184,3 +185,9 @@ def _entries(group):
         for claim in found:
             entries.setdefault(claim.name, []).append(claim)
     return entries
+
+
+def _is_same(distribution, other):
+    """Whether two distributions are one, found twice: of a folder a-b-1.0.dist-info, Python takes "a" for the name."""
+    names = {re.sub("[-_.]+", "-", str(each.name or "")).lower() for each in (distribution, other)}
+    return len(names) == 1 or "" in names

@@ -69,3 +69,24 @@ def test_our_own_dataset_is_given_whole_whatever_the_recipe_says(tmp_path):
     found = load(options, [("dataset.sample_n_frames", 9)], "tae/infer/default", WHOLE_CLIPS).dataset
     assert found["sample_n_frames"] == 9 and found["deterministic_sample"] is True and found["random_flip"] is False
     assert (found["clips_per_video"], found["check_files"]) == (1, True)
+
+
+def test_clips_that_a_command_names_are_not_those_of_the_runs_manifest(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text(
+        "env: {device_target: CPU}\nmodel: {name: tae}\ntrain: {steps: 1}\n"
+        "dataset: {name: tae_video, folder: here, manifest_path: checked/manifest.csv}\n"
+    )
+
+    def manifests(pairs, *overrides, config=None):
+        recipe = load(Namespace(ckpt_path=str(run), config=config, overrides=[*overrides]), pairs, "tae/infer/default")
+        return recipe.dataset["manifest_path"], recipe.eval.dataset["manifest_path"]
+
+    theirs = "checked/manifest.csv"
+    assert manifests([]) == (theirs, theirs)
+    assert manifests([("dataset.folder", "other")])[0] is None
+    assert manifests([("eval.dataset.csv_path", "test.csv")]) == (theirs, None)
+    given = "dataset.manifest_path=other.csv"
+    assert manifests([("dataset.folder", "other")], given)[0] == "other.csv"
+    assert manifests([("dataset.folder", "other")], config=str(run / "config.yaml"))[0] == theirs

@@ -115,6 +115,16 @@ def test_two_packages_claiming_one_name_are_both_named(install):
     assert get("metrics", "mine").__name__ == "A"
 
 
+def test_packages_whose_folders_are_named_with_hyphens_are_still_two(install, tmp_path):
+    """Of a folder hyphened-one-1.0.dist-info Python takes "hyphened" for the package's name."""
+    for name in ("hyphened_one", "hyphened_two"):
+        install(name, {"mindone.models": {"hyphened": f"{name}:A"}}, "class A: pass")
+        info = tmp_path / name / f"{name}-1.0.dist-info"
+        info.rename(info.with_name(f"{name.replace('_', '-')}-1.0.dist-info"))
+    with pytest.raises(UserError, match="hyphened_one.*hyphened_two|hyphened_two.*hyphened_one"):
+        get("models", "hyphened")
+
+
 def test_one_package_seen_twice_on_the_path_is_no_conflict_and_the_first_counts(install):
     install("double_plugin", {"mindone.models": {"double": "double_plugin:Stale"}}, "class Stale: pass", "behind")
     install("double_plugin", {"mindone.models": {"double": "double_plugin:Fresh"}}, "class Fresh: pass", "in_front")

@@ -47,8 +47,9 @@ def add_to(commands):
 
 def run_decode(options, console):
     """Decodes every latent."""
-    from ..inference import load
+    from ..inference import load, take_default_weights
 
+    take_default_weights(options, console)
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)

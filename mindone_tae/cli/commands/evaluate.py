@@ -110,17 +110,18 @@ def table(result):
     owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
     last = "mean, or whole set" if result["sets"] else "mean over clips"
     width = max([len(last), *(len(row["path"]) for row in result["clips"])])
-    groups = [max(9 * len(metrics), len(name) + 2) for name in owners]
+    column = max(9, *(len(metric) + 1 for metric in metrics))
+    groups = [max(column * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
     lines.append(
         f"{'clip':<{width}}  {'t x h x w':>11}"
-        + "".join("".join(f"{metric:>9}" for metric in metrics).rjust(group) for group in groups)
+        + "".join("".join(f"{metric:>{column}}" for metric in metrics).rjust(group) for group in groups)
     )
 
     def row(label, shape, *figures):
         # A metric of the whole set has no figure for a clip.
         texts = [[f"{values[m]:.3f}" if m in values else "-" for m in metrics] for values in figures]
-        cells = ["".join(f"{text:>9}" for text in line).rjust(group) for line, group in zip(texts, groups)]
+        cells = ["".join(f"{text:>{column}}" for text in line).rjust(group) for line, group in zip(texts, groups)]
         return f"{label:<{width}}  {shape:>11}" + "".join(cells)
 
     for clip, *others in zip(result["clips"], *(baseline["clips"] for baseline in baselines)):

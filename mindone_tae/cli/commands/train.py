@@ -35,7 +35,9 @@ def run(options, console):
     pairs = flags.data_overrides(options) + flags.model_overrides(options) + flags.loss_overrides(options)
     if options.batch_size is not None:
         pairs.append(("train.batch_size", options.batch_size))
-    recipe = load_recipe(_config(options), pairs + options.overrides)
+    pairs += options.overrides
+    recipe = load_recipe(_config(options), pairs)
+    recipe = load_recipe(_config(options), pairs + _shipped_sizes(recipe.model))
     console.quiet(options.output_path)
     from mindone_tae.zoo import Trainer
 
@@ -64,6 +66,21 @@ def run(options, console):
     if best:
         weights = trainer.checkpoints.weights(best["step"])
         console.print(f"best      {weights} ({best['metric']} {best['value']:.4g} at step {best['step']})")
+
+
+def _shipped_sizes(model):
+    """(dotted path, value) of the sizes of shipped weights, which the model takes whatever the recipe says.
+
+    The run's config.yaml and its checkpoints must say them too, or the run's own weights would not fit them.
+    """
+    from mindone_tae.weights.finding import SHIPPED
+    from mindone_tae.weights.reading import read_model
+
+    if model.get("pretrained") not in SHIPPED:
+        return []
+    noted = read_model(model["pretrained"])
+    sizes = ("latent_channels", "block_out_channels", "layers_per_block", "norm_num_groups")
+    return [(f"model.{key}", noted[key]) for key in sizes if key in noted and noted.get("name") == model["name"]]
 
 
 def _config(options):

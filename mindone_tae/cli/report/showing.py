@@ -39,14 +39,15 @@ class Showing:
             x: source (c, t, h, w) in [-1, 1].
             recon: the model's, of the same shape.
         """
-        import mindspore as ms
+        from mindone_tae.zoo.protocols import posterior
 
         page = self.clip(clip)
         if page is None:
             return
         page.add(x, {"model": recon})
-        if hasattr(self._model, "encode"):
-            page.add_latent(self._model.encode(ms.Tensor(x[None]))[1].asnumpy()[0])
+        moments = posterior(self._model, x[None])
+        if moments is not None:
+            page.add_latent(moments[0][0])
         page.finish()
 
     def write(self, rows=()):

@@ -174,7 +174,8 @@ def known_items(
         if unknown:
             raise UserError(
                 f"{manifest_path} lacks {len(unknown)} files of {csv_path}, such as {unknown[0]}: run mindone-tae "
-                "check-data again, and give dataset.folder if the two tables lie in different folders"
+                "check-data again, give dataset.folder if the two tables lie in different folders, or set "
+                "eval.dataset.manifest_path (to null, if to nothing else) if the table is that of evaluation"
             )
     good = next((item for item in items if isinstance(facts[item.path], ClipInfo)), None)
     if good is not None and not os.path.exists(good.path):

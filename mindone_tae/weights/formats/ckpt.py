@@ -115,7 +115,8 @@ def _metadata(path, content):
 
 
 def _tensor(name, array):
-    dtype = written_type(name, array, _DTYPES.values(), ".ckpt")
+    # native: MindSpore before 2.8 refuses a type that NumPy notes as little-endian
+    dtype = written_type(name, array, _DTYPES.values(), ".ckpt").newbyteorder("=")
     if array.dtype == ml_dtypes.bfloat16:
         return ms.Tensor(array.astype(np.float32)).astype(ms.bfloat16)
     return ms.Tensor(np.ascontiguousarray(array, dtype))

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..atomic_file import explained, remove_temporaries, set_aside, write_text
@@ -58,15 +58,19 @@ class RunFolder:
             Sentences on changes since the last session that may affect the run.
         """
         remove_temporaries(self.path)
-        text, found, earlier = recipe.to_yaml(), [], []
+        found, earlier = [], []
         if goes_on:
-            changes = _read_back(self.config, lambda before: recipe_changes(before, text))
+            changes = self.changes(recipe)
             found += [f"the recipe changed ({'; '.join(changes)})"] if changes else []
             earlier, changed = _read_back(self.environment, lambda before: _since(before, facts)) or ([], [])
             found += changed
         write_json(self.environment, {"sessions": [*earlier, {**facts, "changes": found}]})
-        write_text(self.config, text)
+        write_text(self.config, recipe.to_yaml())
         return found
+
+    def changes(self, recipe) -> list[str]:
+        """`recipe_changes` since the last session; [] where its recipe cannot be read."""
+        return _read_back(self.config, lambda before: recipe_changes(before, recipe.to_yaml())) or []
 
     def start_metrics(self, last_step: int) -> None:
         """Drops the lines of later steps, which a resumed run writes again, and a killed run's incomplete line."""
@@ -138,7 +142,8 @@ class RunFolder:
             yield
         finally:
             logger.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # the rest of a line that a full disk did not take
+                handler.close()
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -50,6 +50,8 @@ class TrainingState:
         for parameters in (*self._weights.values(), *self._emas.values()):
             known.update(map(id, parameters.values()))
         self._rest = {name: _rest_of(name, trained.update, known) for name, trained in networks.items()}
+        # Without a scaler the loss scale is the recipe's, which may have changed.
+        self._given = {id(trained.update.scale_sense) for trained in networks.values() if trained.update.scaler is None}
 
     def arrays(self) -> dict:
         """Network to its weights, moving average (or None) and the rest as `state`, each name to array."""
@@ -73,7 +75,8 @@ class TrainingState:
             restore(self._weights[name], parts.get("weights") or {}, f"{source}, {name} weights,")
             if self._emas[name]:
                 restore(self._emas[name], parts.get("ema") or {}, f"{source}, {name} moving average,")
-            restore(self._rest[name], parts.get("state") or {}, f"{source}, {name} optimizer state,")
+            rest = {key: parameter for key, parameter in self._rest[name].items() if id(parameter) not in self._given}
+            restore(rest, parts.get("state") or {}, f"{source}, {name} optimizer state,")
 
     def _averaged(self, name):
         if not self._emas[name]:

@@ -45,10 +45,12 @@ class AdversarialPair:
                 "lower adversarial.start_step, or remove the discriminator section"
             )
         judge = _build(recipe.discriminator)
+        own = learning_rates[section.start_step :]
         trained = trained_network(model, learning_rates, recipe.optimizer, train.ema_decay, train)
         opponent = trained_network(
             judge,
-            [rate * section.learning_rate_ratio for rate in learning_rates[section.start_step :]],
+            # the last once more for each step that a resumed run, made with an earlier start_step, is ahead
+            [rate * section.learning_rate_ratio for rate in own + own[-1:] * section.start_step],
             section.optimizer or recipe.optimizer,
             section.ema_decay,
             train,

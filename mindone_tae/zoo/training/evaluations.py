@@ -9,7 +9,7 @@ from .evaluator import Evaluator
 _logger = logging.getLogger(__name__)
 
 # Keys by which a dataset says where its clips are.
-_PLACES = ("csv_path", "folder", "path")
+_PLACES = ("csv_path", "folder", "path", "manifest_path")
 
 
 class Evaluations:
@@ -42,7 +42,7 @@ class Evaluations:
         self.best, self.figures, self._last = None, {}, None
         if not self.every:
             return
-        if _same_clips(recipe):
+        if same_clips(recipe):
             kept = f", by whose {recipe.train.keep_best} the best checkpoint is kept," if recipe.train.keep_best else ""
             _logger.warning(
                 "evaluations%s are of the training clips: name others by eval.dataset.csv_path or eval.dataset.folder",
@@ -120,7 +120,7 @@ class Evaluations:
             model.set_train(True)
 
 
-def _same_clips(recipe):
+def same_clips(recipe):
     """Whether evaluation and training use the same clips."""
     training, other = recipe.dataset, recipe.eval.dataset
     places = [key for key in _PLACES if training.get(key) is not None or other.get(key) is not None]

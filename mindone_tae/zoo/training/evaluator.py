@@ -45,7 +45,7 @@ class Evaluator:
             self.dataset = registry.build("mindone.datasets", section.dataset)
         except UserError as error:  # it inherits the training dataset's keys, which has the same name
             raise UserError(f"eval.dataset: {error}") from error
-        self.metrics = [registry.build("mindone.metrics", metric) for metric in section.metrics]
+        self.metrics = [named(metric, registry.build("mindone.metrics", metric)) for metric in section.metrics]
         self.baselines = {
             spec["name"]: registry.build("mindone.models", spec) for spec in baseline_specs(section.baseline)
         }
@@ -170,3 +170,12 @@ class Evaluator:
             return str(index)
         facts = describe(index)
         return str(facts.get("relative_path", facts["path"]))
+
+
+def named(spec, metric):
+    """A metric with a name and a protocol for the table: its own, or by default the name in the registry."""
+    name = spec if isinstance(spec, str) else spec["name"]
+    for attribute, default in (("name", name), ("protocol", "its package does not say")):
+        if not hasattr(metric, attribute):
+            setattr(metric, attribute, default)
+    return metric

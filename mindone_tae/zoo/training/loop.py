@@ -41,6 +41,8 @@ _DECAYING = ("cosine_decay", "polynomial_decay", "cosine_annealing_warm_restarts
 # A dynamic loss scale is not halved below this.
 _LEAST_LOSS_SCALE = 1.0
 _MEAN_STEPS = 100
+# Keys that decide what a checkpoint holds besides the model.
+_SHAPES_THE_STATE = ("optimizer.", "discriminator.", "train.ema_decay", "train.dynamic_loss_scale")
 
 
 def training_loop(
@@ -86,8 +88,8 @@ def training_loop(
 
     # Networks and their training. The first batch is checked before anything is compiled, so that a shape that the
     # model refuses is reported at once.
-    model = build_model(recipe.model)
-    loss = registry.build("mindone.losses", recipe.require("loss"))
+    model = _cell("model", recipe.model, build_model(recipe.model))
+    loss = _cell("loss", recipe.loss, registry.build("mindone.losses", recipe.require("loss")))
     for note in getattr(loss, "notes", []):
         _logger.warning("%s", note)
     inputs = model_inputs(model, loader.batch(0), loader.model_rngs(0))
@@ -125,7 +127,10 @@ def training_loop(
             stop.listen()
             environment.seed_step(train.seed, step, ranks.rank)
             started, waited = time.monotonic(), 0.0
-            loss_scale = float(training.networks[MODEL].update.scale_sense.asnumpy())
+            update = training.networks[MODEL].update
+            loss_scale = float(update.scale_sense.asnumpy())
+            # Refused steps take no learning rate: the optimizer is behind the run by as many.
+            learning_rate = float(learning_rates[int(update.optimizer.global_step.asnumpy().item())])
 
             # Gradients of each micro-batch, and with the last of them the update.
             results = []
@@ -147,7 +152,7 @@ def training_loop(
             done = step + 1
             if done % train.log_every == 0 or refused:
                 entry = {
-                    "learning_rate": float(learning_rates[step]),
+                    "learning_rate": learning_rate,
                     "gradient_norm": norm,
                     "loss_scale": loss_scale,
                     "shape": list(shape),
@@ -187,6 +192,16 @@ def training_loop(
     return steps, True, evaluations.best
 
 
+def _cell(section, spec, component):
+    """A model or loss, checked to be what training needs."""
+    if not isinstance(component, ms.nn.Cell):
+        raise UserError(
+            f"{section}.name is {spec['name']} ({type(component).__name__}), which is no MindSpore cell; "
+            "training needs one: take another"
+        )
+    return component
+
+
 def _stop_if_asked(step, steps, stop, checkpoints, state, ranks):
     number = ranks.largest(stop.signal or 0)  # all ranks stop after the same step
     if not number:
@@ -218,9 +233,10 @@ def _restore(state, found, recipe, run_folder):
     except UserError as error:
         made_with = _made_with(found)
         # the origin of the weights does not affect their shapes
-        changes = section_changes(made_with, recipe.model, "model")
+        changes = section_changes(made_with, recipe.model, "model") if made_with else []
         changes = [change for change in changes if not change.startswith("model.pretrained:")]
-        differing = f"; what differs is {', '.join(changes)}" if made_with and changes else ""
+        changes += [change for change in run_folder.changes(recipe) if change.startswith(_SHAPES_THE_STATE)]
+        differing = f"; what differs is {', '.join(changes)}" if changes else ""
         raise UserError(f"{error}{differing}") from error
 
 

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from mindone_tae import TemporalAutoencoder
 from mindone_tae.cli import run
 from mindone_tae.data import LatentClip, open_video, read_latents, write_latents, write_video
+from mindone_tae.weights import read_model
 
 TINY = {"name": "tae", "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 4}
 
@@ -124,3 +125,29 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     assert len(result["unreadable"]) == 1
     assert command("evaluate", *words, "--output_path", "out") == said
     assert sorted(path.name for path in Path(tmp_path / "out/pictures").iterdir())
+
+
+def test_decode_takes_the_shipped_weights_as_encode_does(videos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["encode", str(videos / "deep/er/b c.mp4"), "--output_path", "latents"]) == 0
+    assert run(["decode", "--latent_folder", "latents", "--output_path", "decoded"]) == 0
+    assert capsys.readouterr().out.count("using the package's small weights (--ckpt_path tiny)") == 2
+
+
+def test_a_model_whose_encode_gives_no_posterior_is_evaluated_and_not_encoded(videos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [str(videos / "a.mp4"), "model={name: linear_code}", "--image_size", "16"]
+    assert run(["evaluate", *words, "--output_path", "evaluated"]) == 0
+    assert run(["reconstruct", *words, "--output_path", "reconstructed"]) == 0
+    assert run(["encode", *words, "--output_path", "encoded"]) == 2
+    assert "LinearCode.encode does not give (z, mean, logvar)" in capsys.readouterr().err
+
+
+def test_a_run_from_the_shipped_weights_notes_their_sizes(videos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["--config", "tae/train/tiny_64x64x8", "--ckpt_path", "tiny", "--video_folder", str(videos)]
+    words += ["--image_size", "16", "--num_frames", "1", "env.mode=1", "train.steps=1", "loader.num_workers=1"]
+    assert run(["train", *words, "--output_path", "run"]) == 0
+    assert run(["encode", str(videos / "deep/f.png"), "--ckpt_path", "run", "--output_path", "latents"]) == 0
+    (weights,) = Path("run").rglob("weights.safetensors")
+    assert read_model(weights)["block_out_channels"] == read_model("tiny")["block_out_channels"]

@@ -1,12 +1,14 @@
 """Runs whose files were lost or damaged, that are resumed with another recipe, or that have nothing left to do."""
 
 import json
+import logging
 
 import pytest
 from runs import lines, train
 from safetensors.numpy import load_file
 
 from mindone_tae.zoo import UserError
+from mindone_tae.zoo.run.folder import RunFolder
 
 # What every process leaves, and no figure of the run.
 NO_HISTORY = (".lock", "log.txt")
@@ -151,3 +153,24 @@ def test_what_only_describes_a_run_is_set_aside_where_a_power_cut_damaged_it(for
     assert (tmp_path / "run/environment.json.damaged").read_bytes() == damaged["environment.json"]
     assert json.loads((tmp_path / "run/environment.json").read_text())["sessions"][-1]["first_step"] == 2
     assert [line["step"] for line in lines(tmp_path / "run") if "eval" not in line] == [3, 4] or kind == "cut"
+
+
+@pytest.mark.parametrize("before, now, scales", [("1", "1024", [1, 1, 1024]), ("1024", "1", [1024, 1024, 1])])
+def test_a_loss_scale_changed_at_resume_is_used(foreign_recipe, tmp_path, before, now, scales):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2", f"train.loss_scale={before}")
+    train(foreign_recipe, tmp_path / "run", "train.steps=3", f"train.loss_scale={now}", resume=True)
+    assert [line["loss_scale"] for line in lines(tmp_path / "run")] == scales
+
+
+def test_what_else_shapes_the_state_is_told_by_its_keys(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "train.steps=2")
+    with pytest.raises(UserError, match="what differs is train.dynamic_loss_scale: False -> True"):
+        train(foreign_recipe, tmp_path / "run", "train.steps=4", "train.dynamic_loss_scale=true", resume=True)
+
+
+def test_a_log_on_a_full_disk_does_not_replace_the_error(tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="the useful one"), folder.logged(logging.getLogger("full")):
+        logging.getLogger("full").warning("a line")
+        raise UserError("the useful one")

@@ -83,6 +83,12 @@ def test_until_its_start_the_run_is_the_one_without_a_discriminator(foreign_reci
     assert all(np.isfinite(line[name]) for line in lines(tmp_path / "judged")[2:] for name in GAN_TERMS)
 
 
+def test_a_later_start_at_resume_leaves_the_discriminator_a_rate_for_every_step(foreign_recipe, tmp_path):
+    train(foreign_recipe, tmp_path / "run", "adversarial.start_step=1", "train.steps=5", "train.save_every=5")
+    train(foreign_recipe, tmp_path / "run", "adversarial.start_step=5", "train.steps=8", resume=True)
+    assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, 9))
+
+
 def test_a_broken_clip_changes_nothing_of_either_network(foreign_recipe, tmp_path):
     settings = (
         "loader.shuffle=false",

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from runs import train
 
-from mindone_tae.zoo import UserError
-from mindone_tae.zoo.protocols import reconstruct
+import mindspore as ms
+
+from mindone_tae.zoo import UserError, build
+from mindone_tae.zoo.protocols import posterior, reconstruct
+from mindone_tae.zoo.training.evaluator import named
 
 LOSS = """
 from mindspore import nn, ops
@@ -40,6 +43,11 @@ class CallsAFunction(nn.Cell):
 class AddsNothing(nn.Cell):
     def construct(self, outputs, x):
         return (outputs + None).mean()
+
+
+class NoCell:
+    def __call__(self, outputs, x):
+        return (outputs - x).abs().mean()
 """
 LOSSES = {
     "needs_caption": "NeedsCaption",
@@ -47,6 +55,7 @@ LOSSES = {
     "calls_another": "CallsAnother",
     "calls_a_function": "CallsAFunction",
     "adds_nothing": "AddsNothing",
+    "no_cell": "NoCell",
 }
 
 
@@ -115,3 +124,27 @@ def test_a_model_that_gives_no_reconstruction_is_told_so(output, given):
     x = np.zeros((1, 3, 2, 4, 4), np.float32)
     with pytest.raises(UserError, match=f"function does not reconstruct: .* it gave {given}; .* reconstruct\\(x\\)"):
         reconstruct(output, x)
+
+
+def test_a_model_or_loss_that_is_no_cell_is_told(with_losses, tmp_path):
+    for section, name in (("model", "average_pooling"), ("loss", "no_cell")):
+        with pytest.raises(UserError, match=f"{section}.name is {name} .*, which is no MindSpore cell; training needs"):
+            train(with_losses, tmp_path / section, f"{section}={{name: {name}}}")
+
+
+@pytest.mark.parametrize("encode", [lambda x: x, lambda x: (x,), lambda x: {"z": x}, lambda x: (x, x.shape, None)])
+def test_an_encode_of_another_kind_gives_no_posterior(encode):
+    model = ms.nn.Cell()
+    assert posterior(model, np.zeros((1, 3, 2, 4, 4), np.float32)) is None
+    model.encode = encode
+    assert posterior(model, np.zeros((1, 3, 2, 4, 4), np.float32)) is None
+
+
+def test_a_metric_without_a_name_has_the_registrys():
+    class Nameless:
+        def __call__(self, recon, x):
+            return 0.0
+
+    assert named({"name": "theirs", "keyword": 1}, Nameless()).name == "theirs"
+    told = named("psnr", build("metrics", {"name": "psnr"}))
+    assert told.name == "psnr" and "mean_squared_error" in told.protocol

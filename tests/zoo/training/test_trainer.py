@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 
 from mindone_tae.zoo import Trainer, UserError, load_recipe
 from mindone_tae.zoo.training import evaluator
+from mindone_tae.zoo.training.evaluations import same_clips
 from mindone_tae.zoo.training.stopping import Stopped
 
 
@@ -261,6 +263,27 @@ def test_evaluating_on_the_training_clips_is_said_once(foreign_recipe, tmp_path,
     caplog.clear()
     train(foreign_recipe, tmp_path / "other", *settings, "eval.dataset={clips: 3}")
     assert "of the training clips" not in caplog.text
+
+
+def test_two_manifests_of_one_folder_are_different_clips():
+    def same(training, other):
+        section = {"name": "tae_video", "folder": "videos"}
+        evaluation = SimpleNamespace(dataset={**section, **other})
+        return same_clips(SimpleNamespace(dataset={**section, **training}, eval=evaluation))
+
+    assert not same({"manifest_path": "a.csv"}, {"manifest_path": "b.csv"})
+    assert same({"manifest_path": "a.csv"}, {"manifest_path": "a.csv", "random_flip": False})
+    assert not same({"manifest_path": "a.csv", "csv_path": "a"}, {"manifest_path": "a.csv", "csv_path": "b"})
+
+
+def test_the_logged_learning_rate_is_the_one_used_after_a_refused_step(foreign_recipe, tmp_path):
+    """Adam's first steps are as long as the learning rate."""
+    rates = "scheduler={name: multi_step_decay, lr: 0.5, milestones: [2], decay_rate: 0.01, warmup_steps: 0}"
+    settings = ("loader.shuffle=false", "train.batch_size=1", "train.save_every=1", "train.keep_checkpoints=9")
+    settings += ("optimizer={name: adam, eps: 1.0e-12, weight_decay: 0.0}", "dataset.broken=0", "train.steps=4")
+    train(foreign_recipe, tmp_path / "run", *settings, rates)
+    assert [line["learning_rate"] for line in lines(tmp_path / "run")] == pytest.approx([0.5, 0.5, 0.5, 0.005])
+    assert abs(checkpoint(tmp_path / "run", 2)["factor"]).max() == pytest.approx(0.5, rel=1e-3)
 
 
 def test_weights_that_overflowed_are_not_saved_and_the_last_good_checkpoint_is_named(foreign_recipe, tmp_path):
