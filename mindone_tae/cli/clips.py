@@ -37,6 +37,7 @@ class Clip:
         size: (h, w) of the source, None where its dataset does not say.
         path: of the source, None where its dataset does not say.
         dataset, index: the dataset and the index in it.
+        file_bytes: the file's size when its manifest was written, 0 without one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Clip:
     path: Any
     dataset: Any
     index: int
+    file_bytes: int = 0
 
     @classmethod
     def of(cls, dataset, index, stride=1):
@@ -55,7 +57,8 @@ class Clip:
         name = str(facts.get("relative_path", index))
         fps = dataset.clip_fps(index) if hasattr(dataset, "clip_fps") else facts.get("fps", 0.0) / stride
         size = tuple(facts["size"]) if facts.get("size") else None
-        return cls(name, frames, fps, size, facts.get("path"), dataset, index)
+        file_bytes = dataset.bytes_when_checked(index) if hasattr(dataset, "bytes_when_checked") else 0
+        return cls(name, frames, fps, size, facts.get("path"), dataset, index, file_bytes)
 
     @property
     def streams(self):

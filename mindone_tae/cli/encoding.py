@@ -126,16 +126,25 @@ class Wanted:
         clip: a Clip.
         size: (h, w) that it is encoded at; None where it is not known.
         shared: of the ClipEncoder.
+
+    Raises:
+        UnreadableVideo: the file has changed since its manifest was written.
     """
 
     def __init__(self, clip, size, shared):
+        from mindone_tae.data import UnreadableVideo
         from mindone_tae.data.files.manifest import file_state
         from mindone_tae.data.latents.clip import checked_name
         from mindone_tae.data.transforms import crop_box
 
         self.clip, self.size = clip, size
         self.name = checked_name("the data set", clip.name)
-        self.expected = {**shared, "fps": clip.fps, "source_state": file_state(clip.path) if clip.path else None}
+        state = file_state(clip.path) if clip.path else None
+        if state and clip.file_bytes and state[0] not in (0, clip.file_bytes):
+            raise UnreadableVideo(
+                clip.path, "it has changed since the manifest was written: repeat mindone-tae check-data with --resume"
+            )
+        self.expected = {**shared, "fps": clip.fps, "source_state": state}
         if clip.frames:
             self.expected["frames"] = clip.frames
         if size:

@@ -289,3 +289,7 @@ class TAEVideoDataset:
         item, info = self._files.first_good(self._files.info, index // self._clips_per_video)
         places = {"path": item.path, "relative_path": item.relative_path}
         return {**item.extra, **places, "frames": info.frames, "fps": info.fps, "size": info.size}
+
+    def bytes_when_checked(self, index: int) -> int:
+        """The size of the source's file when its manifest was written; 0 without a manifest."""
+        return self._files.first_good(self._files.info, index // self._clips_per_video)[1].file_bytes

@@ -28,6 +28,7 @@ class ClipInfo:
         reader: that read it.
         fps_is_guess: whether the file has no timestamps that say the rate.
         transfer: characteristic of its code values, see `VideoReader`.
+        file_bytes: its size when a manifest was written; 0 where the facts are not from one.
     """
 
     frames: int
@@ -37,6 +38,7 @@ class ClipInfo:
     reader: str = ""
     fps_is_guess: bool = False
     transfer: str = ""
+    file_bytes: int = 0
 
     @property
     def duration_s(self) -> float:

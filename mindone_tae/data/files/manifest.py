@@ -115,8 +115,9 @@ def _facts(item, manifest):
     if row["reason"] and not hdr:
         return UnreadableVideo(item.path, row["reason"])
     try:
-        size, guess = (int(row["height"]), int(row["width"])), int(row.get("fps_is_guess") or 0)
-        info = ClipInfo(int(row["frames"]), float(row["fps"]), size, row["codec"], row["reader"], bool(guess), transfer)
+        size, rate = (int(row["height"]), int(row["width"])), float(row["fps"])
+        guess, written = (int(row.get(name) or 0) for name in ("fps_is_guess", "bytes"))
+        info = ClipInfo(int(row["frames"]), rate, size, row["codec"], row["reader"], bool(guess), transfer, written)
     except ValueError as error:
         raise UserError(
             f"{manifest} has no number where {item.relative_path} needs one: {error}: "

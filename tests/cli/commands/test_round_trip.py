@@ -1,6 +1,7 @@
 """encode, decode, reconstruct and evaluate on a nested folder: what they write and where."""
 
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -151,3 +152,16 @@ def test_a_run_from_the_shipped_weights_notes_their_sizes(videos, tmp_path, monk
     assert run(["encode", str(videos / "deep/f.png"), "--ckpt_path", "run", "--output_path", "latents"]) == 0
     (weights,) = Path("run").rglob("weights.safetensors")
     assert read_model(weights)["block_out_channels"] == read_model("tiny")["block_out_channels"]
+
+
+def test_a_file_that_changed_since_its_manifest_is_left_out_of_encode(videos, weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(videos / "a.mp4", tmp_path / name)
+    assert run(["check-data", ".", "--output_path", "checked"]) == 0
+    write_video("b.mp4", np.zeros((5, 48, 40, 3), np.uint8), fps=10)
+    words = ["encode", ".", "--ckpt_path", str(weights), "dataset.manifest_path=checked/manifest.csv"]
+    run([*words, "--image_size", "16", "--output_path", "latents"])
+    told = capsys.readouterr()
+    assert "b.mp4" in told.err + told.out and "it has changed since the manifest was written" in told.err + told.out
+    assert [path.name for path in Path("latents").rglob("*.safetensors")] == ["a.mp4.safetensors"]
