@@ -70,10 +70,15 @@ def _without_manifest(config, pairs):
     """For the clips that a command line names: that they are not those of the run's manifest, where it has one."""
     sections = {path.rpartition(".")[0] for path, _ in pairs if path.endswith((".csv_path", ".folder"))}
     tree = parse(read_recipe(config), str(config))[0]
-    held = [tree.get("dataset"), (tree.get("eval") or {}).get("dataset")]
-    if not any(isinstance(section, dict) and section.get("manifest_path") for section in held):
-        return []
-    return [(f"{section}.manifest_path", None) for section in sorted(sections)]
+
+    def mapping(section):  # one that is no mapping gets its error later
+        return section if isinstance(section, dict) else {}
+
+    training, evaluation = mapping(tree.get("dataset")), mapping(mapping(tree.get("eval")).get("dataset"))
+    if evaluation.get("name", training.get("name")) == training.get("name"):
+        evaluation = {**training, **evaluation}
+    held = {"dataset": training, "eval.dataset": evaluation}
+    return [(f"{section}.manifest_path", None) for section in sorted(sections) if held[section].get("manifest_path")]
 
 
 def _taken(dataset, wanted):

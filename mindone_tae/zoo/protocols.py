@@ -13,7 +13,8 @@ Dataset (group `mindone.datasets`)
 Model (group `mindone.models`)
     model(x)                        maps pixels (b, c, t, h, w) to the reconstruction, or to a tuple that begins with it
     reconstruct(x)                  optional: the same, deterministic; evaluation prefers it
-    encode(x)                       optional: (z, mean, logvar), Tensors, which latents are written and shown of
+    encode(x)                       optional: (z, mean, logvar), Tensors (b, zc, lt, lh, lw), which latents are written
+                                    and shown of
     training_inputs(batch, rng)     optional: the model's inputs in a training step, for one item, with a batch axis of
                                     one; without this method the input is the first column of the batch
     `pretrained` keyword            optional: a file or folder of weights; without this keyword the host loads by
@@ -110,7 +111,10 @@ def posterior(model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     moments = model.encode(ms.Tensor(x))
     if not isinstance(moments, tuple) or len(moments) != 3 or not all(isinstance(each, ms.Tensor) for each in moments):
         return None
-    return moments[1].asnumpy(), moments[2].asnumpy()
+    mean, logvar = moments[1:]
+    if mean.ndim != 5 or mean.shape != logvar.shape:  # such as (z, loss, codes) of a quantizer
+        return None
+    return mean.asnumpy(), logvar.asnumpy()
 
 
 def unreadable_files(dataset) -> list[list[str]]:

@@ -87,6 +87,11 @@ def test_clips_that_a_command_names_are_not_those_of_the_runs_manifest(tmp_path)
     assert manifests([]) == (theirs, theirs)
     assert manifests([("dataset.folder", "other")])[0] is None
     assert manifests([("eval.dataset.csv_path", "test.csv")]) == (theirs, None)
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config + "eval: {dataset: {name: tae_latents, folder: latents}}\n")
+    other = load(Namespace(ckpt_path=str(run), config=None, overrides=[]), [("eval.dataset.folder", "new")], "")
+    assert other.eval.dataset["folder"] == "new" and "manifest_path" not in other.eval.dataset
+    (run / "config.yaml").write_text(config)
     given = "dataset.manifest_path=other.csv"
     assert manifests([("dataset.folder", "other")], given)[0] == "other.csv"
     assert manifests([("dataset.folder", "other")], config=str(run / "config.yaml"))[0] == theirs

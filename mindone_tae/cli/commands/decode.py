@@ -49,6 +49,7 @@ def run_decode(options, console):
     """Decodes every latent."""
     from ..inference import load, take_default_weights
 
+    given = options.ckpt_path
     take_default_weights(options, console)
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
@@ -65,15 +66,16 @@ def run_decode(options, console):
     model = start(recipe)
     remove_unfinished(folder)
     latents = latents or [_finished(latent, model, options) for latent in raw]
-    _check_shapes(latents, model)
-    others = {latent.facts["model"].get("sha256") for latent in latents if latent.facts.get("model")} - {
-        None,
-        weights_sha256(model),
-    }
+    sha256 = weights_sha256(model)
+    noted = [latent.facts["model"] for latent in latents if latent.facts.get("model")]
+    others = [model for model in noted if model.get("sha256") not in (None, sha256)]
     if others:
-        console.print(
-            "some of the latents come from other weights than these: videos are right only where their decoders agree"
-        )
+        theirs = f" (one was encoded with {others[0]['pretrained']})" if others[0].get("pretrained") else ""
+        told = f"some of the latents come from other weights than these{theirs}"
+        if options.ckpt_path != given:
+            raise UserError(f"{told}: give those with --ckpt_path")
+        console.print(f"{told}: videos are right only where their decoders agree; --ckpt_path takes others")
+    _check_shapes(latents, model)
     with Progress("decode", sum(length(latent) for latent in latents), "frames") as progress:
         for group in in_groups(latents, options.batch_size or 1, lambda latent: (latent.facts["frames"], latent.shape)):
             with ExitStack() as files:
@@ -134,7 +136,8 @@ def _check_shapes(latents, model):
         if held != wanted:
             raise UserError(
                 f"{latent.where} is noted as {frames} frames of {size[0]}x{size[1]}, which needs (lt, lh, lw) = "
-                f"{wanted}; it holds {held}: encode the clip again"
+                f"{wanted}; it holds {held}: decode it with the weights that encoded it (--ckpt_path), or encode the "
+                "clip again"
             )
 
 

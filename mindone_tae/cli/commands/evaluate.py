@@ -110,7 +110,7 @@ def table(result):
     owners = [result["model"]["name"], *(baseline["name"] for baseline in baselines)]
     last = "mean, or whole set" if result["sets"] else "mean over clips"
     width = max([len(last), *(len(row["path"]) for row in result["clips"])])
-    column = max(9, *(len(metric) + 1 for metric in metrics))
+    column = max([9, *(len(metric) + 1 for metric in metrics)])
     groups = [max(column * len(metrics), len(name) + 2) for name in owners]
     lines = [" " * (width + 13) + "".join(name.rjust(group) for name, group in zip(owners, groups))]
     lines.append(

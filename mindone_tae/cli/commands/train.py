@@ -76,7 +76,7 @@ def _shipped_sizes(model):
     from mindone_tae.weights.finding import SHIPPED
     from mindone_tae.weights.reading import read_model
 
-    if model.get("pretrained") not in SHIPPED:
+    if not isinstance(model.get("pretrained"), str) or model["pretrained"] not in SHIPPED:
         return []
     noted = read_model(model["pretrained"])
     sizes = ("latent_channels", "block_out_channels", "layers_per_block", "norm_num_groups")

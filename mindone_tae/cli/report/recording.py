@@ -241,9 +241,10 @@ def _model_facts(section, model):
     from mindone_tae.weights.digest import weights_sha256
 
     parameters = model.get_parameters() if hasattr(model, "get_parameters") else ()
+    pretrained = section.get("pretrained")
     return {
         "name": section["name"],
-        "pretrained": section.get("pretrained"),
+        "pretrained": None if pretrained is None else str(pretrained),  # another package's may be a list of files
         "sha256": weights_sha256(model),
         "parameters": int(sum(np.prod(parameter.shape) for parameter in parameters)),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tokenize import TokenError
 from typing import NamedTuple
@@ -96,12 +98,15 @@ def _of_npy(path, name):
         raise UserError(f"{path} cannot be read as an array ({error}): write it with numpy.save") from None
     offset, order = held.offset, "F" if held.flags.fnc else "C"
 
-    def read():
+    def read(entry=None):
         # not from the map: the process would be killed if the file had become shorter
-        found = np.fromfile(path, held.dtype, held.size, offset=offset)
-        if found.size != held.size:
+        part = entry is not None and order == "C"
+        shape, skipped = (held.shape[1:], entry * held[0].nbytes) if part else (held.shape, 0)
+        found = np.fromfile(path, held.dtype, math.prod(shape), offset=offset + skipped)
+        if found.size != math.prod(shape):
             raise UserError(f"{path} became shorter since it was opened: write it again")
-        return found.reshape(held.shape, order=order)
+        found = found.reshape(shape, order=order)
+        return found if part or entry is None else found[entry]
 
     return _videos(name, str(path), held.shape, held.dtype, read)
 
@@ -116,8 +121,13 @@ def _of_safetensors(path, name):
     found = []
     for key, tensor in stored.tensors.items():
         here = name if len(stored.tensors) == 1 else f"{name}.{key}".replace("/", ".")
-        found += _videos(here, f"{path}: {key}", tensor.shape, tensor.type_name, tensor.read)
+        found += _videos(here, f"{path}: {key}", tensor.shape, tensor.type_name, partial(_entry, tensor))
     return found
+
+
+def _entry(tensor, entry=None):
+    array = tensor.read()
+    return array if entry is None else array[entry]
 
 
 def _videos(name, where, shape, dtype, read):
@@ -132,4 +142,4 @@ def _videos(name, where, shape, dtype, read):
     if len(shape) == 4:
         return [RawLatent(name, where, tuple(shape), read)]
     names = [name] if shape[0] == 1 else [f"{name}_{i}" for i in range(shape[0])]
-    return [RawLatent(each, f"{where}[{i}]", tuple(shape[1:]), lambda i=i: read()[i]) for i, each in enumerate(names)]
+    return [RawLatent(each, f"{where}[{i}]", tuple(shape[1:]), partial(read, i)) for i, each in enumerate(names)]

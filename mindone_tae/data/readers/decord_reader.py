@@ -53,9 +53,9 @@ class DecordReader(VideoReader):
             self._check(exact)
             self.codec, self.keyframes, self.fps = exact.codec, exact.keyframes, exact.fps
             self._darker = np.array(_DARKENS[exact.pixels], np.uint8)
-            second = exact.keyframes[1] if len(exact.keyframes) > 1 else len(exact)
             # the frame before a keyframe shows whether decord takes it for one, as where the file marks every frame
-            probed = sorted({0, min(second, len(exact)) - 1, *exact.keyframes[1:2]}, reverse=True)
+            second = exact.keyframes[1:2]
+            probed = sorted({0, *second, *(number - 1 for number in second)}, reverse=True)
             expected = exact.read(probed)
         try:
             where = os.path.join(os.getcwd(), self.path)

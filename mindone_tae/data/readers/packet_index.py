@@ -68,13 +68,18 @@ def index_frames(path: str) -> FrameIndex:
         found = _times(path, container, stream)
         shown = _shown(path, found)
         times = sorted(packet.pts for packet in shown) if shown else []
-        if not times or len(set(times)) < len(times) or _may_be_fields(stream, times):
+        if not times or len(set(times)) < len(times):
             return index_by_decoding(path)
+        if _may_be_fields(stream, times):
+            by_decoding = index_by_decoding(path)
+            if by_decoding.times is not None:  # of a damaged file the packets tell more
+                return by_decoding
         fps, guess = _rate(path, container, stream, shown, len(found))
         keyframes = _numbers_of_keyframes(shown, times)
         # an AVI without an index, as a recording that was cut off, marks every packet as a keyframe
         unmarked = container.format.name == "avi" and len(keyframes) == len(times) > 1
-        if unmarked and not stream.codec_context.codec.intra_only:
+        codec = stream.codec_context.codec
+        if unmarked and not codec.intra_only and codec.canonical_name != "ffv1":  # of FFV1 the reader sees it
             keyframes = []
         if container.format.name == "gif" or stream.codec_context.pix_fmt == "pal8":
             # a GIF's frame is drawn over the one before it, even where its packet is marked as key; a palette may come
@@ -122,7 +127,8 @@ def _may_be_fields(stream, times):
     if stream.codec_context.codec.canonical_name != "h264" or not gaps.size or gaps.max() < _LEAST_HALVED:
         return False
     halved = np.abs(2 * gaps - gaps.max()) <= 2
-    return bool(halved.any() and np.all(halved | (gaps.max() - gaps <= 2)))
+    # fields at the beginning the reader sees itself; a steady rate that lacks a frame looks alike
+    return bool(halved.any() and not halved[0] and np.all(halved | (gaps.max() - gaps <= 2)))
 
 
 def _times(path, container, stream):
@@ -194,13 +200,15 @@ def _was_cut_there(container, stream, part, hole, packet_count):
 
     Nothing is damaged then: the missing frames come after the cut in the order of decoding.
     """
-    after = part[hole + 1 :]
+    after, gap = part[hole + 1 :], part[1].pts - part[0].pts
+    if max((packet.dts for packet in part if packet.dts is not None), default=0) > part[hole].pts + 0.5 * gap:
+        return False  # what is missing should have been decoded before the last
     if len(after) > _MOST_REORDERED or any(packet.is_keyframe for packet in after):
         return False
     if container.format.name.startswith("mov"):
         return stream.frames == packet_count
     if container.format.name.startswith("matroska") and container.duration:
-        end = float((after[-1].pts + 0.5 * (part[1].pts - part[0].pts)) * stream.time_base)
+        end = float((after[-1].pts + 0.5 * gap) * stream.time_base)
         return container.duration / av.time_base <= end + float(after[-1].duration * stream.time_base)
     return False
 

@@ -130,7 +130,9 @@ def same_clips(recipe):
 
 
 def _beside_the_baseline(result):
-    """The first metric's mean, and the baseline's in brackets."""
+    """The first metric's mean, and the baseline's in brackets; {} without metrics."""
+    if not result["mean"]:
+        return {}
     name = next(iter(result["mean"]))
     baseline = result["baseline"]
     beside = f" ({baseline['mean'][name]:.2f})" if baseline else ""

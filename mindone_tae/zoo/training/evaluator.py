@@ -177,5 +177,11 @@ def named(spec, metric):
     name = spec if isinstance(spec, str) else spec["name"]
     for attribute, default in (("name", name), ("protocol", "its package does not say")):
         if not hasattr(metric, attribute):
-            setattr(metric, attribute, default)
+            try:
+                setattr(metric, attribute, default)
+            except AttributeError as error:  # a frozen dataclass, one with __slots__, a method
+                raise UserError(
+                    f"metric '{name}' has no {attribute}, and a {type(metric).__name__} takes none: "
+                    f"give its class an attribute {attribute}"
+                ) from error
     return metric

@@ -260,9 +260,9 @@ def _announce_learning_rate(run_folder, learning_rates, first):
     """Logs the learning rate, since a schedule over the number of steps changes where that was changed."""
     before = run_folder.last_learning_rate(first)
     came_from = "" if before is None else f"was {before:.3g} at step {first}, "
-    text = "the learning rate %sis %.3g at step %d and %.3g at step %d"
     steps = len(learning_rates)
-    _logger.info(text, came_from, learning_rates[first], first + 1, learning_rates[-1], steps)
+    ends_with = f" and {learning_rates[-1]:.3g} at step {steps}" if steps > first + 1 else ""
+    _logger.info("the learning rate %sis %.3g at step %d%s", came_from, learning_rates[first], first + 1, ends_with)
 
 
 def _learning_rates(scheduler, steps):

@@ -128,17 +128,22 @@ def test_evaluate_prints_the_model_beside_the_baseline_and_writes_json(weights, 
     assert sorted(path.name for path in Path(tmp_path / "out/pictures").iterdir())
 
 
-def test_decode_takes_the_shipped_weights_as_encode_does(videos, tmp_path, monkeypatch, capsys):
+def test_decode_takes_the_shipped_weights_as_encode_does(weights, videos, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["encode", str(videos / "deep/er/b c.mp4"), "--output_path", "latents"]) == 0
     assert run(["decode", "--latent_folder", "latents", "--output_path", "decoded"]) == 0
     assert capsys.readouterr().out.count("using the package's small weights (--ckpt_path tiny)") == 2
 
+    one = str(videos / "deep/er/b c.mp4")
+    assert run(["encode", one, "--ckpt_path", str(weights), "--image_size", "16", "--output_path", "others"]) == 0
+    assert run(["decode", "--latent_folder", "others", "--output_path", "noise"]) == 2
+    assert f"(one was encoded with {weights}): give those with --ckpt_path" in capsys.readouterr().err
+
 
 def test_a_model_whose_encode_gives_no_posterior_is_evaluated_and_not_encoded(videos, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = [str(videos / "a.mp4"), "model={name: linear_code}", "--image_size", "16"]
-    assert run(["evaluate", *words, "--output_path", "evaluated"]) == 0
+    assert run(["evaluate", *words, "--output_path", "evaluated", "eval.metrics=[]"]) == 0
     assert run(["reconstruct", *words, "--output_path", "reconstructed"]) == 0
     assert run(["encode", *words, "--output_path", "encoded"]) == 2
     assert "LinearCode.encode does not give (z, mean, logvar)" in capsys.readouterr().err

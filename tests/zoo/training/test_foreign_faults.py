@@ -132,7 +132,10 @@ def test_a_model_or_loss_that_is_no_cell_is_told(with_losses, tmp_path):
             train(with_losses, tmp_path / section, f"{section}={{name: {name}}}")
 
 
-@pytest.mark.parametrize("encode", [lambda x: x, lambda x: (x,), lambda x: {"z": x}, lambda x: (x, x.shape, None)])
+@pytest.mark.parametrize(
+    "encode",
+    [lambda x: x, lambda x: (x,), lambda x: {"z": x}, lambda x: (x, x.shape, None), lambda x: (x, x.mean(), x)],
+)
 def test_an_encode_of_another_kind_gives_no_posterior(encode):
     model = ms.nn.Cell()
     assert posterior(model, np.zeros((1, 3, 2, 4, 4), np.float32)) is None
@@ -141,10 +144,15 @@ def test_an_encode_of_another_kind_gives_no_posterior(encode):
 
 
 def test_a_metric_without_a_name_has_the_registrys():
+    class SimpleFrozen:
+        __slots__ = ()
+
     class Nameless:
         def __call__(self, recon, x):
             return 0.0
 
     assert named({"name": "theirs", "keyword": 1}, Nameless()).name == "theirs"
+    with pytest.raises(UserError, match="metric 'frozen' has no name, and a SimpleFrozen takes none"):
+        named("frozen", SimpleFrozen())
     told = named("psnr", build("metrics", {"name": "psnr"}))
     assert told.name == "psnr" and "mean_squared_error" in told.protocol

@@ -33,6 +33,7 @@ def run(options, console):
     from mindone_tae.weights.card import CARD, model_card, read_evaluation, write_card
     from mindone_tae.weights.finding import SHIPPED
     from mindone_tae.zoo import load_recipe
+    from mindone_tae.zoo.run.checkpoints import Checkpoints
 
     folder = Path(options.run)
     config = folder / "config.yaml"
@@ -47,13 +48,14 @@ def run(options, console):
     if network.get("pretrained") in SHIPPED:  # their widths take the place of the recipe's
         network.update(read_model(network["pretrained"]))
     evaluation = options.evaluation or folder / "evaluation/evaluation.json"
+    saved = Checkpoints(folder / "checkpoints", keep=1, writes=False)
     measured = read_evaluation(evaluation) if options.evaluation or evaluation.is_file() else None
     text = model_card(
         options.title or folder.resolve().name,
         network,
         _loading(folder, network),
         _data(recipe.dataset, options.data),
-        _training(recipe),
+        _training(recipe, saved),
         measured,
     )
     path = write_card(folder, text)
@@ -62,6 +64,10 @@ def run(options, console):
     console.print(path)
     if measured is None:
         console.print(f"nothing was measured: mindone-tae evaluate --ckpt_path {folder}, then this again")
+    elif saved.step is not None and saved.weights(saved.step).stat().st_mtime > Path(evaluation).stat().st_mtime:
+        console.print(
+            f"the figures are older than step {saved.step}: mindone-tae evaluate --ckpt_path {folder}, then this again"
+        )
     if options.data is None:
         console.print("what the clips are, and under which licences, only you can tell: --data TEXT")
 
@@ -85,8 +91,10 @@ def _data(dataset, told):
     return f"{told or 'What the clips are, and under which licences, was not told.'}\n\nThe recipe: {said}."
 
 
-def _training(recipe):
+def _training(recipe, saved):
     length = f"{recipe.train.steps} steps" if recipe.train.steps is not None else f"{recipe.train.epochs} epochs"
+    if saved.step is not None and recipe.train.steps not in (None, saved.step):
+        length = f"{saved.step} of {length}"
     clips = recipe.train.batch_size * recipe.train.gradient_accumulation_steps
     start = recipe.model.get("pretrained")
     return (
