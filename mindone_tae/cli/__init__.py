@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 from mindone_tae.zoo.device.msrun import started_by_msrun
-from mindone_tae.zoo.training.stopping import Stopped
+from mindone_tae.zoo.training.stopping import SIGNALS, Stopped
 
 from .console import Console
 from .mistakes import report as report_mistake
@@ -40,15 +40,15 @@ def main(arguments=None):
         arguments: the words after `mindone-tae`; None takes those of this process.
 
     Ends the process without MindSpore's teardown, which at times aborts a PyNative process on a CPU whose work is done
-    and would change the exit status. One of several ranks exits normally: in that teardown it signs off from the
-    others, which would otherwise wait for it and count it as lost.
+    and would change the exit status. One of several ranks exits normally, after a signal too: in that teardown it signs
+    off from the others, which would otherwise wait for it, count it as lost, and hold the port of the next start.
     """
     status = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, full, or gone
             stream.flush()
-    if status == 0 and started_by_msrun():
-        sys.exit()
+    if started_by_msrun() and status in (0, *(128 + number for number in SIGNALS)):
+        sys.exit(status)
     os._exit(status)
 
 

@@ -111,7 +111,8 @@ def training_loop(
     unreadable.report()
     _announce(recipe, model, dataset, first, steps)
     if found and first < steps:
-        _announce_learning_rate(run_folder, learning_rates, first)
+        taken = int(training.networks[MODEL].update.optimizer.global_step.asnumpy().item())  # refused steps take none
+        _announce_learning_rate(run_folder, learning_rates[taken : taken + steps - first], first)
 
     log = TrainingLog(run_folder, first) if ranks.first else NoLog()
     bar = Progress("train", steps, done=first, shown=ranks.first)
@@ -256,13 +257,12 @@ def _announce(recipe, model, dataset, first, steps):
     _logger.info(text, recipe.model["name"], parameters / 1e6, len(dataset), first, steps, mode)
 
 
-def _announce_learning_rate(run_folder, learning_rates, first):
+def _announce_learning_rate(run_folder, coming, first):
     """Logs the learning rate, since a schedule over the number of steps changes where that was changed."""
     before = run_folder.last_learning_rate(first)
     came_from = "" if before is None else f"was {before:.3g} at step {first}, "
-    steps = len(learning_rates)
-    ends_with = f" and {learning_rates[-1]:.3g} at step {steps}" if steps > first + 1 else ""
-    _logger.info("the learning rate %sis %.3g at step %d%s", came_from, learning_rates[first], first + 1, ends_with)
+    ends_with = f" and {coming[-1]:.3g} at step {first + len(coming)}" if len(coming) > 1 else ""
+    _logger.info("the learning rate %sis %.3g at step %d%s", came_from, coming[0], first + 1, ends_with)
 
 
 def _learning_rates(scheduler, steps):
