@@ -85,6 +85,7 @@ def _state():
         from mindspore import Parameter, Tensor
 
         update.insert_param_to_cell(name, Parameter(Tensor([1.0, [1]][number]), name=name))
+    update.scaler = nn.Identity()  # as with a dynamic loss scale, so that a checkpoint's is restored
     return TrainingState({"model": Trained(network, update)})
 
 

@@ -49,11 +49,11 @@ def run_decode(options, console):
     """Decodes every latent."""
     from ..inference import load, take_default_weights
 
-    given = options.ckpt_path
-    take_default_weights(options, console)
     raw, folder = _raw_latents(options), Path(options.output_path)
     latents = [] if raw else _chosen(whole_latents(options.latent_folder, options.convention), options)
     length, size = _lengths(options.num_frames), flags.size(options.image_size)
+    given = options.ckpt_path
+    take_default_weights(options, console)
     recipe = load(options, [], "tae/infer/default")
     console.quiet(folder)
     from mindone_tae.data import to_pixels
