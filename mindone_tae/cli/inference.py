@@ -55,7 +55,7 @@ def load(options, pairs, default, wanted=()):
         config = default
         model = [(f"model.{key}", value) for key, value in _architecture(options.ckpt_path).items()]
     given = pairs + flags.model_overrides(options)
-    if config == own:
+    if config == own and pairs:
         given = _without_manifest(config, pairs) + given
     if wanted:
         recipe = load_recipe(config, model + given + options.overrides)

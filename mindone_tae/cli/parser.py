@@ -84,7 +84,6 @@ def parse(arguments):
     _add_others(commands, next((word for word in arguments if not word.startswith("-")), None))
     if not arguments:
         parser.print_help(sys.stdout)
-        raise UserError("no command is given: see mindone-tae --help")
     options, rest = parser.parse_known_args(_joined(arguments))
     if options.name is None:
         raise UserError("no command is given: see mindone-tae --help")

@@ -10,10 +10,11 @@ Installed metadata is read again at every call (a few milliseconds), so that a p
 """
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from .errors import UserError, did_you_mean, listed
 from .signatures.signature import Signature, check_keywords, read_signature, signature_of
@@ -189,5 +190,5 @@ def _entries(group):
 
 def _is_same(distribution, other):
     """Whether two distributions are one, found twice: of a folder a-b-1.0.dist-info, Python takes "a" for the name."""
-    names = {re.sub("[-_.]+", "-", str(each.name or "")).lower() for each in (distribution, other)}
+    names = {canonicalize_name(str(each.name or "")) for each in (distribution, other)}
     return len(names) == 1 or "" in names

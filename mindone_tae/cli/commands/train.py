@@ -37,7 +37,8 @@ def run(options, console):
         pairs.append(("train.batch_size", options.batch_size))
     pairs += options.overrides
     recipe = load_recipe(_config(options), pairs)
-    recipe = load_recipe(_config(options), pairs + _shipped_sizes(recipe.model))
+    if sizes := _shipped_sizes(recipe.model):
+        recipe = load_recipe(_config(options), pairs + sizes)
     console.quiet(options.output_path)
     from mindone_tae.zoo import Trainer
 
