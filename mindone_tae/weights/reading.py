@@ -12,7 +12,7 @@ import numpy as np
 from mindone_tae.zoo.errors import UserError
 
 from .architecture import SHARED_KEYS
-from .finding import Found, find_weights, read_json
+from .finding import SHIPPED, Found, find_weights, read_json
 from .formats.first_bytes import TORCH_SUFFIXES, looks_pickled
 from .formats.safetensors import open_safetensors
 from .formats.stored import Stored
@@ -119,6 +119,15 @@ def read_model(path: str | os.PathLike) -> dict:
         UserError: as `read_weights`, and for metadata that is not a JSON object.
     """
     return noted_model(open_weights(path))
+
+
+def shipped_model(section: dict) -> dict:
+    """The `read_model` of the shipped weights that a model section's `pretrained` names; {} where it names others.
+
+    The model takes its sizes from there, whatever the section says.
+    """
+    pretrained = section.get("pretrained")
+    return read_model(pretrained) if isinstance(pretrained, str) and pretrained in SHIPPED else {}
 
 
 def noted_model(stored: Stored) -> dict:

@@ -74,12 +74,9 @@ def _shipped_sizes(model):
 
     The run's config.yaml and its checkpoints must say them too, or the run's own weights would not fit them.
     """
-    from mindone_tae.weights.finding import SHIPPED
-    from mindone_tae.weights.reading import read_model
+    from mindone_tae.weights.reading import shipped_model
 
-    if not isinstance(model.get("pretrained"), str) or model["pretrained"] not in SHIPPED:
-        return []
-    noted = read_model(model["pretrained"])
+    noted = shipped_model(model)
     sizes = ("latent_channels", "block_out_channels", "layers_per_block", "norm_num_groups")
     return [(f"model.{key}", noted[key]) for key in sizes if key in noted and noted.get("name") == model["name"]]
 

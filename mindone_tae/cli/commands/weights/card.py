@@ -29,9 +29,8 @@ def add_to(commands):
 
 def run(options, console):
     """Writes the card."""
-    from mindone_tae.weights import read_model
     from mindone_tae.weights.card import CARD, model_card, read_evaluation, write_card
-    from mindone_tae.weights.finding import SHIPPED
+    from mindone_tae.weights.reading import shipped_model
     from mindone_tae.zoo import load_recipe
     from mindone_tae.zoo.run.checkpoints import Checkpoints
 
@@ -45,8 +44,7 @@ def run(options, console):
             f"{config}: model.name is {recipe.model['name']!r}; a card tells of a TAE's weights: give the run of one"
         )
     network = dict(recipe.model)
-    if network.get("pretrained") in SHIPPED:  # their widths take the place of the recipe's
-        network.update(read_model(network["pretrained"]))
+    network.update(shipped_model(network))
     evaluation = options.evaluation or folder / "evaluation/evaluation.json"
     saved = Checkpoints(folder / "checkpoints", keep=1, writes=False)
     measured = read_evaluation(evaluation) if options.evaluation or evaluation.is_file() else None
