@@ -68,7 +68,7 @@ def run_decode(options, console):
     latents = latents or [_finished(latent, model, options) for latent in raw]
     sha256 = weights_sha256(model)
     noted = [latent.facts["model"] for latent in latents if latent.facts.get("model")]
-    others = [model for model in noted if model.get("sha256") not in (None, sha256)]
+    others = [each for each in noted if each.get("sha256") not in (None, sha256)]
     if others:
         theirs = f" (one was encoded with {others[0]['pretrained']})" if others[0].get("pretrained") else ""
         told = f"some of the latents come from other weights than these{theirs}"

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from runs import lines, train
+from safetensors.numpy import load_file
 
 from mindone_tae.zoo import Trainer, load_recipe
 from mindone_tae.zoo.training.loop import _learning_rates
@@ -46,3 +48,15 @@ def test_a_cosine_with_restarts_starts_again_after_so_many_steps_whatever_an_epo
     np.testing.assert_allclose(
         found, [0.025 * (1 + np.cos(np.pi * (step % period) / period)) for step in range(8)], atol=1e-6
     )
+
+
+def test_the_logged_learning_rate_is_the_one_used_after_a_refused_step(foreign_recipe, tmp_path):
+    """Adam's first steps are as long as the learning rate."""
+    scheduler = "scheduler={name: multi_step_decay, lr: 0.5, milestones: [2], decay_rate: 0.01, warmup_steps: 0}"
+    settings = ("loader.shuffle=false", "train.batch_size=1", "train.save_every=1", "train.keep_checkpoints=9")
+    settings += ("optimizer={name: adam, eps: 1.0e-12, weight_decay: 0.0}", "dataset.broken=0", "train.steps=4")
+    train(foreign_recipe, tmp_path / "run", *settings, scheduler)
+    assert [line["learning_rate"] for line in lines(tmp_path / "run")] == pytest.approx([0.5, 0.5, 0.5, 0.005])
+    assert abs(
+        load_file(tmp_path / "run/checkpoints/step_00000002/weights.safetensors")["factor"]
+    ).max() == pytest.approx(0.5, rel=1e-3)

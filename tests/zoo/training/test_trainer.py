@@ -276,16 +276,6 @@ def test_two_manifests_of_one_folder_are_different_clips():
     assert not same({"manifest_path": "a.csv", "csv_path": "a"}, {"manifest_path": "a.csv", "csv_path": "b"})
 
 
-def test_the_logged_learning_rate_is_the_one_used_after_a_refused_step(foreign_recipe, tmp_path):
-    """Adam's first steps are as long as the learning rate."""
-    rates = "scheduler={name: multi_step_decay, lr: 0.5, milestones: [2], decay_rate: 0.01, warmup_steps: 0}"
-    settings = ("loader.shuffle=false", "train.batch_size=1", "train.save_every=1", "train.keep_checkpoints=9")
-    settings += ("optimizer={name: adam, eps: 1.0e-12, weight_decay: 0.0}", "dataset.broken=0", "train.steps=4")
-    train(foreign_recipe, tmp_path / "run", *settings, rates)
-    assert [line["learning_rate"] for line in lines(tmp_path / "run")] == pytest.approx([0.5, 0.5, 0.5, 0.005])
-    assert abs(checkpoint(tmp_path / "run", 2)["factor"]).max() == pytest.approx(0.5, rel=1e-3)
-
-
 def test_weights_that_overflowed_are_not_saved_and_the_last_good_checkpoint_is_named(foreign_recipe, tmp_path):
     settings = ("optimizer.name=sgd", "train.save_every=1", "train.keep_checkpoints=1", "train.steps=9")
     rates = "scheduler={name: multi_step_decay, lr: 0.01, milestones: [3], decay_rate: 3.0e+39, warmup_steps: 0}"
